@@ -1,0 +1,1 @@
+"""The contracts between services: generated messages (package `plumbline`) and the topic table."""

@@ -1,0 +1,118 @@
+"""The bundle of settings that answers questions: read from a file, named by its content."""
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from plumbline_kit.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettings:
+    """What the model is told. *template* is a Jinja template over `passages` and `question`."""
+
+    system: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which model answers and how."""
+
+    name: str
+    temperature: float
+    seed: int
+    max_tokens: int
+    context_tokens: int
+    """Budget for the passages, in tokens of the encoder."""
+    first_token_seconds: float
+    total_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """How many passages an answer may rest on."""
+
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """When an answer is refused and when a claim counts as supported; all in [0, 1]."""
+
+    minimum_question_support: float
+    minimum_claim_support: float
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """When a cached answer may be served. *freshness* is "strict" or "eventual"."""
+
+    semantic_threshold: float
+    freshness: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """The least score that passes, for each measure; all in [0, 1]."""
+
+    minimum_faithfulness: float
+    minimum_citation_validity: float
+    minimum_answer_relevance: float
+    minimum_context_relevance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Everything that decides an answer, but the documents and the question."""
+
+    application_id: str
+    prompt: PromptSettings
+    model: ModelSettings
+    retrieval: RetrievalSettings
+    guard: GuardSettings
+    cache: CacheSettings
+    evaluation: EvaluationSettings
+
+    @property
+    def id(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of the content: equal content, equal id."""
+        return content_id(json.dumps(asdict(self), sort_keys=True))
+
+    @property
+    def prompt_version(self) -> str:
+        """The same, of the prompt alone."""
+        return content_id(json.dumps(asdict(self.prompt), sort_keys=True))
+
+    def require(self, application_id: str, release_id: str) -> "Release":
+        """This release, if it is the one asked for. Raises `NotFound`."""
+        if (application_id, release_id) != (self.application_id, self.id):
+            raise NotFound(
+                f"release {release_id} of application {application_id} is not loaded here; this server holds "
+                f"{self.id} of {self.application_id}"
+            )
+        return self
+
+
+def content_id(text: str) -> str:
+    """The first 12 hexadecimal digits of the SHA-256 of *text*."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load_release(path: Path) -> Release:
+    """Read a release file (TOML). Raises `ValueError` that names the file and what is wrong with it."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Release(
+            application_id=content["application_id"],
+            prompt=PromptSettings(**content["prompt"]),
+            model=ModelSettings(**content["model"]),
+            retrieval=RetrievalSettings(**content["retrieval"]),
+            guard=GuardSettings(**content["guard"]),
+            cache=CacheSettings(**content["cache"]),
+            evaluation=EvaluationSettings(**content["evaluation"]),
+        )
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"release file {path}: {error}") from error

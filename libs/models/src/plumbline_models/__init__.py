@@ -1,0 +1,1 @@
+"""Small models and text rules that services share: encoder, sentences, support."""

@@ -1,0 +1,1 @@
+"""Answers repeated questions from memory, while their sources are unchanged."""

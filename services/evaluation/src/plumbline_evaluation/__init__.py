@@ -1,0 +1,1 @@
+"""Measures answers, and says how each measure came about."""

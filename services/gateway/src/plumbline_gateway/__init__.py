@@ -1,0 +1,1 @@
+"""The front door: a question in, an answer with its sources out."""

@@ -1,0 +1,1 @@
+"""Writes answers that rest on the passages they were given."""

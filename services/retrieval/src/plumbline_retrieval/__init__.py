@@ -1,0 +1,1 @@
+"""Keeps the organisation's documents searchable and provably current."""
