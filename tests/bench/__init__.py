@@ -1,0 +1,1 @@
+"""Benchmarks: speed and quality of the running platform, each figure beside its baseline."""

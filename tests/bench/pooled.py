@@ -1,0 +1,99 @@
+"""The pooled corpus (xquad, clapnq, mtrag, medquad: 18,735 passages) and its question sets."""
+
+import csv
+import gzip
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MEDQUAD_QUESTIONS = 1500
+MEDQUAD_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question and the relevance of passages (by their number in the pool) to it."""
+
+    text: str
+    relevant: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Passages, and named question sets over them."""
+
+    passages: list[str]
+    queries: dict[str, list[Query]]
+
+
+def load(data: Path) -> Pool:
+    """Read the four sets below *data* in the order that the published floors were computed with."""
+    passages: list[str] = []
+    queries = {"xquad": _xquad(data, passages), "clapnq": _clapnq(data, passages)}
+    conversations = list(_mtrag(data, passages))
+    queries["mtrag last turn"] = [Query(turns[-1], relevant) for turns, relevant in conversations]
+    queries["mtrag last three"] = [Query(" ".join(turns[-3:]), relevant) for turns, relevant in conversations]
+    queries["medquad"] = _medquad(data, passages)
+    return Pool(passages, queries)
+
+
+def _xquad(data: Path, passages: list[str]) -> list[Query]:
+    queries = []
+    for article in json.loads((data / "xquad/xquad.en.json").read_text(encoding="utf-8"))["data"]:
+        for paragraph in article["paragraphs"]:
+            passages.append(paragraph["context"])
+            queries += [Query(qa["question"], {len(passages) - 1: 1}) for qa in paragraph["qas"]]
+    return queries
+
+
+def _clapnq(data: Path, passages: list[str]) -> list[Query]:
+    queries = []
+    for kind in ("answerable", "unanswerable"):
+        for row in _lines(data / f"clapnq/annotated_data/dev/clapnq_dev_{kind}.jsonl"):
+            passages.append(f"{row['passages'][0]['title']} {row['passages'][0]['text']}")
+            if kind == "answerable":
+                queries.append(Query(row["input"], {len(passages) - 1: 1}))
+    return queries
+
+
+def _mtrag(data: Path, passages: list[str]) -> Iterator[tuple[list[str], dict[int, int]]]:
+    texts: dict[str, str] = {}
+    turns: dict[str, list[str]] = {}
+    for row in _lines(data / "mtrag/mtragun-human/generation_tasks/reference.jsonl"):
+        texts |= {c["document_id"]: f"{c.get('title') or ''} {c['text']}" for c in row["contexts"]}
+        turns[row["task_id"]] = [message["text"] for message in row["input"]]
+    judged = data / "mtrag/mtrag-human/evaluations/reference_subset_with_human_evaluations.json"
+    for document in json.loads(judged.read_text(encoding="utf-8"))["documents"]:
+        texts.setdefault(document["document_id"], document["text"])
+    numbers = {document_id: len(passages) + i for i, document_id in enumerate(texts)}
+    passages += texts.values()
+    for task, relevant in _judgements(data, numbers).items():
+        if task in turns:
+            yield turns[task], relevant
+
+
+def _judgements(data: Path, numbers: dict[str, int]) -> dict[str, dict[int, int]]:
+    judgements: dict[str, dict[int, int]] = defaultdict(dict)
+    for path in sorted((data / "mtrag/mtragun-human/retrieval_tasks/qrels").glob("*.tsv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            for task, document_id, grade in list(csv.reader(file, delimiter="\t"))[1:]:
+                if document_id in numbers:
+                    judgements[task][numbers[document_id]] = int(grade)
+    return judgements
+
+
+def _medquad(data: Path, passages: list[str]) -> list[Query]:
+    queries = []
+    for row in _lines(data / "medquad/medquad.jsonl.gz"):
+        passages.append(row["answer"][:MEDQUAD_CHARACTERS])
+        queries.append(Query(row["question"], {len(passages) - 1: 1}))
+    return random.Random(0).sample(queries, MEDQUAD_QUESTIONS)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in content.split(b"\n") if line]
