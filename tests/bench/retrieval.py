@@ -4,19 +4,17 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-import grpc
 from rich.console import Console
 from rich.progress import Progress
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
-from plumbline_kit.rpc import open_channel
 from plumbline_models.encoder import Encoder
 from tests.bench import figures
-from tests.bench.platform import Bench, running
+from tests.bench.platform import running
 from tests.bench.pooled import Pool, Query, load
+from tests.bench.settings import BenchSettings
 
 IN_FLIGHT = 64
 DOCUMENTS_A_SEARCH = 10
@@ -33,16 +31,19 @@ KNOWN = {
 async def main() -> None:
     """Run the benchmark on its own platform in a temporary folder."""
     console = Console(stderr=True)
+    data = BenchSettings.from_env().data
     async with running(["kafka", "retrieval"]) as bench:
-        pool = load(bench.data)
-        stub = RetrievalServiceStub(open_channel(bench.address("retrieval"), token=bench.token))
-        encoder = Encoder.load(bench.encoder, threads=1)
+        pool = load(data)
+        stub = bench.driver.retrieval
+        encoder = Encoder.load(bench.layout.encoder, threads=1)
         encoding = _encode_rate(encoder, pool.passages)
         ingesting = await _ingest(stub, pool.passages, console)
         encoding = max(encoding, _encode_rate(encoder, pool.passages))
         results = [
             figures.Figure("bare_encoder_passages_per_s", encoding),
-            figures.Figure("ingest_passages_per_s", ingesting, baseline="bare_encoder_passages_per_s", ratio=ingesting / encoding),
+            figures.Figure(
+                "ingest_passages_per_s", ingesting, baseline="bare_encoder_passages_per_s", ratio=ingesting / encoding
+            ),
             *await _search(stub, encoder, pool, console),
         ]
         figures.report("bench-retrieval", results)

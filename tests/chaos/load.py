@@ -1,0 +1,97 @@
+"""Load with a memory: what was promised to callers, so that it can be checked after the processes were killed."""
+
+import asyncio
+import random
+import re
+from dataclasses import dataclass, field
+
+import grpc
+
+from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
+from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
+from tests.driver import Driver
+
+LAMPS = 12
+
+
+@dataclass
+class Ledger:
+    """Everything the platform has promised so far."""
+
+    accepted: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By document: the newest accepted version and the price it says."""
+    live: dict[str, int] = field(default_factory=dict)
+    """By document: the newest price that was seen to be searchable."""
+    recorded: set[str] = field(default_factory=set)
+    """Answers whose evaluation was promised."""
+    hits: int = 0
+    stale: list[str] = field(default_factory=list)
+    """Cached answers that were older than what was searchable when they were asked for."""
+    refusals: int = 0
+    """Calls that failed with a status code, as calls to a killed service do."""
+
+
+@dataclass
+class Load:
+    """Callers that ask and an owner who keeps changing prices, until told to stop."""
+
+    driver: Driver
+    ledger: Ledger
+    seed: int
+    tag: str
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, callers: int = 3) -> None:
+        """Return soon after `stopped` is set."""
+        await asyncio.gather(self._change_prices(), *(self._ask(number) for number in range(callers)))
+
+    async def _change_prices(self) -> None:
+        choose = random.Random(self.seed)
+        price = 100
+        while not self.stopped.is_set():
+            price += 1
+            lamp = self._lamp(choose.randrange(LAMPS))
+            try:
+                await self._change(lamp, price)
+            except grpc.aio.AioRpcError:
+                self.ledger.refusals += 1
+            await self._pause(0.15)
+
+    async def _change(self, lamp: str, price: int) -> None:
+        version = await self.driver.submit(lamp, lamp, f"The {lamp} lamp costs {price} euros.", timeout=5)
+        self.ledger.accepted[lamp] = (version, price)
+        status = await self.driver.wait(lamp, version, timeout=15)
+        assert status.state == retrieval_pb.DOCUMENT_STATE_LIVE, status
+        self.ledger.live[lamp] = price
+
+    async def _ask(self, caller: int) -> None:
+        choose = random.Random(self.seed * 1000 + caller)
+        while not self.stopped.is_set():
+            lamp = self._lamp(choose.randrange(LAMPS))
+            least = self.ledger.live.get(lamp, 0)
+            try:
+                answer = await self.driver.ask(f"How much does the {lamp} lamp cost?", timeout=10)
+            except grpc.aio.AioRpcError:
+                self.ledger.refusals += 1
+            else:
+                self._note(answer, lamp, least)
+            await self._pause(0.05)
+
+    def _note(self, answer: gateway_pb.AskCompleted, lamp: str, least: int) -> None:
+        if answer.origin == gateway_pb.ANSWER_ORIGIN_CACHED:
+            self.ledger.hits += 1
+            price = int(re.findall(r"costs (\d+) euros", answer.answer.text)[0])
+            if price < least:
+                self.ledger.stale.append(f"{lamp}: {price} served, {least} was live")
+        elif answer.recorded:
+            self.ledger.recorded.add(answer.answer_id)
+
+    def _lamp(self, number: int) -> str:
+        return f"Lamp{self.tag}{number}"
+
+    async def _pause(self, seconds: float) -> None:
+        """Leave room between calls: the load is there to be in flight, not to fill the machine."""
+        try:
+            await asyncio.wait_for(self.stopped.wait(), seconds)
+        except TimeoutError:
+            return

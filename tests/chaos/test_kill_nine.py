@@ -1,0 +1,83 @@
+"""SIGKILL of every service at random moments under load loses nothing and doubles nothing."""
+
+import asyncio
+import random
+import signal
+import uuid
+from collections import Counter
+
+import pytest
+
+from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
+from plumbline_contracts.topics import EVALUATION_COMPLETED
+from plumbline_kit.testing import eventually
+from tests.chaos.load import Ledger, Load
+from tests.conftest import System
+from tests.driver import Driver, read_all
+
+KILLS = 10
+SECONDS_BETWEEN_KILLS = (0.1, 1.0)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize(
+    ("service", "seed"),
+    [("gateway", 1), ("retrieval", 2), ("generation", 3), ("cache", 4), ("evaluation", 5)],
+)
+async def test_a_killed_service_loses_nothing_and_doubles_nothing(system: System, service: str, seed: int) -> None:
+    load = Load(system.driver, Ledger(), seed, uuid.uuid4().hex[:6])
+    running = asyncio.create_task(load.run())
+    await kill_repeatedly(system, service, random.Random(seed))
+    load.stopped.set()
+    await running
+
+    ledger = load.ledger
+    assert ledger.stale == [], "stale cached answers served"
+    assert await lost_documents(system.driver, ledger) == [], "accepted documents lost"
+    assert await unevaluated_answers(system.driver, ledger) == set(), "answers without evaluation"
+    assert doubled_evaluations(system, ledger) == {}, "evaluations doubled"
+    assert ledger.recorded, "no answer was promised its evaluation: nothing was tested"
+    assert ledger.hits, "nothing came from the cache: nothing was tested"
+
+
+async def kill_repeatedly(system: System, service: str, choose: random.Random) -> None:
+    for _ in range(KILLS):
+        await asyncio.sleep(choose.uniform(*SECONDS_BETWEEN_KILLS))  # the random moment is what is tested
+        system.supervisor.kill(service, signal.SIGKILL)
+        await system.supervisor.wait_healthy(service)
+
+
+async def lost_documents(driver: Driver, ledger: Ledger) -> list[str]:
+    lost = []
+    for document_id, (version, price) in ledger.accepted.items():
+        status = await driver.wait(document_id, version, timeout=60)
+        found = await driver.retrieval.SearchPassages(
+            retrieval_pb.SearchPassagesRequest(query=f"How much does the {document_id} lamp cost?"), timeout=10
+        )
+        texts = [passage.text for passage in found.passages if passage.ref.document_id == document_id]
+        if status.version < version or texts != [f"The {document_id} lamp costs {price} euros."]:
+            lost.append(f"{document_id}: {price} accepted as {version}, index has {status.version}: {texts}")
+    return lost
+
+
+async def unevaluated_answers(driver: Driver, ledger: Ledger) -> set[str]:
+    missing = set(ledger.recorded)
+
+    async def all_evaluated() -> bool:
+        for answer_id in list(missing):
+            if await driver.evaluation_of(answer_id):
+                missing.discard(answer_id)
+        return not missing
+
+    try:
+        await eventually(all_evaluated, seconds=60)
+    except AssertionError:
+        return missing
+    return missing
+
+
+def doubled_evaluations(system: System, ledger: Ledger) -> dict[str, int]:
+    events = Counter(key for key, _ in read_all(system.layout.address("kafka"), EVALUATION_COMPLETED.name))
+    assert ledger.recorded <= events.keys(), "evaluations that were stored and not announced"
+    return {answer_id: count for answer_id, count in events.items() if count > 1}
