@@ -1,0 +1,97 @@
+"""The error tree as gRPC status codes, and back: the only place where either turns into the other."""
+
+from typing import Final
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from plumbline_kit.errors import (
+    DeadlineExceeded,
+    Exhausted,
+    FieldViolation,
+    Invalid,
+    NotFound,
+    PermissionDenied,
+    PlumblineError,
+    Retryable,
+    Unauthenticated,
+    Unavailable,
+)
+
+CODES: Final[dict[type[PlumblineError], grpc.StatusCode]] = {
+    Invalid: grpc.StatusCode.INVALID_ARGUMENT,
+    NotFound: grpc.StatusCode.NOT_FOUND,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Unavailable: grpc.StatusCode.UNAVAILABLE,
+}
+DETAILS_KEY: Final = "grpc-status-details-bin"
+DEFAULT_RETRY_SECONDS: Final = 1.0
+
+
+def code_of(error: PlumblineError) -> grpc.StatusCode:
+    """The code of the nearest class in the table."""
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), grpc.StatusCode.INTERNAL)
+
+
+def details_of(error: PlumblineError) -> bytes:
+    """A serialised google.rpc.Status with field violations or a retry hint."""
+    status = Status(code=code_of(error).value[0], message=str(error))
+    if isinstance(error, Invalid) and error.violations:
+        _pack(status, BadRequest(field_violations=[_violation(each) for each in error.violations]))
+    if isinstance(error, Retryable):
+        delay = Duration()
+        delay.FromNanoseconds(round(error.retry_after * 1e9))
+        _pack(status, RetryInfo(retry_delay=delay))
+    return bytes(status.SerializeToString())
+
+
+def translate(error: grpc.aio.AioRpcError) -> PlumblineError:
+    """What another service's status means here. A fault of that service is `Unavailable` to us."""
+    text = error.details() or error.code().name
+    status = _status(error)
+    if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+        return Invalid(text, *_violations(status))
+    if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return Exhausted(text, retry_after=_retry_after(status))
+    for kind in (NotFound, Unauthenticated, PermissionDenied, DeadlineExceeded):
+        if CODES[kind] == error.code():
+            return kind(text)
+    return Unavailable(text, retry_after=_retry_after(status))
+
+
+def _pack(status: Status, detail: BadRequest | RetryInfo) -> None:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    status.details.append(packed)
+
+
+def _violation(violation: FieldViolation) -> BadRequest.FieldViolation:
+    return BadRequest.FieldViolation(field=violation.field, description=violation.description)
+
+
+def _status(error: grpc.aio.AioRpcError) -> Status:
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            return Status.FromString(value)
+    return Status()
+
+
+def _violations(status: Status) -> list[FieldViolation]:
+    found = BadRequest()
+    for detail in status.details:
+        detail.Unpack(found)
+    return [FieldViolation(each.field, each.description) for each in found.field_violations]
+
+
+def _retry_after(status: Status) -> float:
+    found = RetryInfo()
+    for detail in status.details:
+        if detail.Unpack(found):
+            return float(found.retry_delay.ToTimedelta().total_seconds())
+    return DEFAULT_RETRY_SECONDS

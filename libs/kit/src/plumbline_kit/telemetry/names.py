@@ -1,0 +1,52 @@
+"""Every name that spans, metrics and logs use: ours here, the standard ones by OpenTelemetry's conventions."""
+
+from typing import Final
+
+from opentelemetry.semconv._incubating.attributes import (
+    messaging_attributes,
+    rpc_attributes,
+)
+from opentelemetry.semconv._incubating.metrics import rpc_metrics
+from opentelemetry.semconv.attributes import error_attributes, service_attributes
+
+SERVICE_NAME: Final = service_attributes.SERVICE_NAME
+SERVICE_VERSION: Final = service_attributes.SERVICE_VERSION
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
+ERROR_TYPE: Final = error_attributes.ERROR_TYPE
+
+RPC_SYSTEM: Final = rpc_attributes.RPC_SYSTEM_NAME
+RPC_METHOD: Final = rpc_attributes.RPC_METHOD
+RPC_STATUS: Final = rpc_attributes.RPC_RESPONSE_STATUS_CODE
+RPC_SERVER_DURATION: Final = rpc_metrics.RPC_SERVER_CALL_DURATION
+RPC_CLIENT_DURATION: Final = rpc_metrics.RPC_CLIENT_CALL_DURATION
+
+MESSAGING_SYSTEM: Final = messaging_attributes.MESSAGING_SYSTEM
+MESSAGING_OPERATION_NAME: Final = messaging_attributes.MESSAGING_OPERATION_NAME
+MESSAGING_OPERATION_TYPE: Final = messaging_attributes.MESSAGING_OPERATION_TYPE
+MESSAGING_DESTINATION: Final = messaging_attributes.MESSAGING_DESTINATION_NAME
+MESSAGING_PARTITION: Final = messaging_attributes.MESSAGING_DESTINATION_PARTITION_ID
+MESSAGING_GROUP: Final = messaging_attributes.MESSAGING_CONSUMER_GROUP_NAME
+MESSAGING_MESSAGE_ID: Final = messaging_attributes.MESSAGING_MESSAGE_ID
+MESSAGING_KEY: Final = messaging_attributes.MESSAGING_KAFKA_MESSAGE_KEY
+MESSAGING_OFFSET: Final = messaging_attributes.MESSAGING_KAFKA_OFFSET
+MESSAGING_TOMBSTONE: Final = messaging_attributes.MESSAGING_KAFKA_MESSAGE_TOMBSTONE
+MESSAGING_PROCESS_DURATION: Final = "messaging.process.duration"
+MESSAGING_SEND_DURATION: Final = "messaging.client.operation.duration"
+CONSUMER_LAG: Final = "plumbline.consumer.lag"
+
+REQUEST_ID: Final = "plumbline.request.id"
+TENANT_ID: Final = "plumbline.tenant.id"
+APPLICATION_ID: Final = "plumbline.application.id"
+RELEASE_ID: Final = "plumbline.release.id"
+ANSWER_ID: Final = "plumbline.answer.id"
+ANSWER_ORIGIN: Final = "plumbline.answer.origin"
+ANSWER_OUTCOME: Final = "plumbline.answer.outcome"
+CACHED_ANSWER_ID: Final = "plumbline.answer.cached_id"
+DOCUMENT_ID: Final = "plumbline.document.id"
+DOCUMENT_VERSION: Final = "plumbline.document.version"
+PASSAGE_COUNT: Final = "plumbline.passage.count"
+CACHE_ENTRY_ID: Final = "plumbline.cache.entry_id"
+CACHE_TIER: Final = "plumbline.cache.tier"
+CACHE_SIMILARITY: Final = "plumbline.cache.similarity"
+CACHE_MISS_REASON: Final = "plumbline.cache.miss_reason"
+VERDICT: Final = "plumbline.evaluation.verdict"
