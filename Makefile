@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 GENERATED := libs/contracts/src
 MEMBERS := $(wildcard libs/* services/*)
@@ -30,4 +30,49 @@ protos: .venv/.ready  ## lint the contracts, check them against the baseline, ge
 		--mypy_out=quiet:../$(GENERATED) --mypy_grpc_out=quiet:../$(GENERATED) \
 		$$(find plumbline -name '*.proto' | sort)
 
-.PHONY: help setup lock protos
+fresh: .venv/.ready  ## prove that the generated code is what the contracts give
+	$(MAKE) --no-print-directory protos GENERATED=out/generated
+	diff -r -x __pycache__ out/generated/plumbline $(GENERATED)/plumbline
+
+format: .venv/.ready  ## put the code into its one form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/.ready  ## style, import order of the rooms, contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/buf lint protos
+
+types: .venv/.ready  ## types of everything but tests and generated code
+	$(BIN)/mypy libs services
+
+test: fresh lint types  ## set up and prove everything
+	$(BIN)/pytest
+
+up: setup  ## start the platform and leave it running
+	$(BIN)/plumbline up
+
+down: setup  ## stop the platform; its data stays
+	$(BIN)/plumbline down
+
+status: setup  ## what runs, where, since when
+	$(BIN)/plumbline status
+
+demo: setup  ## from a document to an evaluated answer, step by step
+	$(BIN)/plumbline demo
+
+bench-retrieval: setup  ## speed and quality of retrieval on public data (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.retrieval
+
+bench-path: setup  ## what the path of an answer costs beside two bare hops
+	$(BIN)/python -m tests.bench.path
+
+results: setup  ## write docs/results.md from the newest figures
+	$(BIN)/python -m tests.bench.results
+
+clean:  ## stop the platform and remove all that was made, data included
+	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
+	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-path results clean

@@ -3,6 +3,7 @@
 from typing import Final
 
 from opentelemetry.semconv._incubating.attributes import (
+    gen_ai_attributes,
     messaging_attributes,
     rpc_attributes,
 )
@@ -32,6 +33,7 @@ MESSAGING_OFFSET: Final = messaging_attributes.MESSAGING_KAFKA_OFFSET
 MESSAGING_TOMBSTONE: Final = messaging_attributes.MESSAGING_KAFKA_MESSAGE_TOMBSTONE
 MESSAGING_PROCESS_DURATION: Final = "messaging.process.duration"
 MESSAGING_SEND_DURATION: Final = "messaging.client.operation.duration"
+RECORD_FAILURES: Final = "plumbline.record.failures"
 CONSUMER_LAG: Final = "plumbline.consumer.lag"
 
 REQUEST_ID: Final = "plumbline.request.id"
@@ -49,4 +51,14 @@ CACHE_ENTRY_ID: Final = "plumbline.cache.entry_id"
 CACHE_TIER: Final = "plumbline.cache.tier"
 CACHE_SIMILARITY: Final = "plumbline.cache.similarity"
 CACHE_MISS_REASON: Final = "plumbline.cache.miss_reason"
+CACHE_REFUSAL: Final = "plumbline.cache.refusal"
+CACHE_ADMISSIONS: Final = "plumbline.cache.admissions"
 VERDICT: Final = "plumbline.evaluation.verdict"
+EVALUATION_ID: Final = "plumbline.evaluation.id"
+
+EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
+"""The event that carries one measure of one answer."""
+EVALUATION_NAME: Final = gen_ai_attributes.GEN_AI_EVALUATION_NAME
+EVALUATION_SCORE_VALUE: Final = gen_ai_attributes.GEN_AI_EVALUATION_SCORE_VALUE
+EVALUATION_SCORE_LABEL: Final = gen_ai_attributes.GEN_AI_EVALUATION_SCORE_LABEL
+EVALUATION_EXPLANATION: Final = gen_ai_attributes.GEN_AI_EVALUATION_EXPLANATION

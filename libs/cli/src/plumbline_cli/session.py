@@ -1,0 +1,65 @@
+"""What every command has: settings, two consoles, channels that carry the caller's token."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+import grpc
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from rich.console import Console
+
+from plumbline_cli.problems import Problem, calling
+from plumbline_cli.settings import Settings
+from plumbline_kit.rpc import open_channel
+
+IDEMPOTENT: Final = (
+    "plumbline.retrieval.v1.RetrievalService/WaitForDocument",
+    "plumbline.retrieval.v1.RetrievalService/GetDocument",
+    "plumbline.evaluation.v1.EvaluationService/GetEvaluation",
+    "plumbline.cache.v1.CacheService/GetStats",
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Machine output on stdout: one JSON document, or one object a line.")
+]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the command line. Results go to *out*, everything else to *err*."""
+
+    settings: Settings
+    out: Console = field(default_factory=lambda: Console(highlight=False))
+    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+
+    @asynccontextmanager
+    async def channel(self, service: str) -> AsyncIterator[grpc.aio.Channel]:
+        """A channel to *service*; what fails on it leaves as a `Problem`."""
+        address = self.settings.addresses[service]
+        async with open_channel(address, token=self.token(), idempotent=IDEMPOTENT) as channel:
+            with calling(service, address):
+                yield channel
+
+    def token(self) -> str:
+        """The caller's token. Raises `Problem` when there is none."""
+        if self.settings.token:
+            return self.settings.token
+        try:
+            return self.settings.token_file.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise Problem(
+                "there is no token yet: start the platform with `plumbline up`, or set PLUMBLINE_TOKEN"
+            ) from error
+
+    def emit(self, content: Mapping[str, Any] | list[Any]) -> None:
+        """Print machine output: one line."""
+        typer.echo(json.dumps(content, ensure_ascii=False))
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """A contract message as JSON holds it, every field of it under the contract's names."""
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

@@ -1,0 +1,183 @@
+"""A member of a Kafka consumer group. Everything of the client happens on one thread of its own."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar, cast
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from plumbline_kit.bus.records import Partition, Record
+from plumbline_kit.bus.source import Batch, Ownership
+
+T = TypeVar("T")
+
+POLL_SECONDS: Final = 0.1
+HELD_POLL_SECONDS: Final = 0.01
+"""While partitions are on hold: look again soon whether they may go on."""
+BATCH_RECORDS: Final = 200
+BATCH_BYTES: Final = 4_000_000
+CLOSE_SECONDS: Final = 15.0
+
+logger = logging.getLogger(__name__)
+
+
+class KafkaSource:
+    """See `Source`.
+
+    The plain client on one thread, not AIOConsumer: that one runs each call on any thread of a pool, one hop a
+    record, and a callback's calls have to find their way past its lock; here a rebalance callback simply waits
+    for the event loop and then stores offsets on the thread that it is on.
+    """
+
+    def __init__(self, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
+        self._settings = consumer_settings(bootstrap_servers, group)
+        self._topics = list(topics)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-consumer-{group}")
+        self._paused: set[Partition] = set()
+        self._seen: set[Partition] = set()
+
+    async def open(self, ownership: Ownership) -> None:
+        """See `Source`."""
+        self._loop = asyncio.get_running_loop()
+        self._ownership = ownership
+        await self._call(self._subscribe)
+
+    async def poll(self, progress: Mapping[Partition, int], on_hold: Collection[Partition], *, highs: bool) -> Batch:
+        """See `Source`."""
+        return await self._call(self._poll, progress, set(on_hold), highs)
+
+    async def close(self, progress: Mapping[Partition, int]) -> None:
+        """See `Source`."""
+        leaving = asyncio.ensure_future(self._call(self._close, progress))
+        done, _ = await asyncio.wait([leaving], timeout=CLOSE_SECONDS)
+        self._thread.shutdown(wait=False)
+        if not done:
+            logger.warning("the consumer could not leave its group within %s s", CLOSE_SECONDS)
+
+    def _call(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        return self._loop.run_in_executor(self._thread, function, *arguments)
+
+    def _wait_for(self, step: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(step, self._loop).result()
+
+    # Below: on the client's thread.
+
+    def _subscribe(self) -> None:
+        self._consumer = Consumer(self._settings, logger=logger)
+        self._consumer.subscribe(
+            self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._wait_for(self._ownership.gained(_named(partitions)))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._store(self._wait_for(self._ownership.released(self._left(partitions))))
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._wait_for(self._ownership.lost(self._left(partitions)))
+
+    def _left(self, partitions: list[TopicPartition]) -> list[Partition]:
+        names = _named(partitions)
+        self._paused -= set(names)
+        self._seen -= set(names)
+        return names
+
+    def _poll(self, progress: Mapping[Partition, int], on_hold: set[Partition], highs: bool) -> Batch:
+        self._store(progress)
+        self._hold(on_hold)
+        records: list[Record] = []
+        ends: dict[Partition, int] = {}
+        fresh: set[Partition] = set()
+        timeout, size = HELD_POLL_SECONDS if on_hold else POLL_SECONDS, 0
+        while len(records) < BATCH_RECORDS and size < BATCH_BYTES:
+            message = self._consumer.poll(timeout)
+            if message is None:
+                break
+            timeout = 0
+            partition = Partition(message.topic() or "", message.partition() or 0)
+            if (error := message.error()) is None:
+                record = to_record(message)
+                records.append(record)
+                size += record.size
+            elif error.code() == KafkaError._PARTITION_EOF:
+                ends[partition] = message.offset() or 0
+            else:
+                _report(error)
+                continue
+            if partition not in self._seen:
+                self._seen.add(partition)
+                fresh.add(partition)
+        return Batch(records, ends, self._highs(self._seen if highs else fresh))
+
+    def _store(self, progress: Mapping[Partition, int]) -> None:
+        """Leave it to the client to commit.
+
+        With enable.auto.commit it commits what was stored every second in the background, before it gives
+        partitions away and when it is closed; never for partitions that it has lost. Nothing waits for it.
+        """
+        for (topic, number), offset in progress.items():
+            with suppress(KafkaException):  # no longer ours: the new owner's offset counts
+                self._consumer.store_offsets(offsets=[TopicPartition(topic, number, offset)])
+
+    def _hold(self, on_hold: set[Partition]) -> None:
+        if fresh := on_hold - self._paused:
+            self._consumer.pause([TopicPartition(*partition) for partition in fresh])
+        if free := self._paused - on_hold:
+            self._consumer.resume([TopicPartition(*partition) for partition in free])
+        self._paused = on_hold
+
+    def _highs(self, partitions: set[Partition]) -> dict[Partition, int]:
+        found = {
+            partition: self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)[1]
+            for partition in partitions
+        }
+        return {partition: high for partition, high in found.items() if high != OFFSET_INVALID}
+
+    def _close(self, progress: Mapping[Partition, int]) -> None:
+        self._store(progress)
+        self._consumer.close()
+
+
+def consumer_settings(bootstrap_servers: str, group: str) -> dict[str, Any]:
+    """What every consumer here is set to."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": group,
+        "group.protocol": "consumer",  # joins in 0.2 s, the classic protocol in 3 s
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "enable.auto.commit": True,
+        "auto.commit.interval.ms": 1000,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,  # says that a partition is empty or ends in transaction markers
+        "queued.min.messages": 1000,
+        "queued.max.messages.kbytes": 16_384,
+        "reconnect.backoff.max.ms": 1000,
+    }
+
+
+def _named(partitions: list[TopicPartition]) -> list[Partition]:
+    return [Partition(partition.topic, partition.partition) for partition in partitions]
+
+
+def to_record(message: Message) -> Record:
+    """A message without an error as a record."""
+    return Record(
+        partition=Partition(message.topic() or "", message.partition() or 0),
+        offset=message.offset() or 0,
+        key=message.key(),
+        value=message.value(),
+        headers=tuple(cast(list[tuple[str, bytes | None]], message.headers() or [])),
+        time=datetime.fromtimestamp(max(0, message.timestamp()[1]) / 1000, UTC),
+    )
+
+
+def _report(error: KafkaError) -> None:
+    if error.fatal():
+        raise KafkaException(error)
+    logger.warning("%s: %s", error.name(), error.str())  # the client goes on trying

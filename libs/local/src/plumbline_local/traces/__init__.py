@@ -1,0 +1,1 @@
+"""The trace store: an OTLP receiver that keeps spans in PostgreSQL, and a reader of what it kept."""

@@ -1,0 +1,73 @@
+"""How much of a claim a passage holds, by words: no model, and no fluent wrong answer deceives it.
+
+The measure is the share of a claim's content words that the passage holds (unigram precision, as in Nogueira
+and Cho's overlap baselines for groundedness). Sentence similarity is no substitute: a fluent wrong answer is as
+close to its passage as a right one. What it cannot see: a claim built from the passage's own words in another
+order, or denied by a word that the passage also holds.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from plumbline_models.text import content_words, is_number
+
+_MARKERS: Final = re.compile(r"\[\d+(?:\s*,\s*\d+)*\]|^\s*(?:\d{1,3}[.)]|[-*\u2022\u2013])\s+")
+_NAME: Final = re.compile(r"(?<!^)(?<![.!?:] )\b[A-Z][\w'\u2019-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What a passage holds of a claim."""
+
+    score: float
+    """Share of the claim's content words, in [0, 1]; 0 for a claim without any, or with a missing number."""
+    missing_numbers: tuple[str, ...]
+    missing_names: tuple[str, ...]
+    """Capitalised words, not the first of a sentence, as the claim writes them."""
+
+
+def claim_words(claim: str) -> list[str]:
+    """The content words of a claim, without its citation markers and list number; none: it claims nothing."""
+    return content_words(_bare(claim))
+
+
+def assess(claim: str, passage: str) -> Support:
+    """Compare a claim with a passage. Citation markers and list numbers of the claim don't count."""
+    words, held = claim_words(claim), _held(passage)
+    numbers = tuple(word for word in dict.fromkeys(words) if is_number(word) and word not in held)
+    names = tuple(name for name in dict.fromkeys(_NAME.findall(_bare(claim))) if not held.issuperset(content_words(name)))
+    share = sum(word in held for word in words) / len(words) if words and not numbers else 0.0
+    return Support(share, numbers, names)
+
+
+def claim_support(claim: str, passage: str) -> float:
+    """Share of the claim's content words that the passage holds, in [0, 1]; 0 when it lacks one of its numbers."""
+    return assess(claim, passage).score
+
+
+def supports(claim: str, passages: Sequence[str], minimum: float) -> list[int]:
+    """Indexes of the passages that support the claim by at least *minimum*, best first, ties in their order."""
+    scores = [claim_support(claim, passage) for passage in passages]
+    return sorted(
+        (index for index, score in enumerate(scores) if score >= minimum), key=lambda index: (-scores[index], index)
+    )
+
+
+def question_support(question: str, passages: Sequence[str]) -> float:
+    """Greatest share of the question's content words that one passage holds, in [0, 1]; 0 without passages."""
+    words = content_words(question)
+    if not words:
+        return 0.0
+    return max((sum(word in held for word in words) / len(words) for held in map(_held, passages)), default=0.0)
+
+
+def _bare(claim: str) -> str:
+    return _MARKERS.sub(" ", claim)
+
+
+@lru_cache(maxsize=1024)
+def _held(passage: str) -> frozenset[str]:
+    return frozenset(content_words(passage))

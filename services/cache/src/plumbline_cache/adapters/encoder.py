@@ -1,0 +1,15 @@
+"""`QuestionEncoder` on the batching encoder."""
+
+from plumbline_cache.domain.entry import Vector
+from plumbline_models.batching import BatchingEncoder
+
+
+class BatchedQuestions:
+    """Questions that come at the same time share one run of the model."""
+
+    def __init__(self, encoder: BatchingEncoder) -> None:
+        self._encoder = encoder
+
+    async def encode(self, question: str) -> Vector:
+        """See `QuestionEncoder`."""
+        return await self._encoder.encode_one(question)

@@ -1,0 +1,120 @@
+"""The fakes of the ports. `MemoryStore` passes the same contract suite as the engine."""
+
+import asyncio
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
+from plumbline_cache.domain.freshness import Floor, Floors, Notice
+
+T = TypeVar("T")
+
+
+class MemoryStore:
+    """Forgets everything when it goes."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[Entry, Vector]] = {}
+        self._floors: dict[tuple[str, str], Floor] = {}
+        self._notices: dict[str, Notice] = {}
+
+    def find(self, entry_id: str) -> Entry | None:
+        """See `EntryReader`."""
+        kept = self._entries.get(entry_id)
+        return kept[0] if kept is not None else None
+
+    def nearest(self, scope: Scope, vector: Vector, *, least: float, limit: int) -> Sequence[Neighbour]:
+        """See `EntryReader`."""
+        mine = [(entry, kept) for entry, kept in self._entries.values() if entry.scope.key == scope.key]
+        near = [Neighbour(entry, float(kept @ vector)) for entry, kept in mine if float(kept @ vector) >= least]
+        return sorted(near, key=lambda neighbour: -neighbour.similarity)[:limit]
+
+    def count(self, tenant: str) -> int:
+        """See `EntryReader`."""
+        return sum(entry.scope.tenant == tenant for entry, _ in self._entries.values())
+
+    def put(self, entry: Entry, vector: Vector) -> None:
+        """See `EntryKeeper`."""
+        self._entries[entry.id] = (entry, vector)
+
+    def carry(self, entry: Entry) -> None:
+        """See `EntryKeeper`."""
+        kept, vector = self._entries[entry.id]
+        self._entries[entry.id] = (replace(kept, sources=entry.sources), vector)
+
+    def drop(self, entry_id: str) -> None:
+        """See `EntryKeeper`."""
+        self._entries.pop(entry_id, None)
+
+    def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
+        """See `EntryKeeper`."""
+        for entry, _ in list(self._entries.values()):
+            if entry.scope.tenant == tenant and (document is None or document in entry.documents):
+                yield entry
+
+    def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
+        """See `FloorReader`."""
+        keys = {document: (tenant, document) for document in documents}
+        return {document: self._floors[key] for document, key in keys.items() if key in self._floors}
+
+    def keep_floor(self, floor: Floor) -> None:
+        """See `FloorKeeper`."""
+        self._floors[floor.tenant, floor.document] = floor
+
+    def add_notice(self, notice: Notice) -> None:
+        """See `NoticeBox`."""
+        self._notices[notice.id] = notice
+
+    def notices(self, tenant: str, document: str) -> Sequence[Notice]:
+        """See `NoticeBox`."""
+        return [n for n in self._notices.values() if (n.tenant, n.document) == (tenant, document)]
+
+    def remove_notice(self, notice_id: str) -> None:
+        """See `NoticeBox`."""
+        self._notices.pop(notice_id, None)
+
+
+class WordEncoder:
+    """`QuestionEncoder` whose vectors are near when the words are the same."""
+
+    id = "words@1"
+    dimensions = 384
+
+    async def encode(self, question: str) -> Vector:
+        """See `QuestionEncoder`."""
+        vector = np.zeros(self.dimensions, dtype=np.float32)
+        for word in re.findall(r"\w+", question.casefold()):
+            vector[zlib.crc32(word.encode()) % self.dimensions] += 1
+        return vector / max(float(np.linalg.norm(vector)), 1.0)
+
+
+class InlineTurns:
+    """`Turns` on the event loop: after others had theirs, and to the end."""
+
+    async def run(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
+        """See `Turns`."""
+        await asyncio.sleep(0)
+        return work()
+
+
+class MemoryAnnouncer:
+    """`Announcer` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Notice] = []
+
+    async def entry_invalidated(self, notice: Notice) -> None:
+        """See `Announcer`."""
+        self.told.append(notice)
+
+
+@dataclass
+class Ready:
+    """`Readiness` that is set by hand."""
+
+    caught_up: bool = True

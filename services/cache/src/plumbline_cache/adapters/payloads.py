@@ -1,0 +1,120 @@
+"""Entries, floors and notices as payloads of the engine, and back."""
+
+from base64 import b64decode, b64encode
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from plumbline_cache.domain.entry import Entry, Scope, Source
+from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
+
+Payload: TypeAlias = dict[str, Any]  # the engine's own type
+
+ENTRY: Final = "entry"
+FLOOR: Final = "floor"
+NOTICE: Final = "notice"
+
+FILTERED_FIELDS: Final = ("kind", "tenant", "scope", "documents")
+"""What the engine keeps an index of."""
+
+
+def entry_payload(entry: Entry) -> Payload:
+    """Everything but the id and the vector."""
+    return {
+        "kind": ENTRY,
+        "scope": entry.scope.key,
+        "tenant": entry.scope.tenant,
+        "groups": list(entry.scope.groups),
+        "application": entry.scope.application,
+        "release": entry.scope.release,
+        "question": entry.question,
+        "answer": b64encode(entry.answer).decode(),
+        "answer_id": entry.answer_id,
+        "documents": list(entry.documents),
+        "generate_time": entry.generate_time.isoformat(),
+        "admit_time": entry.admit_time.isoformat(),
+        "evaluation_id": entry.evaluation_id,
+        **sources_payload(entry),
+    }
+
+
+def sources_payload(entry: Entry) -> Payload:
+    """The part of an entry that a change rewrites."""
+    return {"sources": [{"document": s.document, "version": s.version, "passage": s.passage} for s in entry.sources]}
+
+
+def entry_from(point_id: str, payload: Payload) -> Entry:
+    """The other way."""
+    return Entry(
+        id=point_id,
+        scope=Scope(payload["tenant"], tuple(payload["groups"]), payload["application"], payload["release"]),
+        question=payload["question"],
+        answer=b64decode(payload["answer"]),
+        answer_id=payload["answer_id"],
+        sources=tuple(Source(**source) for source in payload["sources"]),
+        generate_time=datetime.fromisoformat(payload["generate_time"]),
+        admit_time=datetime.fromisoformat(payload["admit_time"]),
+        evaluation_id=payload["evaluation_id"],
+    )
+
+
+def floor_payload(floor: Floor) -> Payload:
+    """Everything of a floor."""
+    return {
+        "kind": FLOOR,
+        "tenant": floor.tenant,
+        "document": floor.document,
+        "version": floor.version,
+        "deleted": floor.deleted,
+        "changes": [_change_payload(change) for change in floor.changes],
+    }
+
+
+def _change_payload(change: Change) -> Payload:
+    return {
+        "old_version": change.old_version,
+        "new_version": change.new_version,
+        "deleted": change.deleted,
+        "removed": sorted(change.removed),
+    }
+
+
+def floor_from(payload: Payload) -> Floor:
+    """The other way."""
+    tenant, document = payload["tenant"], payload["document"]
+    changes = tuple(
+        Change(tenant, document, **{**change, "removed": frozenset(change["removed"])}) for change in payload["changes"]
+    )
+    return Floor(tenant, document, payload["version"], payload["deleted"], changes)
+
+
+def notice_payload(notice: Notice) -> Payload:
+    """Everything of a notice. Its document lies under `documents`, which has an index."""
+    return {
+        "kind": NOTICE,
+        "entry_id": notice.entry_id,
+        "tenant": notice.tenant,
+        "application": notice.application,
+        "release": notice.release,
+        "question": notice.question,
+        "answer_id": notice.answer_id,
+        "cause": notice.cause.value,
+        "documents": [notice.document],
+        "version": notice.version,
+        "time": notice.time.isoformat(),
+    }
+
+
+def notice_from(payload: Payload) -> Notice:
+    """The other way."""
+    return Notice(
+        entry_id=payload["entry_id"],
+        tenant=payload["tenant"],
+        application=payload["application"],
+        release=payload["release"],
+        question=payload["question"],
+        answer_id=payload["answer_id"],
+        cause=Cause(payload["cause"]),
+        document=payload["documents"][0],
+        version=payload["version"],
+        time=datetime.fromisoformat(payload["time"]),
+    )

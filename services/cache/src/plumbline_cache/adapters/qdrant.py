@@ -1,0 +1,181 @@
+"""`Store` on one embedded shard of Qdrant's engine.
+
+Every update is in the shard's write-ahead log when it returns, so the death of the process loses none.
+"""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from qdrant_edge import (
+    CountRequest,
+    Distance,
+    EdgeConfig,
+    EdgeShard,
+    EdgeVectorParams,
+    FieldCondition,
+    Filter,
+    MatchValue,
+    Memory,
+    PayloadSchemaType,
+    Point,
+    Query,
+    QueryRequest,
+    Record,
+    ScrollRequest,
+    UpdateOperation,
+)
+
+from plumbline_cache.adapters import payloads
+from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
+from plumbline_cache.domain.freshness import Floor, Floors, Notice
+
+if TYPE_CHECKING:
+    from qdrant_edge import ConditionType  # exists in the stubs only
+
+VECTOR: Final = "question"
+PAGE: Final = 128
+
+FLUSH_EVERY: Final = 1_000
+"""Updates between two flushes. The log is only cut at a flush: without any it grows by each update for ever."""
+
+_NAMESPACE: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
+
+
+class QdrantStore:
+    """Reads may come from several threads; writes come one at a time."""
+
+    def __init__(self, shard: EdgeShard, *, flush_every: int = FLUSH_EVERY) -> None:
+        self._shard = shard
+        self._flush_every = flush_every
+        self._unflushed = 0
+
+    @classmethod
+    def open(cls, folder: Path, dimensions: int, *, flush_every: int = FLUSH_EVERY) -> "QdrantStore":
+        """The shard in *folder*, made if there is none. Raises what the engine raises if it cannot be read."""
+        if folder.exists():
+            return cls(EdgeShard.load(str(folder)), flush_every=flush_every)
+        params = EdgeVectorParams(size=dimensions, distance=Distance.Cosine)
+        shard = EdgeShard.create(
+            str(folder), EdgeConfig(vectors={VECTOR: params}, payload_memory=Memory.Cached, wal_enabled=True)
+        )
+        for field in payloads.FILTERED_FIELDS:
+            shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
+        return cls(shard, flush_every=flush_every)
+
+    def close(self) -> None:
+        """Write everything to its place. Nothing may be called afterwards."""
+        self._shard.flush()
+        self._shard.close()
+
+    def find(self, entry_id: str) -> Entry | None:
+        """See `EntryReader`."""
+        if not _is_point_id(entry_id):
+            return None
+        records = [r for r in self._records([entry_id]) if _payload(r)["kind"] == payloads.ENTRY]
+        return payloads.entry_from(entry_id, _payload(records[0])) if records else None
+
+    def nearest(self, scope: Scope, vector: Vector, *, least: float, limit: int) -> Sequence[Neighbour]:
+        """See `EntryReader`."""
+        request = QueryRequest(
+            limit=limit,
+            query=Query.Nearest(vector.tolist(), using=VECTOR),
+            filter=Filter(must=[_equals("scope", scope.key)]),
+            score_threshold=least,
+            with_payload=True,
+        )
+        points = self._shard.query(request)
+        return [Neighbour(payloads.entry_from(str(p.id), p.payload or {}), p.score) for p in points]
+
+    def count(self, tenant: str) -> int:
+        """See `EntryReader`."""
+        return self._shard.count(CountRequest(filter=Filter(must=_all_of(payloads.ENTRY, tenant))))
+
+    def put(self, entry: Entry, vector: Vector) -> None:
+        """See `EntryKeeper`."""
+        self._upsert(Point(entry.id, {VECTOR: vector.tolist()}, payloads.entry_payload(entry)))
+
+    def carry(self, entry: Entry) -> None:
+        """See `EntryKeeper`."""
+        self._update(UpdateOperation.set_payload([entry.id], payloads.sources_payload(entry)))
+
+    def drop(self, entry_id: str) -> None:
+        """See `EntryKeeper`."""
+        self._update(UpdateOperation.delete_points([entry_id]))
+
+    def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
+        """See `EntryKeeper`."""
+        conditions = _all_of(payloads.ENTRY, tenant, document)
+        page: str | None = None
+        while True:
+            records, following = self._scroll(conditions, page)
+            yield from (payloads.entry_from(str(record.id), _payload(record)) for record in records)
+            if following is None:
+                return
+            page = following
+
+    def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
+        """See `FloorReader`."""
+        ids = [_floor_id(tenant, document) for document in dict.fromkeys(documents)]
+        found = [payloads.floor_from(_payload(record)) for record in self._records(ids)]
+        return {floor.document: floor for floor in found}
+
+    def keep_floor(self, floor: Floor) -> None:
+        """See `FloorKeeper`."""
+        self._upsert(Point(_floor_id(floor.tenant, floor.document), {}, payloads.floor_payload(floor)))
+
+    def add_notice(self, notice: Notice) -> None:
+        """See `NoticeBox`."""
+        self._upsert(Point(notice.id, {}, payloads.notice_payload(notice)))
+
+    def notices(self, tenant: str, document: str) -> Sequence[Notice]:
+        """See `NoticeBox`."""
+        records, _ = self._scroll(_all_of(payloads.NOTICE, tenant, document))
+        return [payloads.notice_from(_payload(record)) for record in records]
+
+    def remove_notice(self, notice_id: str) -> None:
+        """See `NoticeBox`."""
+        self._update(UpdateOperation.delete_points([notice_id]))
+
+    def _update(self, operation: UpdateOperation) -> None:
+        self._shard.update(operation)
+        self._unflushed += 1
+        if self._unflushed >= self._flush_every:
+            self._shard.flush()
+            self._unflushed = 0
+
+    def _upsert(self, point: Point) -> None:
+        self._update(UpdateOperation.upsert_points([point]))
+
+    def _records(self, ids: Sequence[str]) -> list[Record]:
+        return self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
+
+    def _scroll(self, conditions: "list[ConditionType]", page: str | None = None) -> tuple[list[Record], str | None]:
+        request = ScrollRequest(offset=page, limit=PAGE, filter=Filter(must=conditions), with_payload=True)
+        records, following = self._shard.scroll(request)
+        return records, None if following is None else str(following)
+
+
+def _all_of(kind: str, tenant: str, document: str | None = None) -> "list[ConditionType]":
+    conditions: list[ConditionType] = [_equals("kind", kind), _equals("tenant", tenant)]
+    return conditions if document is None else [*conditions, _equals("documents", document)]
+
+
+def _equals(field: str, value: str) -> FieldCondition:
+    return FieldCondition(field, match=MatchValue(value))
+
+
+def _payload(record: Record) -> payloads.Payload:
+    return record.payload or {}
+
+
+def _floor_id(tenant: str, document: str) -> str:
+    return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, tenant), document))
+
+
+def _is_point_id(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

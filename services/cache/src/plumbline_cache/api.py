@@ -1,0 +1,135 @@
+"""gRPC in: translate, call the use case, translate back."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from plumbline.cache.v1 import cache_service_pb2 as pb
+from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
+from plumbline.common.v1.answer_pb2 import Answer, Embedding, ReleaseRef
+from plumbline_cache.domain.entry import Scope, Vector
+from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
+from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.ports import EntryReader
+from plumbline_kit.errors import Invalid
+from plumbline_kit.identity import Identity
+from plumbline_kit.rpc import current_call
+from plumbline_kit.telemetry import annotate, names
+
+SCOPES: Final = {
+    "/plumbline.cache.v1.CacheService/LookupAnswer": "ask",
+    "/plumbline.cache.v1.CacheService/InvalidateEntries": "cache.write",
+    "/plumbline.cache.v1.CacheService/GetStats": "cache.read",
+}
+
+_TIERS: Final = {Tier.EXACT: pb.CACHE_TIER_EXACT, Tier.SEMANTIC: pb.CACHE_TIER_SEMANTIC}
+_MISS_REASONS: Final = {
+    MissReason.NOT_FOUND: pb.MISS_REASON_NOT_FOUND,
+    MissReason.STALE: pb.MISS_REASON_STALE,
+    MissReason.CATCHING_UP: pb.MISS_REASON_CATCHING_UP,
+}
+
+
+@dataclass(frozen=True)
+class CacheService(CacheServiceServicer):
+    """The contract on the use cases. Tenant and groups come from the token alone."""
+
+    lookup: LookupAnswer
+    invalidate: InvalidateEntries
+    entries: EntryReader
+    tallies: Tallies
+    encoder_id: str
+
+    async def LookupAnswer(
+        self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> pb.LookupAnswerResponse:
+        """See the contract."""
+        scope = _scope(current_call().identity, request.release)
+        result = await self.lookup(scope, request.question)
+        annotate(_attributes(result))
+        response = _hit_response(result) if isinstance(result, Hit) else _miss_response(result)
+        if result.vector is not None:
+            response.embedding.CopyFrom(self._embedding(result.vector))
+        return response
+
+    async def InvalidateEntries(
+        self, request: pb.InvalidateEntriesRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> pb.InvalidateEntriesResponse:
+        """See the contract."""
+        count = await self.invalidate(current_call().identity.tenant, _selection(request))
+        return pb.InvalidateEntriesResponse(invalidated_count=count)
+
+    async def GetStats(
+        self, request: pb.GetStatsRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> pb.GetStatsResponse:
+        """See the contract."""
+        tenant = current_call().identity.tenant
+        counts = self.tallies.of(tenant)
+        return pb.GetStatsResponse(
+            entry_count=self.entries.count(tenant),
+            exact_hit_count=counts[Count.EXACT_HIT],
+            semantic_hit_count=counts[Count.SEMANTIC_HIT],
+            miss_count=counts[Count.MISS],
+            admitted_count=counts[Count.ADMITTED],
+            refused_count=counts[Count.REFUSED],
+            invalidated_count=counts[Count.INVALIDATED],
+        )
+
+    def _embedding(self, vector: Vector) -> Embedding:
+        return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
+
+
+def _scope(identity: Identity, release: ReleaseRef) -> Scope:
+    if not (release.application_id and release.release_id):
+        raise Invalid.field("release", "must name an application and its release")
+    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id)
+
+
+def _selection(request: pb.InvalidateEntriesRequest) -> Selection:
+    match request.WhichOneof("selection"):
+        case "document_id":
+            return OfDocument(_named("document_id", request.document_id))
+        case "entry_id":
+            return OneEntry(_named("entry_id", request.entry_id))
+        case "all" if request.all:
+            return Everything()
+        case _:
+            raise Invalid.field("selection", "must be a document, an entry, or all set to true")
+
+
+def _named(field: str, value: str) -> str:
+    if not value:
+        raise Invalid.field(field, "is empty")
+    return value
+
+
+def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
+    entry = hit.entry
+    found = pb.CacheHit(
+        entry_id=entry.id,
+        answer_id=entry.answer_id,
+        question=entry.question,
+        answer=Answer.FromString(entry.answer),
+        tier=_TIERS[hit.tier],
+        similarity=hit.similarity,
+    )
+    found.admit_time.FromDatetime(entry.admit_time)
+    return pb.LookupAnswerResponse(hit=found)
+
+
+def _miss_response(miss: Miss) -> pb.LookupAnswerResponse:
+    return pb.LookupAnswerResponse(miss_reason=_MISS_REASONS[miss.reason])
+
+
+def _attributes(result: Hit | Miss) -> dict[str, str | float]:
+    if isinstance(result, Miss):
+        return {names.CACHE_MISS_REASON: result.reason.value}
+    return {
+        names.CACHE_TIER: result.tier.value,
+        names.CACHE_SIMILARITY: result.similarity,
+        names.CACHE_ENTRY_ID: result.entry.id,
+        names.CACHED_ANSWER_ID: result.entry.answer_id,
+    }

@@ -1,0 +1,66 @@
+"""Which evaluated answers the cache takes in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from plumbline_cache.domain.entry import Entry, Scope, Source, entry_id
+
+
+class Refusal(Enum):
+    """Why an evaluated answer was not taken in."""
+
+    NOT_PASSED = "not_passed"
+    NOT_ANSWERED = "not_answered"
+    NO_SOURCES = "no_sources"
+    OTHER_RELEASE = "other_release"
+    SOURCE_CHANGED = "source_changed"
+    """A source is older than the newest version heard of."""
+    OLDER_ANSWER = "older_answer"
+    """The question already has an answer that was generated later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An evaluated answer."""
+
+    scope: Scope
+    question: str
+    answer: bytes
+    answer_id: str
+    sources: tuple[Source, ...]
+    generate_time: datetime
+    evaluation_id: str
+    passed: bool
+    answered: bool
+
+    @property
+    def entry_id(self) -> str:
+        """Where it would be kept."""
+        return entry_id(self.scope, self.question)
+
+    def refusal(self, application: str, release: str) -> Refusal | None:
+        """Why it cannot be an entry of this release, whatever the documents say."""
+        if not self.passed:
+            return Refusal.NOT_PASSED
+        if not self.answered:
+            return Refusal.NOT_ANSWERED
+        if not self.sources:
+            return Refusal.NO_SOURCES
+        if (self.scope.application, self.scope.release) != (application, release):
+            return Refusal.OTHER_RELEASE
+        return None
+
+    def admitted(self, now: datetime) -> Entry:
+        """The entry it becomes."""
+        return Entry(
+            id=self.entry_id,
+            scope=self.scope,
+            question=self.question,
+            answer=self.answer,
+            answer_id=self.answer_id,
+            sources=self.sources,
+            generate_time=self.generate_time,
+            admit_time=now,
+            evaluation_id=self.evaluation_id,
+        )

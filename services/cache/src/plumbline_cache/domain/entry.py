@@ -1,0 +1,92 @@
+"""What the cache keeps, and how it is named."""
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from plumbline_kit.errors import Invalid
+from plumbline_models.text import normalise
+
+Vector: TypeAlias = npt.NDArray[np.float32]
+
+MAX_QUESTION_CHARACTERS: Final = 8_000
+
+_NAMESPACE: Final = uuid.UUID("0b6f2f0e-6d4c-5a53-9c39-2f4a3f0d7c11")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Who may reuse an answer: the same tenant with the same groups, asking the same release."""
+
+    tenant: str
+    groups: tuple[str, ...]
+    application: str
+    release: str
+
+    @property
+    def key(self) -> str:
+        """One name for the four; equal whatever the order of the groups."""
+        parts = [self.tenant, sorted(set(self.groups)), self.application, self.release]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One passage an answer rests on. *version* is the newest in which the passage is known to stand."""
+
+    document: str
+    version: int
+    passage: str
+    """The passage's hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answer that may be served again within its scope."""
+
+    id: str
+    scope: Scope
+    question: str
+    answer: bytes
+    """The contract's Answer, serialised; nothing here looks inside."""
+    answer_id: str
+    sources: tuple[Source, ...]
+    generate_time: datetime
+    admit_time: datetime
+    evaluation_id: str
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The documents of the sources, each once."""
+        return tuple(dict.fromkeys(source.document for source in self.sources))
+
+    def is_newer_than(self, other: "Entry") -> bool:
+        """Which of two answers stays, in whatever order they come."""
+        return (self.generate_time, self.answer_id) > (other.generate_time, other.answer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An entry and how near its question is: the cosine, in [-1, 1]."""
+
+    entry: Entry
+    similarity: float
+
+
+def entry_id(scope: Scope, question: str) -> str:
+    """The one place of a question in a scope: case, white space and punctuation make no other place."""
+    return str(uuid.uuid5(_NAMESPACE, f"{scope.key}/{normalise(question) or question.strip()}"))
+
+
+def require_question(question: str) -> None:
+    """Raises `Invalid` unless the question can be looked up."""
+    if not question.strip():
+        raise Invalid.field("question", "is empty")
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise Invalid.field("question", f"is longer than {MAX_QUESTION_CHARACTERS} characters")

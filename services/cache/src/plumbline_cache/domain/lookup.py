@@ -1,0 +1,39 @@
+"""What a lookup finds."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from plumbline_cache.domain.entry import Entry, Vector
+
+
+class Tier(Enum):
+    """How an entry was found."""
+
+    EXACT = "exact"
+    SEMANTIC = "semantic"
+
+
+class MissReason(Enum):
+    """Why there is no answer."""
+
+    NOT_FOUND = "not_found"
+    STALE = "stale"
+    CATCHING_UP = "catching_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An entry to serve. *vector* is the question's, unless none was needed."""
+
+    entry: Entry
+    tier: Tier
+    similarity: float
+    vector: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Nothing to serve. *vector* is the question's, unless the encoder failed."""
+
+    reason: MissReason
+    vector: Vector | None

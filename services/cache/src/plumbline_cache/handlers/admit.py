@@ -1,0 +1,79 @@
+"""Take in an answer that passed its evaluation."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from plumbline_cache.domain.admission import Candidate, Refusal
+from plumbline_cache.domain.entry import Entry, Vector
+from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh
+from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.ports import QuestionEncoder, Store, Turns
+from plumbline_kit.clock import Clock
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The answer is kept as this entry."""
+
+    entry_id: str
+    anew: bool
+    """False if it was kept before: the fact came again."""
+
+
+@dataclass(frozen=True)
+class AdmitAnswer:
+    """Idempotent, and safe against changes that come before, after or at the same time."""
+
+    store: Store
+    encoder: QuestionEncoder
+    writer: Turns
+    tallies: Tallies
+    clock: Clock
+    application: str
+    release: str
+
+    async def __call__(self, candidate: Candidate) -> Admitted | Refusal:
+        """Return once the answer is durably kept, or why it is not."""
+        outcome = candidate.refusal(self.application, self.release) or await self._take_in(candidate)
+        self._note(candidate, outcome)
+        return outcome
+
+    async def _take_in(self, candidate: Candidate) -> Admitted | Refusal:
+        vector = await self.encoder.encode(candidate.question)
+        return await self.writer.run(partial(self._keep, candidate.admitted(self.clock.now()), vector))
+
+    def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
+        """One turn of the writer: no change is heard between the check and the keeping."""
+        held = self.store.find(entry.id)
+        if held is not None and held.answer_id == entry.answer_id:
+            return Admitted(entry.id, anew=False)
+        if not is_fresh(entry, self.store.floors(entry.scope.tenant, entry.documents)):
+            return Refusal.SOURCE_CHANGED
+        if held is not None and not self._gives_way(held, entry):
+            return Refusal.OLDER_ANSWER
+        self.store.put(entry, vector)
+        return Admitted(entry.id, anew=True)
+
+    def _gives_way(self, held: Entry, entry: Entry) -> bool:
+        floors = self.store.floors(held.scope.tenant, held.documents)
+        self._announce_if_dropped(held, floors)
+        return entry.is_newer_than(held) or not is_fresh(held, floors)
+
+    def _announce_if_dropped(self, held: Entry, floors: Floors) -> None:
+        # A crash may have come after the floor was raised and before the entry went. The change comes again
+        # and would find another answer in its place.
+        if (change := cause_of_drop(held, floors)) is not None:
+            self.store.add_notice(dropped_by(held, change, self.clock.now()))
+
+    def _note(self, candidate: Candidate, outcome: Admitted | Refusal) -> None:
+        fields = {"answer_id": candidate.answer_id, "tenant_id": candidate.scope.tenant}
+        if isinstance(outcome, Refusal):
+            self.tallies.add(candidate.scope.tenant, Count.REFUSED)
+            log.info("answer_refused", reason=outcome.value, **fields)
+        elif outcome.anew:
+            self.tallies.add(candidate.scope.tenant, Count.ADMITTED)
+            log.info("answer_admitted", entry_id=outcome.entry_id, **fields)

@@ -1,0 +1,156 @@
+"""Drop entries whose sources changed, or that somebody wants gone, and say so."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import TypeAlias
+
+import structlog
+
+from plumbline_cache.domain.entry import Entry
+from plumbline_cache.domain.freshness import Change, Floor, Notice, dropped_by, dropped_by_hand, is_fresh
+from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.ports import Announcer, NoticeBox, Store, Turns
+from plumbline_kit.clock import Clock
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class AnnounceDrops:
+    """Tells of dropped entries until every notice is with the event log."""
+
+    notices: NoticeBox
+    announcer: Announcer
+    writer: Turns
+
+    async def __call__(self, tenant: str, document: str) -> None:
+        """Raises `Unavailable`; what was not told is kept, and the next call tells it."""
+        while waiting := await self.writer.run(partial(self.notices.notices, tenant, document)):
+            await self._tell(waiting)
+
+    async def _tell(self, notices: Sequence[Notice]) -> None:
+        told = await asyncio.gather(*map(self._tell_one, notices), return_exceptions=True)
+        if failures := [failure for failure in told if failure is not None]:
+            raise failures[0]
+
+    async def _tell_one(self, notice: Notice) -> None:
+        await self.announcer.entry_invalidated(notice)
+        await self.writer.run(partial(self.notices.remove_notice, notice.id))
+
+
+class _Fate(Enum):
+    """What a change does to an entry of its document."""
+
+    DROPPED = "dropped"
+    CARRIED = "carried"
+    """Its passages survive."""
+    WAITS = "waiting"
+    """An earlier change was not heard of yet: not served until it is."""
+
+
+@dataclass(frozen=True)
+class FollowChange:
+    """Idempotent, and safe to stop anywhere: hearing the change again finishes what is left.
+
+    The floor is raised first: from there on nothing stale is served, whatever happens. Changes stay with the
+    floor until no entry waits to be settled by them. A notice is kept before its entry goes, and goes when
+    the event log has it.
+    """
+
+    store: Store
+    announce: AnnounceDrops
+    writer: Turns
+    tallies: Tallies
+    clock: Clock
+
+    async def __call__(self, change: Change) -> None:
+        """Return once every entry is settled and every drop announced. Raises `Unavailable`."""
+        dropped = await self.writer.run(partial(self._settle, change))
+        self.tallies.add(change.tenant, Count.INVALIDATED, dropped)
+        await self.announce(change.tenant, change.document)
+
+    def _settle(self, change: Change) -> int:
+        """One turn of the writer: no answer is admitted meanwhile."""
+        known = self.store.floors(change.tenant, [change.document])
+        floor = known.get(change.document, Floor(change.tenant, change.document)).after(change)
+        self.store.keep_floor(floor)
+        fates = Counter(self._settle_entry(entry, floor) for entry in self._behind(floor))
+        if not fates[_Fate.WAITS]:
+            self.store.keep_floor(floor.settled())
+        log.info("change_followed", **_fields(change), **{fate.value: fates[fate] for fate in _Fate})
+        return fates[_Fate.DROPPED]
+
+    def _behind(self, floor: Floor) -> Iterator[Entry]:
+        entries = self.store.of_tenant(floor.tenant, floor.document)
+        return (entry for entry in entries if not is_fresh(entry, {floor.document: floor}))
+
+    def _settle_entry(self, entry: Entry, floor: Floor) -> _Fate:
+        if (cause := floor.cause_of_drop(entry)) is not None:
+            self.store.add_notice(dropped_by(entry, cause, self.clock.now()))
+            self.store.drop(entry.id)
+            return _Fate.DROPPED
+        carried = floor.carry(entry)
+        self.store.carry(carried)
+        return _Fate.CARRIED if is_fresh(carried, {floor.document: floor}) else _Fate.WAITS
+
+
+@dataclass(frozen=True, slots=True)
+class OfDocument:
+    """Entries that rest on any passage of a document."""
+
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneEntry:
+    """The entry of this id."""
+
+    entry_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Every entry of the tenant."""
+
+
+Selection: TypeAlias = OfDocument | OneEntry | Everything
+
+
+@dataclass(frozen=True)
+class InvalidateEntries:
+    """Drops what a person chose, of one tenant only."""
+
+    store: Store
+    announce: AnnounceDrops
+    writer: Turns
+    tallies: Tallies
+    clock: Clock
+
+    async def __call__(self, tenant: str, selection: Selection) -> int:
+        """How many went. Raises `Unavailable` when they went but could not be announced: call again."""
+        dropped = await self.writer.run(partial(self._drop, tenant, selection))
+        self.tallies.add(tenant, Count.INVALIDATED, dropped)
+        log.info("entries_dropped_by_hand", tenant_id=tenant, dropped=dropped)
+        await self.announce(tenant, "")
+        return dropped
+
+    def _drop(self, tenant: str, selection: Selection) -> int:
+        entries = list(self._selected(tenant, selection))
+        for entry in entries:
+            self.store.add_notice(dropped_by_hand(entry, self.clock.now()))
+            self.store.drop(entry.id)
+        return len(entries)
+
+    def _selected(self, tenant: str, selection: Selection) -> Iterator[Entry]:
+        if isinstance(selection, OneEntry):
+            entry = self.store.find(selection.entry_id)
+            return iter([entry] if entry is not None and entry.scope.tenant == tenant else [])
+        return self.store.of_tenant(tenant, selection.document if isinstance(selection, OfDocument) else None)
+
+
+def _fields(change: Change) -> dict[str, str | int]:
+    return {"tenant_id": change.tenant, "document_id": change.document, "document_version": change.new_version}

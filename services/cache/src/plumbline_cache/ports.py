@@ -1,0 +1,118 @@
+"""What this service needs from outside, in its own words."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
+from plumbline_cache.domain.freshness import Floor, Floors, Notice
+
+T = TypeVar("T")
+
+
+class EntryReader(Protocol):
+    """Finds entries. Calls return in microseconds to a few milliseconds and may come from several threads."""
+
+    def find(self, entry_id: str) -> Entry | None:
+        """The entry of that id, whoever's it is."""
+        ...
+
+    def nearest(self, scope: Scope, vector: Vector, *, least: float, limit: int) -> Sequence[Neighbour]:
+        """At most *limit* entries of the scope with a cosine of at least *least*, nearest first."""
+        ...
+
+    def count(self, tenant: str) -> int:
+        """How many entries the tenant has."""
+        ...
+
+
+class EntryKeeper(EntryReader, Protocol):
+    """Changes entries, one writer at a time. What has returned survives the death of the process."""
+
+    def put(self, entry: Entry, vector: Vector) -> None:
+        """Keep *entry* in the place of its id."""
+        ...
+
+    def carry(self, entry: Entry) -> None:
+        """Replace the sources of the entry that is kept."""
+        ...
+
+    def drop(self, entry_id: str) -> None:
+        """Forget an entry; nothing happens if there is none."""
+        ...
+
+    def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
+        """Every entry of the tenant, or those that rest on *document*. Entries may be changed meanwhile."""
+        ...
+
+
+class FloorReader(Protocol):
+    """Knows the newest version heard of each document."""
+
+    def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
+        """The floors of those documents that have one."""
+        ...
+
+
+class FloorKeeper(FloorReader, Protocol):
+    """Changes floors, with the same promise as `EntryKeeper`."""
+
+    def keep_floor(self, floor: Floor) -> None:
+        """Replace the floor of its document."""
+        ...
+
+
+class NoticeBox(Protocol):
+    """Keeps what is still to be announced, with the same promise as `EntryKeeper`."""
+
+    def add_notice(self, notice: Notice) -> None:
+        """Keep *notice* until it is removed."""
+        ...
+
+    def notices(self, tenant: str, document: str) -> Sequence[Notice]:
+        """Some of the notices that have this document as cause; none only if there are none."""
+        ...
+
+    def remove_notice(self, notice_id: str) -> None:
+        """Forget a notice; nothing happens if there is none."""
+        ...
+
+
+class StoreReader(EntryReader, FloorReader, Protocol):
+    """What a lookup needs."""
+
+
+class Store(EntryKeeper, FloorKeeper, NoticeBox, Protocol):
+    """The three together: one engine holds them, so that they live and die together."""
+
+
+class Turns(Protocol):
+    """Runs blocking work beside the event loop."""
+
+    async def run(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
+        """What *work* returns. Raises `TimeoutError` after *seconds*; the work itself may go on."""
+        ...
+
+
+class QuestionEncoder(Protocol):
+    """Turns a question into a vector."""
+
+    async def encode(self, question: str) -> Vector:
+        """L2-normalised."""
+        ...
+
+
+class Announcer(Protocol):
+    """Tells the world."""
+
+    async def entry_invalidated(self, notice: Notice) -> None:
+        """Return when the fact is durable. Raises `Unavailable`."""
+        ...
+
+
+class Readiness(Protocol):
+    """Knows whether the cache has heard of every change that happened before it started."""
+
+    @property
+    def caught_up(self) -> bool:
+        """False until then; true from then on."""
+        ...

@@ -1,0 +1,30 @@
+"""What the cache can be told; the only reader of its environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plumbline_kit.settings import Env, ServiceSettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every default works on the local platform."""
+
+    service: ServiceSettings
+    state_dir: Path
+    """Belongs to one process at a time."""
+    encoder_dir: Path
+
+    @classmethod
+    def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
+        """Raises `SettingsError` that names every variable that is wrong."""
+        env = Env(values)
+        settings = cls(
+            service=ServiceSettings.from_env(env, "cache"),
+            state_dir=env.path("STATE_DIR", Path(".plumbline/cache")),
+            encoder_dir=env.path("ENCODER_DIR", Path(".plumbline/models/encoder")),
+        )
+        env.check()
+        return settings

@@ -1,0 +1,109 @@
+"""The one place where parts meet. Read this file to see the service whole."""
+
+from dataclasses import dataclass, field
+
+from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
+from plumbline_cache.adapters.encoder import BatchedQuestions
+from plumbline_cache.adapters.readiness import CatchingUp
+from plumbline_cache.adapters.state import open_state
+from plumbline_cache.adapters.turns import ThreadTurns
+from plumbline_cache.api import SCOPES, CacheService
+from plumbline_cache.events import BusAnnouncer, CacheEvents, group_of
+from plumbline_cache.handlers.admit import AdmitAnswer
+from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries
+from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.ports import QuestionEncoder, Readiness, Store
+from plumbline_cache.settings import Settings
+from plumbline_kit.auth import TokenVerifier
+from plumbline_kit.bus import KafkaConsumer, KafkaPublisher
+from plumbline_kit.bus.messages import Publisher
+from plumbline_kit.clock import Clock, SystemClock
+from plumbline_kit.lifecycle import Service
+from plumbline_kit.release import Release, load_release
+from plumbline_kit.rpc import Server
+from plumbline_kit.telemetry import Telemetry
+from plumbline_models.batching import BatchingEncoder
+from plumbline_models.encoder import Encoder
+
+READER_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the use cases are made of."""
+
+    store: Store
+    encoder: QuestionEncoder
+    encoder_id: str
+    publisher: Publisher
+    release: Release
+    clock: Clock
+    tallies: Tallies = field(default_factory=Tallies)
+    writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
+    readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
+
+    def events(self) -> CacheEvents:
+        """The listening side."""
+        admit = AdmitAnswer(
+            self.store,
+            self.encoder,
+            self.writer,
+            self.tallies,
+            self.clock,
+            application=self.release.application_id,
+            release=self.release.id,
+        )
+        return CacheEvents(admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock))
+
+    def api(self, readiness: Readiness) -> CacheService:
+        """The answering side."""
+        threshold = self.release.cache.semantic_threshold
+        lookup = LookupAnswer(self.store, self.encoder, readiness, self.readers, self.tallies, threshold)
+        invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        return CacheService(lookup, invalidate, self.store, self.tallies, self.encoder_id)
+
+    def close(self) -> None:
+        """Finish what the engine has in hand."""
+        self.readers.close()
+        self.writer.close()
+
+    def _announce(self) -> AnnounceDrops:
+        return AnnounceDrops(self.store, BusAnnouncer(self.publisher), self.writer)
+
+
+def build_service(settings: Settings, telemetry: Telemetry) -> Service:
+    """The service on its real parts; nothing runs yet. Opens the state folder."""
+    clock, common = SystemClock(), settings.service
+    encoder = Encoder.load(settings.encoder_dir)
+    state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
+    publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
+    batching = BatchingEncoder(encoder)
+    parts = Parts(
+        state.store, BatchedQuestions(batching), encoder.id, publisher, load_release(common.release_file), clock
+    )
+    consumer = KafkaConsumer(
+        common.kafka_bootstrap_servers,
+        group=group_of(state.generation.id),
+        subscriptions=parts.events().subscriptions(),
+        dead_letters=publisher,
+        clock=clock,
+    )
+    catching_up = CatchingUp(consumer)
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES, clock=clock)
+    add_CacheServiceServicer_to_server(parts.api(catching_up), server.grpc)
+
+    async def close() -> None:
+        await batching.aclose()
+        parts.close()
+        state.close()
+
+    return Service(
+        common,
+        server,
+        consumers=[consumer],
+        background=[catching_up],
+        publisher=publisher,
+        closing=[close],
+        telemetry=telemetry,
+    )

@@ -1,0 +1,90 @@
+"""What the tests of the cache arrange with."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from plumbline_cache.domain.admission import Candidate
+from plumbline_cache.domain.entry import Entry, Scope, Source
+from plumbline_cache.domain.freshness import Change
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SCOPE = Scope("acme", (), "default", "r1")
+
+MakeCandidate = Callable[..., Candidate]
+MakeEntry = Callable[..., Entry]
+MakeChange = Callable[..., Change]
+
+
+@pytest.fixture(scope="session")
+def candidate() -> MakeCandidate:
+    """An answer that passed: `candidate("Q?", ("price-list", 1, "h1"), minute=3)`."""
+
+    def make(
+        question: str = "What does the lamp cost?",
+        *sources: tuple[str, int, str],
+        answer_id: str = "answer-1",
+        minute: int = 0,
+        scope: Scope = SCOPE,
+        passed: bool = True,
+        answered: bool = True,
+    ) -> Candidate:
+        return Candidate(
+            scope=scope,
+            question=question,
+            answer=b"bytes of the answer " + answer_id.encode(),
+            answer_id=answer_id,
+            sources=tuple(Source(*source) for source in sources),
+            generate_time=NOON + timedelta(minutes=minute),
+            evaluation_id=f"evaluation of {answer_id}",
+            passed=passed,
+            answered=answered,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def entry(candidate: MakeCandidate) -> MakeEntry:
+    """The same, admitted."""
+
+    def make(*arguments: object, **fields: object) -> Entry:
+        return candidate(*arguments, **fields).admitted(NOON)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def change() -> MakeChange:
+    """A step of a document: `change("price-list", 1, 2, removed=["h1"])`."""
+
+    def make(
+        document: str,
+        old_version: int,
+        new_version: int,
+        *,
+        removed: Sequence[str] = (),
+        deleted: bool = False,
+        tenant: str = "acme",
+    ) -> Change:
+        return Change(tenant, document, old_version, new_version, deleted, frozenset(removed))
+
+    return make
+
+
+@pytest.fixture
+def spans() -> Iterator[Callable[[], Sequence[ReadableSpan]]]:
+    """Reads the spans that ended since the test began."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):  # a process has one for all its tests
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield exporter.get_finished_spans
+    exporter.shutdown()

@@ -1,0 +1,168 @@
+"""One suite for the fake and the real engine."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plumbline_cache.adapters.memory import MemoryStore
+from plumbline_cache.adapters.qdrant import PAGE, QdrantStore
+from plumbline_cache.domain.entry import Scope, Vector
+from plumbline_cache.domain.freshness import Floor, dropped_by, dropped_by_hand
+from plumbline_cache.ports import Store
+
+Make = Callable[..., Any]
+SCOPE = Scope("acme", (), "default", "r1")
+
+
+@pytest.fixture(params=["memory", "qdrant"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    engine = QdrantStore.open(tmp_path / "shard", 4)
+    yield engine
+    engine.close()
+
+
+def direction(*values: float) -> Vector:
+    vector = np.array([*values, *[0.0] * (4 - len(values))], dtype=np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+EAST = direction(1)
+
+
+def test_an_entry_is_found_as_it_was_put(store: Store, entry: Make) -> None:
+    kept = entry("Why?", ("prices", 1, "h1"), ("prices", 1, "h2"), scope=Scope("acme", ("a", "b"), "default", "r1"))
+    store.put(kept, EAST)
+    assert store.find(kept.id) == kept
+
+
+@pytest.mark.parametrize("entry_id", ["8b0a3a0e-51a6-4b0b-8f0e-52c6f9f8a001", "not an id", ""])
+def test_an_unknown_entry_is_none(store: Store, entry_id: str) -> None:
+    assert store.find(entry_id) is None
+
+
+def test_floors_and_notices_are_not_found_as_entries(store: Store, entry: Make) -> None:
+    notice = dropped_by_hand(entry("Why?"), entry("Why?").admit_time)
+    store.add_notice(notice)
+    assert store.find(notice.id) is None
+
+
+def test_putting_again_replaces(store: Store, entry: Make) -> None:
+    store.put(entry("Why?", ("prices", 1, "h1"), answer_id="old"), EAST)
+    store.put(entry("Why?", ("manual", 1, "h1"), answer_id="new"), direction(0, 1))
+    [found] = store.of_tenant("acme")
+    assert found.answer_id == "new"
+    assert list(store.of_tenant("acme", "prices")) == []
+    assert list(store.nearest(SCOPE, EAST, least=0.9, limit=5)) == []
+
+
+def test_the_nearest_come_first_and_none_below_the_least(store: Store, entry: Make) -> None:
+    for question, vector in [("far", direction(0, 1)), ("near", direction(1, 0.2)), ("same", EAST)]:
+        store.put(entry(question), vector)
+    found = store.nearest(SCOPE, EAST, least=0.9, limit=5)
+    assert [neighbour.entry.question for neighbour in found] == ["same", "near"]
+    assert found[0].similarity == pytest.approx(1.0)
+    assert found[1].similarity == pytest.approx(float(EAST @ direction(1, 0.2)), abs=1e-5)
+
+
+def test_no_more_than_the_limit_come(store: Store, entry: Make) -> None:
+    for number in range(4):
+        store.put(entry(f"question {number}"), EAST)
+    assert len(store.nearest(SCOPE, EAST, least=0.9, limit=3)) == 3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Scope("globex", (), "default", "r1"),
+        Scope("acme", ("hr",), "default", "r1"),
+        Scope("acme", (), "shop", "r1"),
+        Scope("acme", (), "default", "r2"),
+    ],
+)
+def test_another_scope_is_never_near(store: Store, entry: Make, other: Scope) -> None:
+    store.put(entry("Why?", scope=other), EAST)
+    assert list(store.nearest(SCOPE, EAST, least=-1.0, limit=5)) == []
+
+
+def test_entries_are_selected_by_tenant_and_document(store: Store, entry: Make) -> None:
+    both = entry("both", ("prices", 1, "h1"), ("manual", 1, "h2"))
+    one = entry("one", ("manual", 1, "h2"))
+    foreign = entry("both", ("prices", 1, "h1"), scope=Scope("globex", (), "default", "r1"))
+    for kept in (both, one, foreign):
+        store.put(kept, EAST)
+    assert {found.id for found in store.of_tenant("acme")} == {both.id, one.id}
+    assert [found.id for found in store.of_tenant("acme", "prices")] == [both.id]
+    assert (store.count("acme"), store.count("globex"), store.count("nobody")) == (2, 1, 0)
+
+
+def test_a_document_name_is_no_pattern(store: Store, entry: Make) -> None:
+    store.put(entry("q", ("a/b", 1, "h1")), EAST)
+    assert list(store.of_tenant("acme", "a")) == []
+    assert len(list(store.of_tenant("acme", "a/b"))) == 1
+
+
+def test_many_entries_can_be_dropped_and_carried_while_they_are_listed(store: Store, entry: Make) -> None:
+    number = 2 * PAGE + 3
+    for i in range(number):
+        store.put(entry(f"question {i}", ("prices", 1, "h1")), EAST)
+    for i, found in enumerate(store.of_tenant("acme", "prices")):
+        if i % 2:
+            store.drop(found.id)
+        else:
+            store.carry(replace(found, sources=(replace(found.sources[0], version=2),)))
+    left = list(store.of_tenant("acme", "prices"))
+    assert len(left) == store.count("acme") == number - number // 2
+    assert {source.version for found in left for source in found.sources} == {2}
+
+
+def test_carrying_changes_the_sources_and_nothing_else(store: Store, entry: Make) -> None:
+    kept = entry("Why?", ("prices", 1, "h1"), ("manual", 4, "h2"))
+    store.put(kept, EAST)
+    carried = replace(kept, sources=(replace(kept.sources[0], version=7), kept.sources[1]))
+    store.carry(carried)
+    assert store.find(kept.id) == carried
+    assert store.nearest(SCOPE, EAST, least=0.9, limit=1)[0].entry == carried
+
+
+def test_dropping_twice_is_dropping_once(store: Store, entry: Make) -> None:
+    kept = entry("Why?")
+    store.put(kept, EAST)
+    store.drop(kept.id)
+    store.drop(kept.id)
+    assert store.find(kept.id) is None
+
+
+def test_a_floor_is_read_as_it_was_kept(store: Store, change: Make) -> None:
+    floor = Floor("acme", "prices").after(change("prices", 1, 2, removed=["h1", "h2"]))
+    store.keep_floor(Floor("acme", "prices", 1))
+    store.keep_floor(floor)
+    assert store.floors("acme", ["prices", "manual", "prices"]) == {"prices": floor}
+    assert store.floors("acme", []) == {}
+
+
+def test_a_floor_belongs_to_one_tenant(store: Store) -> None:
+    store.keep_floor(Floor("acme", "b/prices", 5))
+    store.keep_floor(Floor("acme/b", "prices", 6))
+    assert store.floors("acme", ["b/prices"])["b/prices"].version == 5
+    assert store.floors("globex", ["b/prices"]) == {}
+
+
+def test_notices_stay_until_removed(store: Store, entry: Make, change: Make) -> None:
+    dropped = entry("Why?", ("prices", 1, "h1"))
+    by_change = dropped_by(dropped, change("prices", 1, 2, removed=["h1"]), dropped.admit_time)
+    by_hand = dropped_by_hand(dropped, dropped.admit_time)
+    for notice in (by_change, by_hand, by_change):
+        store.add_notice(notice)
+    assert list(store.notices("acme", "prices")) == [by_change]
+    assert list(store.notices("acme", "")) == [by_hand]
+    assert list(store.notices("globex", "prices")) == []
+    store.remove_notice(by_change.id)
+    store.remove_notice(by_change.id)
+    assert list(store.notices("acme", "prices")) == []

@@ -1,0 +1,30 @@
+"""Which answers may become entries."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from plumbline_cache.domain.admission import Refusal
+
+Make = Callable[..., Any]
+SOURCE = ("prices", 1, "h1")
+
+
+def test_an_answer_that_passed_and_has_sources_may_be_kept(candidate: Make) -> None:
+    assert candidate("q", SOURCE).refusal("default", "r1") is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "sources", "release", "refusal"),
+    [
+        pytest.param({"passed": False}, [SOURCE], "r1", Refusal.NOT_PASSED, id="failed"),
+        pytest.param({"answered": False}, [SOURCE], "r1", Refusal.NOT_ANSWERED, id="refused"),
+        pytest.param({}, [], "r1", Refusal.NO_SOURCES, id="no_sources"),
+        pytest.param({}, [SOURCE], "r2", Refusal.OTHER_RELEASE, id="other_release"),
+    ],
+)
+def test_other_answers_are_refused(
+    candidate: Make, fields: dict[str, bool], sources: list[tuple[str, int, str]], release: str, refusal: Refusal
+) -> None:
+    assert candidate("q", *sources, **fields).refusal("default", release) is refusal

@@ -1,0 +1,51 @@
+"""The writing side of the cache on fakes."""
+
+from typing import Any
+
+import pytest
+
+from plumbline_cache.adapters.memory import InlineTurns, MemoryAnnouncer, MemoryStore, WordEncoder
+from plumbline_cache.domain.admission import Candidate, Refusal
+from plumbline_cache.domain.entry import Entry
+from plumbline_cache.domain.freshness import Change
+from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
+from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries, Selection
+from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.ports import Announcer, Store
+from plumbline_kit.clock import SystemClock
+
+
+class Writing:
+    """What changes the cache, and what can be seen of it."""
+
+    def __init__(self, store: Store, announcer: Announcer) -> None:
+        self.store, self.announcer, self.tallies = store, announcer, Tallies()
+        turns, clock = InlineTurns(), SystemClock()
+        tell = AnnounceDrops(store, announcer, turns)
+        self._admit = AdmitAnswer(store, WordEncoder(), turns, self.tallies, clock, application="default", release="r1")
+        self._follow = FollowChange(store, tell, turns, self.tallies, clock)
+        self._invalidate = InvalidateEntries(store, tell, turns, self.tallies, clock)
+
+    async def admit(self, candidate: Candidate) -> Admitted | Refusal:
+        return await self._admit(candidate)
+
+    async def follow(self, *changes: Change) -> None:
+        for change in changes:
+            await self._follow(change)
+
+    async def invalidate(self, tenant: str, selection: Selection) -> int:
+        return await self._invalidate(tenant, selection)
+
+    def held(self) -> dict[str, Entry]:
+        """By answer id."""
+        return {entry.answer_id: entry for entry in self.store.of_tenant("acme")}
+
+
+@pytest.fixture(scope="session")
+def writing() -> Any:
+    """`writing()` for fakes all through, or on the given parts."""
+
+    def make(store: Store | None = None, announcer: Announcer | None = None) -> Writing:
+        return Writing(store or MemoryStore(), announcer or MemoryAnnouncer())
+
+    return make

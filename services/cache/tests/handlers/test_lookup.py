@@ -1,0 +1,178 @@
+"""What a caller gets for a question."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from plumbline_cache.adapters.memory import InlineTurns, MemoryStore, Ready, WordEncoder
+from plumbline_cache.adapters.turns import ThreadTurns
+from plumbline_cache.domain.entry import Scope
+from plumbline_cache.domain.freshness import Floor
+from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.ports import Turns
+from plumbline_kit.errors import Invalid
+
+Make = Callable[..., Any]
+SCOPE = Scope("acme", (), "default", "r1")
+LAMP = "What does the Aurora lamp cost?"
+SAME_LAMP = "Please, what does the Aurora lamp cost?"
+
+
+@dataclass
+class Broken:
+    """Whatever is asked of it fails."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("the engine is broken")
+
+
+@dataclass
+class Cache:
+    """A lookup on fakes."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    readiness: Ready = field(default_factory=Ready)
+    tallies: Tallies = field(default_factory=Tallies)
+
+    async def keep(self, *entries: Any) -> None:
+        for entry in entries:
+            self.store.put(entry, await WordEncoder().encode(entry.question))
+
+    async def ask(self, question: str, scope: Scope = SCOPE, **parts: Any) -> Hit | Miss:
+        turns: Turns = InlineTurns()
+        fields = {"store": self.store, "encoder": WordEncoder(), "readers": turns} | parts
+        handler = LookupAnswer(**fields, readiness=self.readiness, tallies=self.tallies, semantic_threshold=0.85)
+        return await handler(scope, question)
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache()
+
+
+@pytest.fixture
+def slow_store() -> Iterator[MemoryStore]:
+    """Finds nothing until the test is over."""
+    over = threading.Event()
+
+    class Slow(MemoryStore):
+        def nearest(self, *arguments: object, **fields: object) -> list[Any]:
+            over.wait()
+            return []
+
+    yield Slow()
+    over.set()
+
+
+async def test_the_same_question_is_an_exact_hit_and_needs_no_vector(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    hit = await cache.ask("  what does the AURORA lamp cost", encoder=Broken())
+    assert isinstance(hit, Hit)
+    assert (hit.tier, hit.similarity, hit.vector) == (Tier.EXACT, 1.0, None)
+
+
+async def test_a_question_that_means_the_same_is_a_semantic_hit_with_its_vector(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    hit = await cache.ask(SAME_LAMP)
+    assert isinstance(hit, Hit)
+    assert hit.tier is Tier.SEMANTIC
+    assert 0.85 <= hit.similarity < 1
+    assert hit.vector is not None
+
+
+async def test_a_near_question_with_another_number_is_a_miss(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry("Is the shop in the old town open on Sunday at 9?", ("hours", 1, "h1")))
+    miss = await cache.ask("Is the shop in the old town open on Sunday at 8?")
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.NOT_FOUND
+
+
+async def test_questions_that_only_differ_in_symbols_share_no_answer(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry("What is C?", ("languages", 1, "h1")))
+    assert isinstance(await cache.ask("What is C++?"), Miss)
+
+
+async def test_a_miss_carries_the_vector(cache: Cache) -> None:
+    miss = await cache.ask(LAMP)
+    assert isinstance(miss, Miss)
+    assert miss.vector is not None
+    assert miss.vector.shape == (384,)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Scope("globex", (), "default", "r1"),
+        Scope("acme", ("hr",), "default", "r1"),
+        Scope("acme", (), "shop", "r1"),
+        Scope("acme", (), "default", "r2"),
+    ],
+)
+@pytest.mark.parametrize("question", [LAMP, SAME_LAMP])
+async def test_another_scope_sees_nothing(cache: Cache, entry: Make, other: Scope, question: str) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    assert isinstance(await cache.ask(question, other), Miss)
+
+
+@pytest.mark.parametrize("question", [LAMP, SAME_LAMP])
+async def test_an_entry_under_the_floor_is_a_stale_miss(cache: Cache, entry: Make, question: str) -> None:
+    await cache.keep(entry(LAMP, ("manual", 1, "h2"), ("prices", 1, "h1")))
+    cache.store.keep_floor(Floor("acme", "prices", 2))
+    miss = await cache.ask(question)
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.STALE
+
+
+async def test_a_fresh_answer_to_the_same_question_in_other_words_stands_in_for_a_stale_one(
+    cache: Cache, entry: Make
+) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")), entry(SAME_LAMP, ("prices", 2, "h2"), answer_id="fresh"))
+    cache.store.keep_floor(Floor("acme", "prices", 2))
+    hit = await cache.ask(LAMP)
+    assert isinstance(hit, Hit)
+    assert hit.entry.answer_id == "fresh"
+
+
+async def test_until_it_has_caught_up_the_cache_answers_nothing(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    cache.readiness.caught_up = False
+    miss = await cache.ask(LAMP)
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.CATCHING_UP
+    assert miss.vector is not None
+
+
+async def test_a_broken_engine_is_a_miss(cache: Cache) -> None:
+    miss = await cache.ask(LAMP, store=Broken())
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.NOT_FOUND
+    assert miss.vector is not None
+
+
+async def test_a_broken_encoder_is_a_miss_without_a_vector(cache: Cache) -> None:
+    assert await cache.ask(LAMP, encoder=Broken()) == Miss(MissReason.NOT_FOUND, None)
+
+
+async def test_a_search_that_takes_too_long_is_a_miss(cache: Cache, slow_store: MemoryStore) -> None:
+    miss = await cache.ask(LAMP, store=slow_store, readers=ThreadTurns("test-reader", 1))
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.NOT_FOUND
+
+
+async def test_an_empty_question_is_invalid(cache: Cache) -> None:
+    with pytest.raises(Invalid, match="question"):
+        await cache.ask(" ")
+
+
+async def test_hits_and_misses_are_counted_by_tenant(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    for question in (LAMP, LAMP, SAME_LAMP, "Something else?"):
+        await cache.ask(question)
+    counts = cache.tallies.of("acme")
+    assert (counts[Count.EXACT_HIT], counts[Count.SEMANTIC_HIT], counts[Count.MISS]) == (2, 1, 1)
+    assert cache.tallies.of("globex")[Count.MISS] == 0

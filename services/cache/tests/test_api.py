@@ -1,0 +1,191 @@
+"""The contract over a real channel, with callers of two tenants and of different groups."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from plumbline.cache.v1 import cache_service_pb2 as pb
+from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub, add_CacheServiceServicer_to_server
+from plumbline.common.v1.answer_pb2 import Answer, ReleaseRef
+from plumbline_cache.adapters.memory import MemoryStore, Ready, WordEncoder
+from plumbline_cache.api import SCOPES
+from plumbline_cache.domain.admission import Candidate
+from plumbline_cache.domain.entry import Scope, Source
+from plumbline_cache.domain.freshness import Floor
+from plumbline_cache.wiring import Parts
+from plumbline_contracts.topics import ENTRY_INVALIDATED
+from plumbline_kit.bus import MemoryBus
+from plumbline_kit.clock import SystemClock
+from plumbline_kit.release import Release, load_release
+from plumbline_kit.rpc import Server, open_channel
+from plumbline_kit.testing import make_verifier, test_settings, token
+
+RELEASE_FILE = Path(__file__).parents[3] / "deploy/local/release.toml"
+LAMP = "What does the lamp cost?"
+ANSWER = Answer(text="It costs 12 euros.")
+
+
+@dataclass
+class Caller:
+    """One token on one channel."""
+
+    stub: CacheServiceStub
+    token: str
+    release: Release
+
+    async def call(self, method: str, request: Any) -> Any:
+        metadata = (("authorization", f"Bearer {self.token}"),)
+        return await getattr(self.stub, method)(request, metadata=metadata, timeout=5)
+
+    async def look_up(self, question: str = LAMP, release_id: str | None = None) -> pb.LookupAnswerResponse:
+        release = ReleaseRef(
+            application_id=self.release.application_id,
+            release_id=self.release.id if release_id is None else release_id,
+        )
+        return await self.call("LookupAnswer", pb.LookupAnswerRequest(question=question, release=release))
+
+    async def invalidate(self, **selection: Any) -> int:
+        response = await self.call("InvalidateEntries", pb.InvalidateEntriesRequest(**selection))
+        return int(response.invalidated_count)
+
+    async def stats(self) -> pb.GetStatsResponse:
+        return await self.call("GetStats", pb.GetStatsRequest())
+
+
+@dataclass
+class Served:
+    """A cache behind a port."""
+
+    channel: grpc.aio.Channel
+    store: MemoryStore
+    bus: MemoryBus
+    readiness: Ready
+    release: Release
+
+    def caller(self, **claims: Any) -> Caller:
+        return Caller(CacheServiceStub(self.channel), token(**claims), self.release)
+
+    async def keep(self, question: str = LAMP, groups: tuple[str, ...] = ("sales",), tenant: str = "acme") -> str:
+        now = SystemClock().now()
+        candidate = Candidate(
+            scope=Scope(tenant, groups, self.release.application_id, self.release.id),
+            question=question,
+            answer=ANSWER.SerializeToString(),
+            answer_id=f"answer to {question}",
+            sources=(Source("prices", 1, "h1"),),
+            generate_time=now,
+            evaluation_id="e1",
+            passed=True,
+            answered=True,
+        )
+        self.store.put(candidate.admitted(now), await WordEncoder().encode(question))
+        return candidate.entry_id
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    bus, store, readiness, release = MemoryBus(), MemoryStore(), Ready(), load_release(RELEASE_FILE)
+    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
+    server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES, clock=SystemClock())
+    add_CacheServiceServicer_to_server(parts.api(readiness), server.grpc)
+    await server.start()
+    async with open_channel(f"127.0.0.1:{server.port}") as channel:
+        yield Served(channel, store, bus, readiness, release)
+    await server.stop(1)
+    parts.close()
+
+
+async def test_a_hit_carries_the_answer_and_where_it_is_from(served: Served) -> None:
+    entry_id = await served.keep()
+    response = await served.caller(groups=["sales"]).look_up("what does the LAMP cost")
+    hit = response.hit
+    assert hit.answer == ANSWER
+    assert (hit.entry_id, hit.answer_id, hit.question) == (entry_id, f"answer to {LAMP}", LAMP)
+    assert (hit.tier, hit.similarity) == (pb.CACHE_TIER_EXACT, 1.0)
+    assert hit.admit_time.seconds > 0
+    assert not response.HasField("embedding")
+
+
+async def test_a_miss_carries_the_vector_and_its_encoder(served: Served) -> None:
+    response = await served.caller().look_up()
+    assert not response.HasField("hit")
+    assert response.miss_reason == pb.MISS_REASON_NOT_FOUND
+    assert response.embedding.encoder_id == WordEncoder.id
+    assert len(response.embedding.values) == 384
+
+
+@pytest.mark.parametrize(
+    "claims", [{"tenant": "globex", "groups": ["sales"]}, {"groups": []}, {"groups": ["sales", "hr"]}]
+)
+async def test_other_tenants_and_groups_miss(served: Served, claims: dict[str, Any]) -> None:
+    await served.keep()
+    assert not (await served.caller(**claims).look_up()).HasField("hit")
+
+
+async def test_another_release_misses(served: Served) -> None:
+    await served.keep()
+    assert not (await served.caller(groups=["sales"]).look_up(release_id="0" * 12)).HasField("hit")
+
+
+async def test_a_stale_entry_and_a_cache_that_catches_up_say_so(served: Served) -> None:
+    await served.keep()
+    served.store.keep_floor(Floor("acme", "prices", 2))
+    caller = served.caller(groups=["sales"])
+    assert (await caller.look_up()).miss_reason == pb.MISS_REASON_STALE
+    served.readiness.caught_up = False
+    assert (await caller.look_up()).miss_reason == pb.MISS_REASON_CATCHING_UP
+
+
+@pytest.mark.parametrize(("question", "release_id"), [("", None), (" \n ", None), ("x" * 8_001, None), ("Why?", "")])
+async def test_a_bad_lookup_is_invalid(served: Served, question: str, release_id: str | None) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await served.caller().look_up(question, release_id)
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("selection", [{}, {"all": False}, {"document_id": ""}, {"entry_id": ""}])
+async def test_dropping_nothing_in_particular_is_invalid(served: Served, selection: dict[str, Any]) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await served.caller().invalidate(**selection)
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_entries_are_dropped_by_hand_within_the_tenant_and_told(served: Served) -> None:
+    entry_id = await served.keep()
+    await served.keep("Another question?", groups=())
+    await served.keep(tenant="globex")
+    caller = served.caller()
+    assert await served.caller(tenant="globex").invalidate(entry_id=entry_id) == 0
+    assert await caller.invalidate(entry_id=entry_id) == 1
+    assert await caller.invalidate(document_id="prices") == 1
+    assert await caller.invalidate(all=True) == 0
+    assert served.store.count("globex") == 1
+    assert len(served.bus.records(ENTRY_INVALIDATED)) == 2
+
+
+async def test_stats_are_those_of_the_callers_tenant(served: Served) -> None:
+    await served.keep()
+    caller = served.caller(groups=["sales"])
+    await caller.look_up()
+    await caller.look_up("Something else?")
+    await caller.invalidate(all=True)
+    assert await caller.stats() == pb.GetStatsResponse(
+        entry_count=0, exact_hit_count=1, miss_count=1, invalidated_count=1
+    )
+    assert await served.caller(tenant="globex").stats() == pb.GetStatsResponse()
+
+
+@pytest.mark.parametrize("method", ["LookupAnswer", "InvalidateEntries", "GetStats"])
+async def test_every_method_needs_its_scope(served: Served, method: str) -> None:
+    request = {
+        "LookupAnswer": pb.LookupAnswerRequest(question="Why?"),
+        "InvalidateEntries": pb.InvalidateEntriesRequest(all=True),
+        "GetStats": pb.GetStatsRequest(),
+    }[method]
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await served.caller(scopes="evaluate").call(method, request)
+    assert failure.value.code() is grpc.StatusCode.PERMISSION_DENIED

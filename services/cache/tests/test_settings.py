@@ -1,0 +1,19 @@
+"""What the cache can be told."""
+
+from pathlib import Path
+
+import pytest
+
+from plumbline_cache.settings import Settings
+from plumbline_kit.settings import SettingsError
+
+
+def test_every_default_is_local() -> None:
+    settings = Settings.from_env({})
+    assert (settings.service.name, settings.service.port) == ("cache", 7103)
+    assert settings.state_dir == Path(".plumbline/cache")
+
+
+def test_a_wrong_variable_is_named() -> None:
+    with pytest.raises(SettingsError, match="PORT"):
+        Settings.from_env({"PORT": "first"})

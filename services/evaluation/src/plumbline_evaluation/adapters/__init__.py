@@ -1,0 +1,1 @@
+"""One port on one technology each."""

@@ -1,0 +1,1 @@
+"""The front door's ports on the other services."""

@@ -1,0 +1,48 @@
+"""`AnswerCache` on the cache service."""
+
+import grpc
+
+from plumbline.cache.v1 import cache_service_pb2 as pb
+from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub
+from plumbline_gateway.domain import Embedding, Hit, Lookup, ReleaseRef, Tier
+from plumbline_gateway.translation import answer_from_proto, release_to_proto
+from plumbline_kit.rpc import translate
+
+_MISS_REASONS = {
+    pb.MISS_REASON_NOT_FOUND: "not_found",
+    pb.MISS_REASON_STALE: "stale",
+    pb.MISS_REASON_CATCHING_UP: "catching_up",
+}
+_TIERS = {pb.CACHE_TIER_EXACT: Tier.EXACT, pb.CACHE_TIER_SEMANTIC: Tier.SEMANTIC}
+
+
+class GrpcAnswerCache:
+    """Waits for the cache no longer than *limit_seconds*: it exists to save time."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, limit_seconds: float) -> None:
+        self._stub = CacheServiceStub(channel)
+        self._limit_seconds = limit_seconds
+
+    async def lookup(self, question: str, release: ReleaseRef) -> Lookup:
+        """See `AnswerCache`."""
+        request = pb.LookupAnswerRequest(question=question, release=release_to_proto(release))
+        try:
+            return _lookup(await self._stub.LookupAnswer(request, timeout=self._limit_seconds))
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+
+
+def _lookup(response: pb.LookupAnswerResponse) -> Lookup:
+    embedding = _embedding(response)
+    if not response.HasField("hit"):
+        return Lookup(miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"), embedding=embedding)
+    hit = response.hit
+    return Lookup(
+        Hit(hit.answer_id, answer_from_proto(hit.answer), _TIERS.get(hit.tier, Tier.SEMANTIC)), embedding=embedding
+    )
+
+
+def _embedding(response: pb.LookupAnswerResponse) -> Embedding | None:
+    if not response.HasField("embedding"):
+        return None
+    return Embedding(response.embedding.encoder_id, response.embedding.values)

@@ -1,0 +1,51 @@
+"""`AnswerGenerator` on the generation service."""
+
+from collections.abc import AsyncGenerator
+
+import grpc
+
+from plumbline.generation.v1 import generation_service_pb2 as pb
+from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
+from plumbline_gateway.domain import Assignment, Generated
+from plumbline_gateway.translation import answer_from_proto, passage_to_proto, release_to_proto
+from plumbline_kit.errors import Unavailable
+from plumbline_kit.rpc import current_call, translate
+
+
+class GrpcAnswerGenerator:
+    """Leaves *reserve_seconds* of the caller's time, so that an answer can still be given when generation hangs."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, reserve_seconds: float) -> None:
+        self._stub = GenerationServiceStub(channel)
+        self._reserve_seconds = reserve_seconds
+
+    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
+        """See `AnswerGenerator`."""
+        timeout = max(0.0, current_call().remaining() - self._reserve_seconds)
+        call = self._stub.GenerateAnswer(_request(assignment), timeout=timeout)
+        try:
+            async for message in call:
+                if message.HasField("completed"):
+                    yield _generated(message.completed)
+                    return
+                yield message.text_delta
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+        finally:
+            call.cancel()
+        raise Unavailable("generation ended without a completed answer")
+
+
+def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
+    return pb.GenerateAnswerRequest(
+        answer_id=assignment.answer_id,
+        question=assignment.question,
+        passages=map(passage_to_proto, assignment.passages),
+        release=release_to_proto(assignment.release),
+    )
+
+
+def _generated(completed: pb.AnswerCompleted) -> Generated:
+    return Generated(
+        answer_from_proto(completed.answer), completed.record.model, completed.record.reason, completed.recorded
+    )

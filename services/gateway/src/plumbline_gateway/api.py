@@ -1,0 +1,65 @@
+"""gRPC in: a question to the use case, its events to the caller."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import grpc
+
+from plumbline.gateway.v1 import gateway_service_pb2 as pb
+from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
+from plumbline_gateway.domain import Completed, Delta, Event, Freshness, Question, Started
+from plumbline_gateway.handlers import AskQuestion
+from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, release_to_proto
+from plumbline_kit.rpc import current_call
+
+SCOPES = {"/plumbline.gateway.v1.GatewayService/Ask": "ask"}
+DEFAULT_APPLICATION = "default"
+
+_FRESHNESS = {
+    pb.FRESHNESS_EVENTUAL: Freshness.EVENTUAL,
+    pb.FRESHNESS_STRICT: Freshness.STRICT,
+    pb.FRESHNESS_BYPASS: Freshness.BYPASS,
+}
+
+
+class GatewayService(GatewayServiceServicer):
+    """The front door's rpc."""
+
+    def __init__(self, ask: AskQuestion) -> None:
+        self._ask = ask
+
+    async def Ask(
+        self, request: pb.AskRequest, context: "grpc.aio.ServicerContext[pb.AskRequest, pb.AskResponse]"
+    ) -> AsyncIterator[pb.AskResponse]:
+        """Stream the answer."""
+        question = Question(
+            request.question, request.application_id or DEFAULT_APPLICATION, _FRESHNESS.get(request.freshness)
+        )
+        async with aclosing(self._ask(question, current_call().identity.tenant)) as events:
+            async for event in events:
+                yield _to_proto(event)
+
+
+def _to_proto(event: Event) -> pb.AskResponse:
+    match event:
+        case Delta(text):
+            return pb.AskResponse(text_delta=text)
+        case Started(answer_id, release):
+            return pb.AskResponse(started=pb.AskStarted(answer_id=answer_id, release=release_to_proto(release)))
+        case Completed():
+            return pb.AskResponse(completed=_completed(event))
+
+
+def _completed(done: Completed) -> pb.AskCompleted:
+    message = pb.AskCompleted(
+        answer_id=done.answer_id,
+        answer=answer_to_proto(done.answer),
+        origin=ORIGINS_TO_PROTO[done.origin],
+        release=release_to_proto(done.release),
+        cached_answer_id=done.cached_answer_id,
+        model=done.model,
+        reason=done.reason,
+        recorded=done.recorded,
+    )
+    message.total_time.FromNanoseconds(round(done.total_seconds * 1e9))
+    return message

@@ -1,0 +1,226 @@
+"""What a question and an answer are to the front door, and the answer it can give alone."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from plumbline_kit.errors import Invalid
+
+MAX_QUESTION_CHARACTERS = 8_000
+EXTRACT_SENTENCES = 2
+REFUSAL = "The documents do not answer this question."
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_PROSE = re.compile(r"^(?!\s*#)[^\n]*\S[^\n]*$", re.MULTILINE)
+
+
+class Freshness(Enum):
+    """How sure a cached answer must be that its sources are unchanged."""
+
+    EVENTUAL = "eventual"
+    STRICT = "strict"
+    BYPASS = "bypass"
+
+
+class Outcome(Enum):
+    """How an answer came out."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    DEGRADED = "degraded"
+
+
+class Origin(Enum):
+    """Where an answer came from, as its caller sees it."""
+
+    GENERATED = "generated"
+    CACHED = "cached"
+    DEGRADED = "degraded"
+    REFUSED = "refused"
+
+
+class Tier(Enum):
+    """Which part of the cache answered."""
+
+    EXACT = "exact"
+    SEMANTIC = "semantic"
+
+
+ORIGINS = {
+    Outcome.ANSWERED: Origin.GENERATED,
+    Outcome.REFUSED: Origin.REFUSED,
+    Outcome.DEGRADED: Origin.DEGRADED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRef:
+    """The bundle of settings that answers."""
+
+    application_id: str
+    release_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the caller asks. Raises `Invalid` where no service could answer it."""
+
+    text: str
+    application_id: str
+    freshness: Freshness | None = None
+    """None leaves it to the release."""
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise Invalid.field("question", "is empty")
+        if len(self.text) > MAX_QUESTION_CHARACTERS:
+            raise Invalid.field(
+                "question", f"has {len(self.text):,} characters; at most {MAX_QUESTION_CHARACTERS:,} are allowed"
+            )
+        if "\0" in self.text:
+            raise Invalid.field("question", "holds a NUL character")
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRef:
+    """One passage of one version of one document."""
+
+    document_id: str
+    version: int
+    passage_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage as the index gave it. Offsets are code points of the document."""
+
+    ref: PassageRef
+    title: str
+    url: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A question's vector and the name of the encoder that made it."""
+
+    encoder_id: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of an answer: code points of the text, 1-based numbers of the sources that support it."""
+
+    start: int
+    end: int
+    source_numbers: tuple[int, ...]
+    support: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A text, what it claims, and every passage it may rest on."""
+
+    text: str
+    claims: tuple[Claim, ...]
+    sources: tuple[Passage, ...]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An answer that the cache kept."""
+
+    answer_id: str
+    answer: Answer
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the cache said: a hit, or why there is none and the question's vector if it computed one."""
+
+    hit: Hit | None = None
+    miss_reason: str = ""
+    embedding: Embedding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What generation is asked to do."""
+
+    answer_id: str
+    question: str
+    passages: tuple[Passage, ...]
+    release: ReleaseRef
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A finished answer. *recorded* means that its evaluation is certain."""
+
+    answer: Answer
+    model: str
+    reason: str = ""
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event of every answer."""
+
+    answer_id: str
+    release: ReleaseRef
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The last event of every answer."""
+
+    answer_id: str
+    release: ReleaseRef
+    question: str
+    answer: Answer
+    origin: Origin
+    total_seconds: float
+    model: str = ""
+    reason: str = ""
+    recorded: bool = False
+    cached_answer_id: str = ""
+
+
+Event = Started | Delta | Completed
+
+
+def degraded_answer(written: str, passages: tuple[Passage, ...]) -> Answer:
+    """The answer without generation: what was *written* so far, unsupported, then an extract of the best passage.
+
+    With no passage there is nothing to answer from, and the answer is a refusal.
+    """
+    gap = "\n\n" if written else ""
+    addition = extract(passages[0].text) if passages else REFUSAL
+    text = f"{written}{gap}{addition}"
+    unsupported = (Claim(0, len(written), (), 0.0),) if written.strip() else ()
+    if not passages:
+        return Answer(text, unsupported, (), Outcome.REFUSED)
+    cited = Claim(len(text) - len(addition), len(text), (1,), 1.0)
+    return Answer(text, (*unsupported, cited), passages, Outcome.DEGRADED)
+
+
+def extract(text: str) -> str:
+    """The first sentences of the first paragraph of *text* that is not a heading, word for word."""
+    prose = _PROSE.search(text)
+    paragraph = (prose.group() if prose else text).strip()
+    return " ".join(_SENTENCE_END.split(paragraph)[:EXTRACT_SENTENCES])

@@ -1,0 +1,73 @@
+"""Kafka out: what was served, told in the background."""
+
+import asyncio
+
+import structlog
+from opentelemetry.metrics import Counter
+
+from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
+from plumbline_contracts.topics import ANSWER_SERVED
+from plumbline_gateway.domain import Completed
+from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, release_to_proto
+from plumbline_kit.bus.messages import Publisher
+from plumbline_kit.clock import Clock
+from plumbline_kit.errors import PlumblineError
+
+log = structlog.get_logger()
+
+
+class BackgroundAnnouncer:
+    """`Announcer` that never makes a caller wait: at most *limit* facts are on their way, the rest is lost and said so.
+
+    Runs beside the server so that stopping waits for the facts on their way.
+    """
+
+    def __init__(self, publisher: Publisher, clock: Clock, *, limit: int, lost: Counter) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._limit = limit
+        self._lost = lost
+        self._on_their_way: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    def served(self, answer: Completed, tenant: str) -> None:
+        """See `Announcer`."""
+        if len(self._on_their_way) >= self._limit:
+            self._lose(answer.answer_id, "too many facts are on their way")
+            return
+        task = asyncio.create_task(self._publish(answer, tenant))
+        self._on_their_way.add(task)
+        task.add_done_callback(self._on_their_way.discard)
+
+    async def run(self) -> None:
+        """Return once stopped."""
+        await self._stopping.wait()
+
+    async def stop(self) -> None:
+        """Return when every fact has arrived or is lost."""
+        await asyncio.gather(*self._on_their_way)
+        self._stopping.set()
+
+    async def _publish(self, answer: Completed, tenant: str) -> None:
+        try:
+            await self._publisher.publish(ANSWER_SERVED, answer.answer_id, self._fact(answer, tenant))
+        except PlumblineError as error:
+            self._lose(answer.answer_id, str(error))
+
+    def _lose(self, answer_id: str, reason: str) -> None:
+        self._lost.add(1)
+        log.warning("answer_served_lost", answer_id=answer_id, reason=reason)
+
+    def _fact(self, served: Completed, tenant: str) -> AnswerServed:
+        fact = AnswerServed(
+            answer_id=served.answer_id,
+            tenant_id=tenant,
+            release=release_to_proto(served.release),
+            question=served.question,
+            answer=answer_to_proto(served.answer),
+            origin=ORIGINS_TO_PROTO[served.origin],
+            cached_answer_id=served.cached_answer_id,
+        )
+        fact.total_time.FromNanoseconds(round(served.total_seconds * 1e9))
+        fact.serve_time.FromDatetime(self._clock.now())
+        return fact

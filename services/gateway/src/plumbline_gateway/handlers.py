@@ -1,0 +1,215 @@
+"""The use case of the front door: answer a question from memory, else from the documents."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+
+import structlog
+
+from plumbline_gateway.domain import (
+    ORIGINS,
+    Assignment,
+    Completed,
+    Delta,
+    Embedding,
+    Event,
+    Freshness,
+    Generated,
+    Hit,
+    Lookup,
+    Origin,
+    Passage,
+    Question,
+    ReleaseRef,
+    Started,
+    degraded_answer,
+)
+from plumbline_gateway.ports import Announcer, AnswerCache, AnswerGenerator, PassageSearch
+from plumbline_kit.clock import Clock
+from plumbline_kit.errors import (
+    Exhausted,
+    Invalid,
+    NotFound,
+    PermissionDenied,
+    PlumblineError,
+    Unauthenticated,
+    Unavailable,
+)
+from plumbline_kit.release import Release
+from plumbline_kit.telemetry import annotate, names
+
+log = structlog.get_logger()
+
+CALLERS_ERRORS = (Invalid, Unauthenticated, PermissionDenied)
+"""What no other way to an answer would mend."""
+
+
+class Slots:
+    """A bound on what is answered at once; refuses at once what goes beyond it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a slot. Raises `Exhausted` when there is none."""
+        if self._taken >= self._limit:
+            raise Exhausted(f"{self._limit} questions are being answered here already; come back in a moment")
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
+class AskQuestion:
+    """Answers one question, as events: started, deltas, completed."""
+
+    def __init__(
+        self,
+        cache: AnswerCache,
+        search: PassageSearch,
+        generator: AnswerGenerator,
+        announcer: Announcer,
+        *,
+        release: Release,
+        slots: Slots,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._cache = cache
+        self._search = search
+        self._generator = generator
+        self._announcer = announcer
+        self._release = ReleaseRef(release.application_id, release.id)
+        self._passages = release.retrieval.passages
+        self._freshness = Freshness(release.cache.freshness)
+        self._slots = slots
+        self._clock = clock
+        self._new_id = new_id
+
+    async def __call__(self, question: Question, tenant: str) -> AsyncGenerator[Event, None]:
+        """Raises `NotFound`, `Exhausted`, or, when the documents cannot be searched, `Unavailable`."""
+        began = self._clock.monotonic()
+        self._require(question.application_id)
+        with self._slots.one():
+            answer_id = self._new_id()
+            yield Started(answer_id, self._release)
+            async with aclosing(self._answer(question, answer_id)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Delta):
+                        yield piece
+                    else:
+                        completed = self._complete(piece, question, answer_id, self._clock.monotonic() - began)
+                        annotate(_attributes(completed, piece))
+                        yield completed
+                        self._announcer.served(completed, tenant)
+
+    def _require(self, application_id: str) -> None:
+        if application_id != self._release.application_id:
+            raise NotFound(
+                f"application {application_id[:100]!r} is not served here; {self._release.application_id!r} is"
+            )
+
+    async def _answer(self, question: Question, answer_id: str) -> AsyncGenerator[Delta | Hit | Generated, None]:
+        lookup = await self._recall(question)
+        if lookup.hit is not None:
+            yield Delta(lookup.hit.answer.text)
+            yield lookup.hit
+            return
+        annotate({names.CACHE_MISS_REASON: lookup.miss_reason})
+        passages = await self._find(question.text, lookup.embedding)
+        async with aclosing(self._generate(Assignment(answer_id, question.text, passages, self._release))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _recall(self, question: Question) -> Lookup:
+        """A hit that may be served, else why there is none."""
+        freshness = question.freshness or self._freshness
+        if freshness is Freshness.BYPASS:
+            return Lookup(miss_reason="bypass")
+        lookup = await self._look_up(question.text)
+        if lookup.hit is None or freshness is Freshness.EVENTUAL or await self._is_current(lookup.hit):
+            return lookup
+        return Lookup(miss_reason="not_current", embedding=lookup.embedding)
+
+    async def _look_up(self, question: str) -> Lookup:
+        try:
+            return await self._cache.lookup(question, self._release)
+        except PlumblineError as error:
+            log.warning("cache_skipped", reason=str(error))
+            return Lookup(miss_reason="unreachable")
+
+    async def _is_current(self, hit: Hit) -> bool:
+        try:
+            return await self._search.all_current([source.ref for source in hit.answer.sources])
+        except PlumblineError as error:
+            log.warning("cached_answer_not_verified", cached_answer_id=hit.answer_id, reason=str(error))
+            return False
+
+    async def _find(self, question: str, embedding: Embedding | None) -> tuple[Passage, ...]:
+        try:
+            return await self._search.search(question, self._passages, embedding)
+        except Invalid as error:
+            if embedding is None:
+                raise
+            # The question is valid, so the vector is not: cache and index run different encoders for now.
+            log.warning("question_vector_refused", encoder_id=embedding.encoder_id, reason=str(error))
+            return await self._find(question, None)
+        except Unavailable as error:
+            raise Unavailable(f"the documents cannot be searched: {error}", retry_after=error.retry_after) from error
+
+    async def _generate(self, assignment: Assignment) -> AsyncGenerator[Delta | Generated, None]:
+        written: list[str] = []
+        try:
+            async with aclosing(self._generator.generate(assignment)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Generated):
+                        yield piece
+                    else:
+                        written.append(piece)
+                        yield Delta(piece)
+        except CALLERS_ERRORS:
+            raise
+        except PlumblineError as error:
+            log.warning("generation_unreachable", answer_id=assignment.answer_id, reason=str(error))
+            text = "".join(written)
+            answer = degraded_answer(text, assignment.passages)
+            yield Delta(answer.text[len(text) :])
+            yield Generated(answer, model="extractive", reason="generation could not be reached")
+
+    def _complete(self, piece: Hit | Generated, question: Question, answer_id: str, seconds: float) -> Completed:
+        if isinstance(piece, Hit):
+            return Completed(
+                answer_id,
+                self._release,
+                question.text,
+                piece.answer,
+                Origin.CACHED,
+                seconds,
+                recorded=True,
+                cached_answer_id=piece.answer_id,
+            )
+        return Completed(
+            answer_id,
+            self._release,
+            question.text,
+            piece.answer,
+            ORIGINS[piece.answer.outcome],
+            seconds,
+            model=piece.model,
+            reason=piece.reason,
+            recorded=piece.recorded,
+        )
+
+
+def _attributes(completed: Completed, piece: Hit | Generated) -> dict[str, str]:
+    hit = (
+        {names.CACHE_TIER: piece.tier.value, names.CACHED_ANSWER_ID: piece.answer_id} if isinstance(piece, Hit) else {}
+    )
+    return hit | {
+        names.ANSWER_ID: completed.answer_id,
+        names.ANSWER_ORIGIN: completed.origin.value,
+        names.RELEASE_ID: completed.release.release_id,
+        names.APPLICATION_ID: completed.release.application_id,
+    }

@@ -1,0 +1,54 @@
+"""What the front door needs from outside, in its own words. Each raises errors of the kit's tree."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+from plumbline_gateway.domain import (
+    Assignment,
+    Completed,
+    Embedding,
+    Generated,
+    Lookup,
+    Passage,
+    PassageRef,
+    ReleaseRef,
+)
+
+
+class AnswerCache(Protocol):
+    """Remembers answers that passed evaluation."""
+
+    async def lookup(self, question: str, release: ReleaseRef) -> Lookup:
+        """Answer within a short time limit of its own, or raise `DeadlineExceeded`."""
+        ...
+
+
+class PassageSearch(Protocol):
+    """Finds passages and knows whether they are current."""
+
+    async def search(self, question: str, limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
+        """The best passages, best first. Raises `Invalid` for a vector of another encoder."""
+        ...
+
+    async def all_current(self, sources: Sequence[PassageRef]) -> bool:
+        """Whether every source is still part of its live document."""
+        ...
+
+
+class AnswerGenerator(Protocol):
+    """Writes answers from passages."""
+
+    def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
+        """Pieces of text as they are written, then the finished answer as the last.
+
+        Closing the generator stops the writing.
+        """
+        ...
+
+
+class Announcer(Protocol):
+    """Tells the world that an answer was served."""
+
+    def served(self, answer: Completed, tenant: str) -> None:
+        """Return at once; the fact follows in the background."""
+        ...

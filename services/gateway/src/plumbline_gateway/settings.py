@@ -1,0 +1,42 @@
+"""What the gateway can be told; the only reader of its environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from plumbline_kit.addresses import address
+from plumbline_kit.settings import Env, ServiceSettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every default works on the local platform."""
+
+    service: ServiceSettings
+    retrieval_address: str
+    cache_address: str
+    generation_address: str
+    cache_seconds: float
+    """How long a question waits for the cache before it goes on without."""
+    reserve_seconds: float
+    """How much of the caller's time is kept from generation, to answer without it."""
+    concurrent_asks: int
+    unannounced_answers: int
+    """How many answers may wait for the event log before their facts are lost."""
+
+    @classmethod
+    def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
+        """Raises `SettingsError` that names every variable that is wrong."""
+        env = Env(values)
+        settings = cls(
+            service=ServiceSettings.from_env(env, "gateway"),
+            retrieval_address=env.text("RETRIEVAL_ADDRESS", address("retrieval")),
+            cache_address=env.text("CACHE_ADDRESS", address("cache")),
+            generation_address=env.text("GENERATION_ADDRESS", address("generation")),
+            cache_seconds=env.number("CACHE_SECONDS", 0.15),
+            reserve_seconds=env.number("RESERVE_SECONDS", 0.25),
+            concurrent_asks=env.integer("CONCURRENT_ASKS", 64, least=1),
+            unannounced_answers=env.integer("UNANNOUNCED_ANSWERS", 1_000, least=1),
+        )
+        env.check()
+        return settings

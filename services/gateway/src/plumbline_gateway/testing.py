@@ -1,0 +1,110 @@
+"""Fakes of the front door's ports: each does what its fields say and keeps what it was asked."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from plumbline_gateway.domain import (
+    Answer,
+    Assignment,
+    Claim,
+    Completed,
+    Embedding,
+    Generated,
+    Lookup,
+    Outcome,
+    Passage,
+    PassageRef,
+    ReleaseRef,
+)
+from plumbline_kit.errors import Invalid, PlumblineError
+
+
+def a_passage(text: str = "The Aurora desk lamp costs 49 euros. It is in stock.", document_id: str = "lamp") -> Passage:
+    """The third version of a document of one passage."""
+    return Passage(PassageRef(document_id, 3, "ab" * 32), "Aurora", "", text, 0, len(text), 1.0)
+
+
+def an_answer(text: str = "It costs 49 euros.", outcome: Outcome = Outcome.ANSWERED) -> Answer:
+    """One claim that cites one passage."""
+    return Answer(text, (Claim(0, len(text), (1,), 1.0),), (a_passage(),), outcome)
+
+
+@dataclass
+class FakeCache:
+    """Answers every lookup alike, or fails alike."""
+
+    lookup_result: Lookup = field(default_factory=lambda: Lookup(miss_reason="NOT_FOUND"))
+    error: PlumblineError | None = None
+    questions: list[str] = field(default_factory=list)
+
+    async def lookup(self, question: str, release: ReleaseRef) -> Lookup:
+        """See `AnswerCache`."""
+        self.questions.append(question)
+        if self.error:
+            raise self.error
+        return self.lookup_result
+
+
+@dataclass
+class FakeSearch:
+    """Finds the same passages for every question."""
+
+    passages: tuple[Passage, ...] = field(default_factory=lambda: (a_passage(),))
+    current: bool = True
+    error: PlumblineError | None = None
+    encoder_id: str = "encoder"
+    embeddings: list[Embedding | None] = field(default_factory=list)
+    limits: list[int] = field(default_factory=list)
+    verified: list[PassageRef] = field(default_factory=list)
+
+    async def search(self, question: str, limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
+        """See `PassageSearch`."""
+        self.embeddings.append(embedding)
+        self.limits.append(limit)
+        if self.error:
+            raise self.error
+        if embedding is not None and embedding.encoder_id != self.encoder_id:
+            raise Invalid.field("embedding", f"is not of {self.encoder_id}")
+        return self.passages
+
+    async def all_current(self, sources: Sequence[PassageRef]) -> bool:
+        """See `PassageSearch`."""
+        self.verified.extend(sources)
+        if self.error:
+            raise self.error
+        return self.current
+
+
+@dataclass
+class FakeGenerator:
+    """Writes *deltas*, then fails with *error* or finishes with *generated*."""
+
+    deltas: Sequence[str] = ("It costs ", "49 euros.")
+    generated: Generated = field(default_factory=lambda: Generated(an_answer(), model="small-model", recorded=True))
+    error: PlumblineError | None = None
+    assignments: list[Assignment] = field(default_factory=list)
+    stopped_early: bool = False
+
+    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
+        """See `AnswerGenerator`."""
+        self.assignments.append(assignment)
+        try:
+            for delta in self.deltas:
+                yield delta
+        except GeneratorExit:
+            self.stopped_early = True
+            raise
+        if self.error:
+            raise self.error
+        yield self.generated
+
+
+@dataclass
+class FakeAnnouncer:
+    """Keeps what was served."""
+
+    told: list[tuple[Completed, str]] = field(default_factory=list)
+
+    def served(self, answer: Completed, tenant: str) -> None:
+        """See `Announcer`."""
+        self.told.append((answer, tenant))

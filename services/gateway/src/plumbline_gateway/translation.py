@@ -1,0 +1,78 @@
+"""Contract messages to domain and back, once for every way in and out."""
+
+from plumbline.common.v1 import answer_pb2 as common_pb
+from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
+from plumbline_gateway.domain import Answer, Claim, Origin, Outcome, Passage, PassageRef, ReleaseRef
+
+_OUTCOMES = {
+    common_pb.ANSWER_OUTCOME_ANSWERED: Outcome.ANSWERED,
+    common_pb.ANSWER_OUTCOME_REFUSED: Outcome.REFUSED,
+    common_pb.ANSWER_OUTCOME_DEGRADED: Outcome.DEGRADED,
+}
+_OUTCOMES_TO_PROTO = {outcome: value for value, outcome in _OUTCOMES.items()}
+ORIGINS_TO_PROTO = {
+    Origin.GENERATED: gateway_pb.ANSWER_ORIGIN_GENERATED,
+    Origin.CACHED: gateway_pb.ANSWER_ORIGIN_CACHED,
+    Origin.DEGRADED: gateway_pb.ANSWER_ORIGIN_DEGRADED,
+    Origin.REFUSED: gateway_pb.ANSWER_ORIGIN_REFUSED,
+}
+
+
+def release_to_proto(release: ReleaseRef) -> common_pb.ReleaseRef:
+    """The release as the contract names it."""
+    return common_pb.ReleaseRef(application_id=release.application_id, release_id=release.release_id)
+
+
+def ref_to_proto(ref: PassageRef) -> common_pb.PassageRef:
+    """A source as the contract names it."""
+    return common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash)
+
+
+def passage_from_proto(passage: common_pb.Passage) -> Passage:
+    """A passage with all its fields."""
+    ref = passage.ref
+    return Passage(
+        PassageRef(ref.document_id, ref.version, ref.passage_hash),
+        passage.title,
+        passage.url,
+        passage.text,
+        passage.start_offset,
+        passage.end_offset,
+        passage.score,
+    )
+
+
+def passage_to_proto(passage: Passage) -> common_pb.Passage:
+    """The inverse of `passage_from_proto`."""
+    return common_pb.Passage(
+        ref=ref_to_proto(passage.ref),
+        title=passage.title,
+        url=passage.url,
+        text=passage.text,
+        start_offset=passage.start,
+        end_offset=passage.end,
+        score=passage.score,
+    )
+
+
+def answer_from_proto(answer: common_pb.Answer) -> Answer:
+    """An answer; an outcome that this build does not know counts as degraded."""
+    return Answer(
+        answer.text,
+        tuple(Claim(c.start_offset, c.end_offset, tuple(c.source_numbers), c.support) for c in answer.claims),
+        tuple(map(passage_from_proto, answer.sources)),
+        _OUTCOMES.get(answer.outcome, Outcome.DEGRADED),
+    )
+
+
+def answer_to_proto(answer: Answer) -> common_pb.Answer:
+    """The inverse of `answer_from_proto`."""
+    return common_pb.Answer(
+        text=answer.text,
+        claims=[
+            common_pb.Claim(start_offset=c.start, end_offset=c.end, source_numbers=c.source_numbers, support=c.support)
+            for c in answer.claims
+        ],
+        sources=map(passage_to_proto, answer.sources),
+        outcome=_OUTCOMES_TO_PROTO[answer.outcome],
+    )

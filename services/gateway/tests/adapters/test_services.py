@@ -1,0 +1,241 @@
+"""The adapters against real servers that speak the other services' contracts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+
+from plumbline.cache.v1 import cache_service_pb2 as cache_pb
+from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer, add_CacheServiceServicer_to_server
+from plumbline.common.v1 import answer_pb2 as common_pb
+from plumbline.generation.v1 import generation_service_pb2 as generation_pb
+from plumbline.generation.v1.generation_service_pb2_grpc import (
+    GenerationServiceServicer,
+    add_GenerationServiceServicer_to_server,
+)
+from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
+from plumbline.retrieval.v1.retrieval_service_pb2_grpc import (
+    RetrievalServiceServicer,
+    add_RetrievalServiceServicer_to_server,
+)
+from plumbline_gateway.adapters.cache import GrpcAnswerCache
+from plumbline_gateway.adapters.generation import GrpcAnswerGenerator
+from plumbline_gateway.adapters.retrieval import GrpcPassageSearch
+from plumbline_gateway.domain import Assignment, Embedding, Generated, ReleaseRef, Tier
+from plumbline_gateway.testing import a_passage, an_answer
+from plumbline_gateway.translation import answer_to_proto, passage_to_proto
+from plumbline_kit.errors import DeadlineExceeded, Invalid, Unavailable
+from plumbline_kit.identity import Identity
+from plumbline_kit.rpc import Call, open_channel
+from plumbline_kit.rpc.call import enter
+
+RELEASE = ReleaseRef("default", "abc")
+
+
+@dataclass
+class Cache(CacheServiceServicer):
+    """Answers with *response*, or never."""
+
+    response: cache_pb.LookupAnswerResponse | None = None
+    requests: list[cache_pb.LookupAnswerRequest] = field(default_factory=list)
+
+    async def LookupAnswer(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.requests.append(request)
+        if self.response is None:
+            await asyncio.Event().wait()
+        return self.response
+
+
+@dataclass
+class Retrieval(RetrievalServiceServicer):
+    """Finds *passages*; *changed* sources are not current."""
+
+    passages: Sequence[common_pb.Passage] = ()
+    changed: Sequence[common_pb.PassageRef] = ()
+    code: grpc.StatusCode | None = None
+    requests: list[Any] = field(default_factory=list)
+
+    async def SearchPassages(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.requests.append(request)
+        if self.code:
+            await context.abort(self.code, "no")
+        return retrieval_pb.SearchPassagesResponse(passages=self.passages)
+
+    async def VerifySources(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.requests.append(request)
+        return retrieval_pb.VerifySourcesResponse(changed_sources=self.changed)
+
+
+@dataclass
+class Generation(GenerationServiceServicer):
+    """Streams *responses*, then ends, fails, or waits for ever."""
+
+    responses: Sequence[generation_pb.GenerateAnswerResponse] = ()
+    code: grpc.StatusCode | None = None
+    hangs: bool = False
+    requests: list[Any] = field(default_factory=list)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def GenerateAnswer(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.requests.append(request)
+        try:
+            for response in self.responses:
+                yield response
+            if self.hangs:
+                await asyncio.Event().wait()
+            if self.code:
+                await context.abort(self.code, "no")
+        finally:
+            self.ended.set()
+
+
+@asynccontextmanager
+async def channel_to(servicer: Any, add: Callable[[Any, grpc.aio.Server], None]) -> AsyncIterator[grpc.aio.Channel]:
+    server = grpc.aio.server()
+    add(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    channel = open_channel(f"127.0.0.1:{port}")
+    try:
+        yield channel
+    finally:
+        await channel.close()
+        await server.stop(0)
+
+
+@asynccontextmanager
+async def cache_of(servicer: Cache, limit_seconds: float = 5.0) -> AsyncIterator[GrpcAnswerCache]:
+    async with channel_to(servicer, add_CacheServiceServicer_to_server) as channel:
+        yield GrpcAnswerCache(channel, limit_seconds=limit_seconds)
+
+
+@asynccontextmanager
+async def search_of(servicer: Retrieval) -> AsyncIterator[GrpcPassageSearch]:
+    async with channel_to(servicer, add_RetrievalServiceServicer_to_server) as channel:
+        yield GrpcPassageSearch(channel)
+
+
+@asynccontextmanager
+async def generator_of(servicer: Generation) -> AsyncIterator[GrpcAnswerGenerator]:
+    enter(Call(Identity("acme", "tester"), "request-1", time.monotonic() + 10, "token"))
+    async with channel_to(servicer, add_GenerationServiceServicer_to_server) as channel:
+        yield GrpcAnswerGenerator(channel, reserve_seconds=0.25)
+
+
+def delta(text: str) -> generation_pb.GenerateAnswerResponse:
+    return generation_pb.GenerateAnswerResponse(text_delta=text)
+
+
+def finished() -> generation_pb.GenerateAnswerResponse:
+    record = generation_pb.GenerationRecord(model="small-model", reason="why")
+    done = generation_pb.AnswerCompleted(answer=answer_to_proto(an_answer()), record=record, recorded=True)
+    return generation_pb.GenerateAnswerResponse(completed=done)
+
+
+def assignment() -> Assignment:
+    return Assignment("answer-1", "Why?", (a_passage(),), RELEASE)
+
+
+async def test_a_hit_comes_back_with_its_answer() -> None:
+    hit = cache_pb.CacheHit(answer_id="answer-0", answer=answer_to_proto(an_answer()), tier=cache_pb.CACHE_TIER_EXACT)
+    servicer = Cache(cache_pb.LookupAnswerResponse(hit=hit))
+    async with cache_of(servicer) as cache:
+        lookup = await cache.lookup("Why?", RELEASE)
+    assert lookup.hit is not None
+    assert (lookup.hit.answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", an_answer(), Tier.EXACT)
+    assert lookup.embedding is None
+    assert servicer.requests[0].release.release_id == "abc"
+
+
+async def test_a_miss_comes_back_with_its_reason_and_the_vector() -> None:
+    vector = common_pb.Embedding(encoder_id="encoder", values=[0.5, 0.25])
+    response = cache_pb.LookupAnswerResponse(miss_reason=cache_pb.MISS_REASON_STALE, embedding=vector)
+    async with cache_of(Cache(response)) as cache:
+        lookup = await cache.lookup("Why?", RELEASE)
+    assert lookup.hit is None
+    assert lookup.miss_reason == "stale"
+    assert lookup.embedding is not None
+    assert (lookup.embedding.encoder_id, list(lookup.embedding.values)) == ("encoder", [0.5, 0.25])
+
+
+async def test_a_slow_cache_is_given_up_after_its_limit() -> None:
+    async with cache_of(Cache(response=None), limit_seconds=0.05) as cache:
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            await cache.lookup("Why?", RELEASE)
+    assert time.monotonic() - began < 2
+
+
+async def test_a_cache_that_is_away_is_unavailable() -> None:
+    channel = open_channel("127.0.0.1:1")
+    with pytest.raises(Unavailable):
+        await GrpcAnswerCache(channel, limit_seconds=5.0).lookup("Why?", RELEASE)
+    await channel.close()
+
+
+async def test_a_search_sends_the_vector_and_brings_passages() -> None:
+    servicer = Retrieval(passages=[passage_to_proto(a_passage())])
+    async with search_of(servicer) as search:
+        assert await search.search("Why?", 4, Embedding("encoder", [0.5, 0.25])) == (a_passage(),)
+    [request] = servicer.requests
+    assert (request.query, request.page_size, list(request.embedding.values)) == ("Why?", 4, [0.5, 0.25])
+
+
+async def test_a_search_without_a_vector_sends_none() -> None:
+    servicer = Retrieval()
+    async with search_of(servicer) as search:
+        assert await search.search("Why?", 4, None) == ()
+    assert not servicer.requests[0].HasField("embedding")
+
+
+async def test_a_refused_vector_is_invalid() -> None:
+    async with search_of(Retrieval(code=grpc.StatusCode.INVALID_ARGUMENT)) as search:
+        with pytest.raises(Invalid):
+            await search.search("Why?", 4, Embedding("other", [1.0]))
+
+
+@pytest.mark.parametrize("changed", [True, False])
+async def test_sources_are_current_when_none_changed(changed: bool) -> None:
+    ref = passage_to_proto(a_passage()).ref
+    servicer = Retrieval(changed=[ref] if changed else [])
+    async with search_of(servicer) as search:
+        assert await search.all_current([a_passage().ref]) is not changed
+    assert list(servicer.requests[0].sources) == [ref]
+
+
+async def test_an_answer_is_generated_piece_by_piece() -> None:
+    servicer = Generation([delta("It costs "), delta("49 euros."), finished()])
+    async with generator_of(servicer) as generator:
+        pieces = [piece async for piece in generator.generate(assignment())]
+    assert pieces == ["It costs ", "49 euros.", Generated(an_answer(), "small-model", "why", True)]
+    [request] = servicer.requests
+    assert (request.answer_id, request.question, request.release.release_id) == ("answer-1", "Why?", "abc")
+    assert request.passages[0] == passage_to_proto(a_passage())
+
+
+async def test_generation_that_fails_while_writing_is_unavailable() -> None:
+    async with generator_of(Generation([delta("It")], code=grpc.StatusCode.UNAVAILABLE)) as generator:
+        pieces = generator.generate(assignment())
+        assert await anext(pieces) == "It"
+        with pytest.raises(Unavailable):
+            await anext(pieces)
+
+
+async def test_a_stream_that_ends_too_early_is_unavailable() -> None:
+    async with generator_of(Generation([delta("It")])) as generator:
+        with pytest.raises(Unavailable, match="without a completed answer"):
+            _ = [piece async for piece in generator.generate(assignment())]
+
+
+async def test_closing_the_generator_cancels_the_call() -> None:
+    servicer = Generation([delta("It")], hangs=True)
+    async with generator_of(servicer) as generator:
+        pieces = generator.generate(assignment())
+        await anext(pieces)
+        await pieces.aclose()
+        await asyncio.wait_for(servicer.ended.wait(), 5)

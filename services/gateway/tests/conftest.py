@@ -1,0 +1,70 @@
+"""What the gateway's tests start from: the use case on fakes, and the local release."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from plumbline_gateway.domain import Completed, Delta, Event, Freshness, Question
+from plumbline_gateway.handlers import AskQuestion, Slots
+from plumbline_gateway.testing import FakeAnnouncer, FakeCache, FakeGenerator, FakeSearch
+from plumbline_kit.release import Release, load_release
+from plumbline_kit.testing import FakeClock
+
+
+@dataclass
+class FrontDoor:
+    """The use case, and the fakes behind it."""
+
+    release: Release
+    cache: FakeCache = field(default_factory=FakeCache)
+    search: FakeSearch = field(default_factory=FakeSearch)
+    generator: FakeGenerator = field(default_factory=FakeGenerator)
+    announcer: FakeAnnouncer = field(default_factory=FakeAnnouncer)
+    clock: FakeClock = field(default_factory=FakeClock)
+    slots: int = 64
+
+    def __post_init__(self) -> None:
+        self.use_case = AskQuestion(
+            self.cache,
+            self.search,
+            self.generator,
+            self.announcer,
+            release=self.release,
+            slots=Slots(self.slots),
+            clock=self.clock,
+            new_id=lambda: "answer-1",
+        )
+
+    async def ask(
+        self,
+        text: str = "What does the Aurora cost?",
+        freshness: Freshness | None = None,
+        application: str = "default",
+    ) -> list[Event]:
+        """Every event of one answer."""
+        return [event async for event in self.use_case(Question(text, application, freshness), "acme")]
+
+
+@pytest.fixture(scope="session")
+def release() -> Release:
+    return load_release(Path(__file__).resolve().parents[3] / "deploy" / "local" / "release.toml")
+
+
+@pytest.fixture
+def front_door(release: Release) -> Callable[..., FrontDoor]:
+    return lambda **fakes: FrontDoor(release, **fakes)
+
+
+@pytest.fixture
+def completed() -> Callable[[list[Event]], Completed]:
+    """The last event, once it is proved that the pieces before it make its text."""
+
+    def last(events: list[Event]) -> Completed:
+        done = events[-1]
+        assert isinstance(done, Completed)
+        assert "".join(event.text for event in events if isinstance(event, Delta)) == done.answer.text
+        return done
+
+    return last

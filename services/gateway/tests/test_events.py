@@ -1,0 +1,96 @@
+"""The facts that follow a served answer."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from plumbline.gateway.v1 import gateway_service_pb2 as pb
+from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
+from plumbline_contracts.topics import ANSWER_SERVED, Topic
+from plumbline_gateway.domain import Completed, Origin, ReleaseRef
+from plumbline_gateway.events import BackgroundAnnouncer
+from plumbline_gateway.testing import an_answer
+from plumbline_kit.bus import MemoryBus
+from plumbline_kit.bus.messages import Position
+from plumbline_kit.errors import Unavailable
+from plumbline_kit.testing import FakeClock
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass
+class Losses:
+    """Stands in for a counter."""
+
+    count: int = 0
+
+    def add(self, amount: int) -> None:
+        self.count += amount
+
+
+@dataclass
+class SlowLog:
+    """Acknowledges nothing until told to, then all, or fails."""
+
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    error: Unavailable | None = None
+    bodies: list[Message | None] = field(default_factory=list)
+
+    async def publish(self, topic: Topic[M], key: str, body: M | None, *, event_id: str | None = None) -> Position:
+        await self.may_go_on.wait()
+        if self.error:
+            raise self.error
+        self.bodies.append(body)
+        return Position(0, len(self.bodies))
+
+
+def served(answer_id: str = "answer-1") -> Completed:
+    return Completed(answer_id, ReleaseRef("default", "abc"), "Why?", an_answer(), Origin.CACHED, 0.25, recorded=True)
+
+
+async def test_a_served_answer_is_told_with_all_of_it() -> None:
+    bus = MemoryBus()
+    announcer = BackgroundAnnouncer(bus, FakeClock(), limit=10, lost=Losses())
+    announcer.served(served(), "acme")
+    await announcer.stop()
+    [record] = bus.records(ANSWER_SERVED)
+    assert isinstance(record.body, AnswerServed)
+    assert (record.key, record.body.tenant_id, record.body.question) == ("answer-1", "acme", "Why?")
+    assert record.body.origin == pb.ANSWER_ORIGIN_CACHED
+    assert record.body.total_time.ToMilliseconds() == 250
+    assert record.body.answer.claims[0].source_numbers == [1]
+
+
+async def test_stopping_waits_for_the_facts_on_their_way() -> None:
+    log = SlowLog()
+    announcer = BackgroundAnnouncer(log, FakeClock(), limit=10, lost=Losses())
+    running = asyncio.create_task(announcer.run())
+    announcer.served(served(), "acme")
+    stopping = asyncio.create_task(announcer.stop())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    log.may_go_on.set()
+    await asyncio.gather(stopping, running)
+    assert len(log.bodies) == 1
+
+
+async def test_a_fact_that_the_log_does_not_take_is_counted_as_lost() -> None:
+    log, losses = SlowLog(error=Unavailable("broker away")), Losses()
+    announcer = BackgroundAnnouncer(log, FakeClock(), limit=10, lost=losses)
+    log.may_go_on.set()
+    announcer.served(served(), "acme")
+    await announcer.stop()
+    assert losses.count == 1
+
+
+async def test_facts_beyond_the_bound_are_lost_at_once() -> None:
+    log, losses = SlowLog(), Losses()
+    announcer = BackgroundAnnouncer(log, FakeClock(), limit=1, lost=losses)
+    announcer.served(served("answer-1"), "acme")
+    announcer.served(served("answer-2"), "acme")
+    assert losses.count == 1
+    log.may_go_on.set()
+    await announcer.stop()
+    assert len(log.bodies) == 1
