@@ -1,29 +1,36 @@
 """The fake model speaks as a real one does, and fails as it is told."""
 
+import asyncio
 import json
+import sys
 import time
+from typing import Any
 
 import httpx
 import pytest
 
+from plumbline_kit.testing import eventually
 from plumbline_kit.testing.llm import FakeLLM
 
 PROMPT = [{"role": "user", "content": "[1] Lamp: The lamp costs 41 euros. It is grey.\n\nQuestion: How much?"}]
 
 
-async def stream(model: FakeLLM) -> list[str]:
-    """The pieces of text that are streamed."""
-    pieces = []
+async def events(model: FakeLLM, **body: Any) -> list[dict[str, Any]]:
+    """What is streamed."""
     async with (
         httpx.AsyncClient(base_url=model.base_url, timeout=1) as client,
-        client.stream("POST", "/chat/completions", json={"messages": PROMPT, "stream": True}) as reply,
+        client.stream("POST", "/chat/completions", json={"messages": PROMPT, "stream": True} | body) as reply,
     ):
         reply.raise_for_status()
-        async for line in reply.aiter_lines():
-            if line.startswith("data: {"):
-                choices = json.loads(line[6:])["choices"]
-                pieces += [choice["delta"].get("content", "") for choice in choices]
-    return [piece for piece in pieces if piece]
+        lines = [line async for line in reply.aiter_lines() if line]
+    assert lines.pop() == "data: [DONE]"
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+async def stream(model: FakeLLM, **body: Any) -> list[str]:
+    """The pieces of text that are streamed."""
+    deltas = [choice["delta"] for event in await events(model, **body) for choice in event["choices"]]
+    return [delta["content"] for delta in deltas if delta]
 
 
 async def test_it_streams_the_first_sentence_of_the_first_passage() -> None:
@@ -31,12 +38,29 @@ async def test_it_streams_the_first_sentence_of_the_first_passage() -> None:
         assert await stream(model) == ["The", " lamp", " costs", " 41", " euros."]
 
 
+async def test_a_stream_ends_with_why_it_ends_and_what_it_took() -> None:
+    async with FakeLLM() as model:
+        *_, end, usage = await events(model, max_tokens=2)
+    assert end["choices"][0]["finish_reason"] == "length"
+    assert usage["usage"]["completion_tokens"] == 2
+
+
 async def test_it_answers_whole_with_usage_and_remembers_the_request() -> None:
+    headers = {"Authorization": "Bearer key"}
     async with FakeLLM(script=lambda _: "Yes.") as model, httpx.AsyncClient(base_url=model.base_url) as client:
-        reply = (await client.post("/chat/completions", json={"messages": PROMPT, "max_tokens": 5})).json()
+        asked = await client.post("/chat/completions", json={"messages": PROMPT, "max_tokens": 5}, headers=headers)
+        reply = asked.json()
     assert reply["choices"][0]["message"]["content"] == "Yes."
     assert reply["usage"]["completion_tokens"] == 1
     assert model.requests[0]["max_tokens"] == 5
+    assert model.headers[0]["authorization"] == "Bearer key"
+
+
+async def test_it_says_that_it_is_well_and_what_it_serves() -> None:
+    async with FakeLLM() as model, httpx.AsyncClient(base_url=model.base_url) as client:
+        assert (await client.get("/models")).json()["data"][0]["id"] == "fake"
+        assert (await client.get(f"http://127.0.0.1:{model.port}/health")).json() == {"status": "ok"}
+        assert (await client.get("/nothing")).status_code == 404
 
 
 async def test_it_takes_its_time_when_told_to() -> None:
@@ -52,7 +76,7 @@ async def test_it_takes_its_time_when_told_to() -> None:
         ({"status": 503}, httpx.HTTPStatusError),
         ({"drop_after": 2}, httpx.RemoteProtocolError),
         ({"hang": True}, httpx.ReadTimeout),
-        ({"garbage": True}, json.JSONDecodeError),
+        ({"garbage": "{half"}, json.JSONDecodeError),
     ],
     ids=["status", "drop", "hang", "garbage"],
 )
@@ -61,3 +85,45 @@ async def test_it_fails_as_told_and_then_no_more(how: dict[str, object], error: 
         with model.failing(**how), pytest.raises(error):
             await stream(model)
         assert "".join(await stream(model)) == "The lamp costs 41 euros."
+
+
+async def test_it_fails_as_often_as_told() -> None:
+    async with FakeLLM() as model:
+        with model.failing(status=429, times=1):
+            with pytest.raises(httpx.HTTPStatusError):
+                await stream(model)
+            assert await stream(model)
+
+
+async def test_it_notices_a_caller_that_goes() -> None:
+    async with FakeLLM() as model:
+        with model.failing(hang=True), pytest.raises(TimeoutError):
+            await asyncio.wait_for(stream(model), 0.05)
+        await eventually(lambda: model.abandoned == 1)
+
+
+async def test_it_leaves_nothing_open_when_its_context_ends_amid_a_request() -> None:
+    async with FakeLLM() as model:
+        with model.failing(hang=True):
+            waiting = asyncio.create_task(stream(model))
+            await eventually(lambda: model.requests)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await waiting
+
+
+async def test_it_runs_as_a_process_of_its_own(unused_tcp_port: int) -> None:
+    command = (sys.executable, "-m", "plumbline_kit.testing.llm", "--port", str(unused_tcp_port))
+    process = await asyncio.create_subprocess_exec(*command)
+    try:
+        assert await eventually(lambda: _is_well(unused_tcp_port))
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _is_well(port: int) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/health")).is_success
+        except httpx.ConnectError:
+            return False

@@ -39,10 +39,12 @@ async def test_after_stop_nothing_runs_and_the_file_says_so(own_layout: Layout, 
 async def test_a_part_starts_after_what_it_needs_and_stops_before_it(own_layout: Layout, listener: Listener) -> None:
     said: list[tuple[str, str]] = []
     async with Supervisor(own_layout, say=lambda part, doing: said.append((part, doing))) as supervisor:
-        await supervisor.run([listener("service", needs=("engine",)), listener("engine")])
+        services = [listener(name, needs=("engine",)) for name in ("one", "two")]
+        await supervisor.run([*services, listener("engine")])
 
-    assert said.index(("engine", "healthy")) < said.index(("service", "starting"))
-    assert said.index(("service", "stopped")) < said.index(("engine", "stopped"))
+    for service in ("one", "two"):
+        assert said.index(("engine", "healthy")) < said.index((service, "starting"))
+        assert said.index((service, "stopped")) < said.index(("engine", "stopped"))
 
 
 async def test_a_part_that_cannot_start_is_reported_with_the_end_of_its_log(

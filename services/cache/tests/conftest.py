@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -9,11 +10,18 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from plumbline.common.v1 import answer_pb2 as common
+from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
+from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_PASSED, Evaluation, Verdict
+from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
+from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.entry import Entry, Scope, Source
 from plumbline_cache.domain.freshness import Change
+from plumbline_kit.release import Release, load_release
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RELEASE_FILE = Path(__file__).parents[3] / "deploy/local/release.toml"
 SCOPE = Scope("acme", (), "default", "r1")
 
 MakeCandidate = Callable[..., Candidate]
@@ -88,3 +96,58 @@ def spans() -> Iterator[Callable[[], Sequence[ReadableSpan]]]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     yield exporter.get_finished_spans
     exporter.shutdown()
+
+
+@pytest.fixture(scope="session")
+def release() -> Release:
+    """The local platform's."""
+    return load_release(RELEASE_FILE)
+
+
+@pytest.fixture(scope="session")
+def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
+    """The fact that an answer passed: `evaluated(("prices", 1, "h1"), question="Why?")`."""
+
+    def make(
+        *sources: tuple[str, int, str],
+        answer_id: str = "a1",
+        question: str = "Why?",
+        tenant: str = "acme",
+        groups: Sequence[str] = ("sales",),
+        outcome: common.AnswerOutcome.ValueType = common.ANSWER_OUTCOME_ANSWERED,
+        verdict: Verdict.ValueType = VERDICT_PASSED,
+    ) -> EvaluationCompleted:
+        refs = [common.PassageRef(document_id=d, version=v, passage_hash=h) for d, v, h in sources]
+        subject = AnswerGenerated(
+            answer_id=answer_id,
+            tenant_id=tenant,
+            groups=groups,
+            release=common.ReleaseRef(application_id=release.application_id, release_id=release.id),
+            question=question,
+            answer=common.Answer(text="Because.", sources=[common.Passage(ref=ref) for ref in refs], outcome=outcome),
+        )
+        subject.generate_time.FromDatetime(NOON)
+        return EvaluationCompleted(
+            evaluation_id=f"e-{answer_id}", subject=subject, evaluation=Evaluation(verdict=verdict)
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def changed() -> Callable[..., DocumentChanged]:
+    """The fact that the price list changed: `changed(1, 2, ["h1"])`."""
+
+    def make(
+        old: int, new: int, removed: Sequence[str] = (), *, deleted: bool = False, tenant: str = "acme"
+    ) -> DocumentChanged:
+        return DocumentChanged(
+            tenant_id=tenant,
+            document_id="prices",
+            old_version=old,
+            new_version=new,
+            deleted=deleted,
+            removed_passage_hashes=removed,
+        )
+
+    return make

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,11 +19,10 @@ from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import ENTRY_INVALIDATED
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.clock import SystemClock
-from plumbline_kit.release import Release, load_release
+from plumbline_kit.release import Release
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import make_verifier, test_settings, token
 
-RELEASE_FILE = Path(__file__).parents[3] / "deploy/local/release.toml"
 LAMP = "What does the lamp cost?"
 ANSWER = Answer(text="It costs 12 euros.")
 
@@ -87,8 +85,8 @@ class Served:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    bus, store, readiness, release = MemoryBus(), MemoryStore(), Ready(), load_release(RELEASE_FILE)
+async def served(release: Release) -> AsyncIterator[Served]:
+    bus, store, readiness = MemoryBus(), MemoryStore(), Ready()
     parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
     server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES, clock=SystemClock())
     add_CacheServiceServicer_to_server(parts.api(readiness), server.grpc)

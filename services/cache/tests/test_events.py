@@ -1,9 +1,8 @@
 """From the event log into the cache and back, on the bus in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,53 +11,17 @@ from opentelemetry import trace
 from plumbline.cache.v1 import cache_events_pb2 as pb
 from plumbline.common.v1 import answer_pb2 as common
 from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
-from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_FAILED, VERDICT_PASSED, Evaluation
-from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
+from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_FAILED
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
+from plumbline_cache.ports import Store
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import DOCUMENT_CHANGED, ENTRY_INVALIDATED, EVALUATION_COMPLETED
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.clock import SystemClock
-from plumbline_kit.release import Release, load_release
+from plumbline_kit.release import Release
 
-RELEASE_FILE = Path(__file__).parents[3] / "deploy/local/release.toml"
-
-
-def evaluated(
-    release: Release, *sources: tuple[str, int, str], answer_id: str = "a1", question: str = "Why?", **fields: Any
-) -> EvaluationCompleted:
-    refs = [common.PassageRef(document_id=d, version=v, passage_hash=h) for d, v, h in sources]
-    answer = common.Answer(
-        text="Because.",
-        sources=[common.Passage(ref=ref, text="because") for ref in refs],
-        outcome=fields.get("outcome", common.ANSWER_OUTCOME_ANSWERED),
-    )
-    subject = AnswerGenerated(
-        answer_id=answer_id,
-        tenant_id="acme",
-        groups=["sales"],
-        release=common.ReleaseRef(application_id=release.application_id, release_id=release.id),
-        question=question,
-        answer=answer,
-    )
-    subject.generate_time.FromJsonString("2026-03-01T12:00:00Z")
-    return EvaluationCompleted(
-        evaluation_id=f"e-{answer_id}",
-        subject=subject,
-        evaluation=Evaluation(verdict=fields.get("verdict", VERDICT_PASSED)),
-    )
-
-
-def changed(old: int, new: int, removed: Sequence[str] = (), **fields: Any) -> DocumentChanged:
-    return DocumentChanged(
-        tenant_id="acme",
-        document_id="prices",
-        old_version=old,
-        new_version=new,
-        removed_passage_hashes=removed,
-        **fields,
-    )
+Make = Callable[..., Any]
 
 
 @dataclass
@@ -66,8 +29,7 @@ class Running:
     """The cache's listening side, and the log around it."""
 
     bus: MemoryBus
-    store: MemoryStore
-    release: Release
+    store: Store
     parts: Parts
 
     async def hear(self, *events: EvaluationCompleted | DocumentChanged) -> None:
@@ -94,19 +56,21 @@ class Running:
 
 
 @pytest.fixture
-async def running() -> AsyncIterator[Running]:
-    bus, store, release = MemoryBus(), MemoryStore(), load_release(RELEASE_FILE)
+async def running(release: Release) -> AsyncIterator[Running]:
+    bus, store = MemoryBus(), MemoryStore()
     parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
-    yield Running(bus, store, release, parts)
+    yield Running(bus, store, parts)
     parts.close()
 
 
-async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(running: Running) -> None:
-    event = evaluated(running.release, ("prices", 3, "h1"))
+async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(
+    running: Running, evaluated: Make, release: Release
+) -> None:
+    event = evaluated(("prices", 3, "h1"))
     await running.hear(event)
     [entry] = running.store.of_tenant("acme")
     assert common.Answer.FromString(entry.answer) == event.subject.answer
-    assert (entry.scope.groups, entry.scope.release) == (("sales",), running.release.id)
+    assert (entry.scope.groups, entry.scope.release) == (("sales",), release.id)
     assert [(s.document, s.version, s.passage) for s in entry.sources] == [("prices", 3, "h1")]
     assert entry.evaluation_id == "e-a1"
 
@@ -114,55 +78,65 @@ async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(running: Runn
 @pytest.mark.parametrize(
     "fields", [{"verdict": VERDICT_FAILED}, {"outcome": common.ANSWER_OUTCOME_REFUSED}, {"verdict": 0}]
 )
-async def test_other_answers_do_not(running: Running, fields: dict[str, Any]) -> None:
-    await running.hear(evaluated(running.release, ("prices", 3, "h1"), **fields))
+async def test_other_answers_do_not(running: Running, evaluated: Make, fields: dict[str, Any]) -> None:
+    await running.hear(evaluated(("prices", 3, "h1"), **fields))
     assert running.held() == []
 
 
-async def test_an_answer_without_sources_does_not(running: Running) -> None:
-    await running.hear(evaluated(running.release))
+async def test_an_answer_without_sources_does_not(running: Running, evaluated: Make) -> None:
+    await running.hear(evaluated())
     assert running.held() == []
 
 
-async def test_a_changed_source_takes_the_entry_out_and_says_why(running: Running) -> None:
-    await running.hear(evaluated(running.release, ("prices", 3, "h1"), question="Why so dear?"))
+async def test_a_changed_source_takes_the_entry_out_and_says_why(
+    running: Running, evaluated: Make, changed: Make, release: Release
+) -> None:
+    await running.hear(evaluated(("prices", 3, "h1"), question="Why so dear?"))
     await running.hear(changed(3, 8, ["h1"]))
     assert running.held() == []
     [fact] = running.told()
     assert (fact.tenant_id, fact.answer_id, fact.question) == ("acme", "a1", "Why so dear?")
     assert (fact.cause, fact.document_id) == (pb.INVALIDATION_CAUSE_SOURCE_CHANGED, "prices")
     assert fact.document_version == 8
-    assert fact.release.release_id == running.release.id
+    assert fact.release.release_id == release.id
     [record] = running.bus.records(ENTRY_INVALIDATED)
     assert record.key == f"acme/{fact.entry_id}"
 
 
-async def test_a_deleted_source_is_told_as_such(running: Running) -> None:
-    await running.hear(evaluated(running.release, ("prices", 3, "h1")))
+async def test_a_deleted_source_is_told_as_such(running: Running, evaluated: Make, changed: Make) -> None:
+    await running.hear(evaluated(("prices", 3, "h1")))
     await running.hear(changed(3, 8, deleted=True))
     assert [fact.cause for fact in running.told()] == [pb.INVALIDATION_CAUSE_SOURCE_DELETED]
 
 
-async def test_hearing_everything_again_changes_nothing_and_tells_under_the_same_ids(running: Running) -> None:
-    await running.hear(evaluated(running.release, ("prices", 3, "h1")), changed(3, 8, ["h1"]))
-    before = {record.event_id for record in running.bus.records(ENTRY_INVALIDATED)}
-    await running.catch_up("cache-another-generation")
-    assert running.held() == []
-    assert {record.event_id for record in running.bus.records(ENTRY_INVALIDATED)} == before
+async def test_a_new_generation_hears_everything_again_and_tells_under_the_same_ids(
+    running: Running, evaluated: Make, changed: Make, release: Release
+) -> None:
+    await running.hear(evaluated(("prices", 3, "h1")))
+    await running.hear(changed(3, 8, ["h1"]))
+    [first] = running.bus.records(ENTRY_INVALIDATED)
+    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, SystemClock())
+    anew = Running(running.bus, parts.store, parts)
+    await anew.catch_up("cache-another-generation")
+    assert anew.held() == []
+    assert {record.event_id for record in running.bus.records(ENTRY_INVALIDATED)} == {first.event_id}
+    parts.close()
 
 
-async def test_a_change_that_goes_back_is_dead_lettered_and_the_next_is_heard(running: Running) -> None:
-    await running.hear(evaluated(running.release, ("prices", 3, "h1")))
+async def test_a_change_that_goes_back_is_dead_lettered_and_the_next_is_heard(
+    running: Running, evaluated: Make, changed: Make
+) -> None:
+    await running.hear(evaluated(("prices", 3, "h1")))
     await running.hear(changed(8, 3, ["h1"]), changed(3, 9, ["h1"]))
     assert running.held() == []
 
 
 async def test_an_admission_is_a_span_of_the_evaluations_trace(
-    running: Running, spans: Callable[[], list[Any]]
+    running: Running, evaluated: Make, spans: Callable[[], list[Any]]
 ) -> None:
     with trace.get_tracer("test").start_as_current_span("evaluate"):
         trace_id = trace.get_current_span().get_span_context().trace_id
-        await running.hear(evaluated(running.release, ("prices", 3, "h1")))
+        await running.hear(evaluated(("prices", 3, "h1")))
     [span] = [span for span in spans() if span.name == "admit answer"]
     assert span.context.trace_id == trace_id
     assert span.attributes["plumbline.answer.id"] == "a1"

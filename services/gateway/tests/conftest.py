@@ -64,7 +64,7 @@ def completed() -> Callable[[list[Event]], Completed]:
     def last(events: list[Event]) -> Completed:
         done = events[-1]
         assert isinstance(done, Completed)
-        assert "".join(event.text for event in events if isinstance(event, Delta)) == done.answer.text
+        assert "".join(event.text for event in events if isinstance(event, Delta)) == done.result.answer.text
         return done
 
     return last

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline_contracts.topics import ANSWER_SERVED, Topic
-from plumbline_gateway.domain import Completed, Origin, ReleaseRef
+from plumbline_gateway.domain import Completed, Hit, ReleaseRef, Tier
 from plumbline_gateway.events import BackgroundAnnouncer
 from plumbline_gateway.testing import an_answer
 from plumbline_kit.bus import MemoryBus
@@ -47,7 +47,8 @@ class SlowLog:
 
 
 def served(answer_id: str = "answer-1") -> Completed:
-    return Completed(answer_id, ReleaseRef("default", "abc"), "Why?", an_answer(), Origin.CACHED, 0.25, recorded=True)
+    hit = Hit("answer-0", an_answer(), Tier.EXACT)
+    return Completed(answer_id, ReleaseRef("default", "abc"), "Why?", hit, 0.25)
 
 
 async def test_a_served_answer_is_told_with_all_of_it() -> None:

@@ -56,7 +56,7 @@ async def test_a_miss_is_answered_from_the_documents_as_it_is_written(front_door
     events = await door.ask()
     assert [event.text for event in events if isinstance(event, Delta)] == ["It costs ", "49 euros."]
     done = completed(events)
-    assert (done.origin, done.model, done.recorded) == (Origin.GENERATED, "small-model", True)
+    assert (done.result.origin, done.result.model, done.result.recorded) == (Origin.GENERATED, "small-model", True)
     assert door.generator.assignments[0].passages == door.search.passages
     assert door.search.limits == [door.release.retrieval.passages]
 
@@ -71,7 +71,7 @@ async def test_the_vector_of_a_miss_is_passed_on(front_door: Door) -> None:
 async def test_a_vector_of_another_encoder_is_computed_again(front_door: Door, completed: Last) -> None:
     old = Embedding("old encoder", [0.6, 0.8])
     door = front_door(cache=FakeCache(Lookup(miss_reason="NOT_FOUND", embedding=old)))
-    assert completed(await door.ask()).origin is Origin.GENERATED
+    assert completed(await door.ask()).result.origin is Origin.GENERATED
     assert door.search.embeddings == [old, None]
 
 
@@ -83,7 +83,7 @@ async def test_a_hit_is_served_in_one_piece_and_names_its_first_answer(
     events = await door.ask()
     assert len(events) == 3
     done = completed(events)
-    assert (done.origin, done.cached_answer_id, done.recorded) == (Origin.CACHED, "answer-0", True)
+    assert (done.result.origin, done.result.cached_answer_id, done.result.recorded) == (Origin.CACHED, "answer-0", True)
     assert not door.generator.assignments
 
 
@@ -102,14 +102,14 @@ async def test_the_release_decides_how_fresh_a_hit_must_be(front_door: Door) -> 
 
 async def test_an_eventual_hit_needs_no_index(front_door: Door, completed: Last) -> None:
     door = front_door(cache=remembering(), search=FakeSearch(error=AWAY))
-    assert completed(await door.ask(freshness=Freshness.EVENTUAL)).origin is Origin.CACHED
+    assert completed(await door.ask(freshness=Freshness.EVENTUAL)).result.origin is Origin.CACHED
 
 
 async def test_a_hit_whose_source_changed_is_answered_afresh(front_door: Door, completed: Last) -> None:
     vector = Embedding("encoder", [0.6, 0.8])
     door = front_door(cache=remembering(Tier.SEMANTIC, vector), search=FakeSearch(current=False))
     done = completed(await door.ask())
-    assert (done.origin, done.answer.text) == (Origin.GENERATED, "It costs 49 euros.")
+    assert (done.result.origin, done.result.answer.text) == (Origin.GENERATED, "It costs 49 euros.")
     assert door.search.embeddings == [vector]
 
 
@@ -121,7 +121,7 @@ async def test_a_hit_that_cannot_be_verified_is_not_served(front_door: Door) -> 
 
 async def test_bypass_asks_no_cache(front_door: Door, completed: Last) -> None:
     door = front_door(cache=remembering())
-    assert completed(await door.ask(freshness=Freshness.BYPASS)).origin is Origin.GENERATED
+    assert completed(await door.ask(freshness=Freshness.BYPASS)).result.origin is Origin.GENERATED
     assert not door.cache.questions
 
 
@@ -130,7 +130,7 @@ async def test_without_a_cache_the_answer_comes_from_the_documents(
     front_door: Door, completed: Last, error: PlumblineError
 ) -> None:
     door = front_door(cache=FakeCache(error=error))
-    assert completed(await door.ask()).origin is Origin.GENERATED
+    assert completed(await door.ask()).result.origin is Origin.GENERATED
 
 
 async def test_without_the_documents_the_caller_is_told_when_to_come_back(front_door: Door) -> None:
@@ -147,17 +147,17 @@ async def test_without_generation_the_best_passage_answers(
 ) -> None:
     door = front_door(generator=FakeGenerator(deltas=(), error=error))
     done = completed(await door.ask())
-    assert done.answer.text == "The Aurora desk lamp costs 49 euros. It is in stock."
-    assert (done.origin, done.recorded, done.model) == (Origin.DEGRADED, False, "extractive")
-    assert done.answer.claims[0].source_numbers == (1,)
-    assert done.reason
+    assert done.result.answer.text == "The Aurora desk lamp costs 49 euros. It is in stock."
+    assert (done.result.origin, done.result.recorded, done.result.model) == (Origin.DEGRADED, False, "extractive")
+    assert done.result.answer.claims[0].source_numbers == (1,)
+    assert done.result.reason
 
 
 async def test_generation_that_dies_while_writing_leaves_its_words_unsupported(
     front_door: Door, completed: Last
 ) -> None:
     door = front_door(generator=FakeGenerator(deltas=("The lamp is",), error=AWAY))
-    answer = completed(await door.ask()).answer
+    answer = completed(await door.ask()).result.answer
     written, cited = answer.claims
     assert (answer.text[written.start : written.end], written.source_numbers) == ("The lamp is", ())
     assert answer.text[cited.start : cited.end].startswith("The Aurora desk lamp costs 49 euros.")
@@ -167,7 +167,7 @@ async def test_generation_that_dies_while_writing_leaves_its_words_unsupported(
 async def test_without_generation_and_passages_the_answer_is_a_refusal(front_door: Door, completed: Last) -> None:
     door = front_door(search=FakeSearch(passages=()), generator=FakeGenerator(deltas=(), error=AWAY))
     done = completed(await door.ask())
-    assert (done.origin, done.answer.text, done.answer.claims) == (Origin.REFUSED, REFUSAL, ())
+    assert (done.result.origin, done.result.answer.text, done.result.answer.claims) == (Origin.REFUSED, REFUSAL, ())
 
 
 async def test_what_is_wrong_with_the_caller_is_not_hidden_by_an_extract(front_door: Door) -> None:
@@ -188,7 +188,7 @@ async def test_the_caller_sees_how_the_answer_came_out(front_door: Door, outcome
     generated = Generated(an_answer(outcome=outcome), model="m", reason="why", recorded=True)
     door = front_door(generator=FakeGenerator(generated=generated))
     done = (await door.ask())[-1]
-    assert (done.origin, done.reason, done.recorded) == (origin, "why", True)
+    assert (done.result.origin, done.result.reason, done.result.recorded) == (origin, "why", True)
 
 
 async def test_a_served_answer_is_announced_with_its_tenant(front_door: Door) -> None:

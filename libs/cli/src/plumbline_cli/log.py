@@ -18,7 +18,7 @@ from plumbline_cli.problems import Problem, using_kafka
 from plumbline_cli.session import as_dict
 from plumbline_contracts.topics import TOPICS, Topic
 
-SECONDS: Final = 10.0
+SECONDS: Final = 5.0
 BATCH: Final = 500
 PREFIX: Final = "plumbline."
 DEAD: Final = ".dlq"
@@ -103,7 +103,8 @@ class LogReader:
     def read(self, seconds: float) -> list[Seen]:
         """The next records, oldest first within a partition; none if nothing comes within *seconds*."""
         with using_kafka(self._bootstrap_servers):
-            messages = self._consumer.consume(BATCH, timeout=seconds)
+            first = self._consumer.poll(seconds)  # `consume` alone would wait for a full batch
+            messages = [] if first is None else [first, *self._consumer.consume(BATCH, timeout=0)]
         return [seen(message) for message in messages if message.error() is None]
 
     def close(self) -> None:
@@ -123,7 +124,7 @@ def reading(bootstrap_servers: str, topics: Collection[str], *, from_beginning: 
 
 def seen(message: Message) -> Seen:
     """A record as the client library gives it, in plain words."""
-    headers = {name: _text(value) for name, value in message.headers() or ()}
+    headers = {name: _text(value) for name, value in dict(message.headers() or ()).items()}
     return Seen(
         topic=message.topic() or "",
         partition=message.partition() or 0,

@@ -53,7 +53,7 @@ def _begin(
     evaluation: Annotated[str, typer.Option(help="Address of evaluation.")] = "",
     kafka: Annotated[str, typer.Option(help="Kafka's bootstrap servers.")] = "",
     token: Annotated[str, typer.Option(help="The caller's token.")] = "",
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     settings = Settings.from_env()
     given = dict(zip(SERVICES, (gateway, retrieval, cache, evaluation), strict=True))

@@ -96,7 +96,7 @@ def _claims_of(number: int, answer: common_pb.Answer) -> Iterator[str]:
 
 def _origin(completed: pb.AskCompleted) -> Text:
     parts = [origin_name(completed.origin)]
-    parts += [f"by {completed.model}"] if completed.model else []
+    parts += [f"model {completed.model}"] if completed.model else []
     parts += [f"first answered as {completed.cached_answer_id}"] if completed.cached_answer_id else []
     parts += [completed.reason] if completed.reason else []
     parts += [f"{completed.total_time.ToMicroseconds() / 1000:.0f} ms"]

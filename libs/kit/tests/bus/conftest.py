@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_contracts.topics import Topic
 from plumbline_kit.bus import Backoff, KafkaConsumer, KafkaPublisher, MemoryBus, Received, Subscription, create_topics
-from plumbline_kit.bus.kafka_source import to_record
+from plumbline_kit.bus.kafka_client import to_record
 from plumbline_kit.bus.records import Record
 from plumbline_kit.bus.runner import Runner
 from plumbline_kit.clock import SystemClock
@@ -93,11 +93,17 @@ def read_all(servers: str, topic: str) -> list[Record]:
 
 
 @pytest.fixture(params=["memory", "kafka"])
-async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
-    if request.param == "memory":
+def servers(request: pytest.FixtureRequest) -> str | None:
+    """The broker, or None for the bus in memory (which then need not wait for a broker)."""
+    return None if request.param == "memory" else request.getfixturevalue("kafka")
+
+
+@pytest.fixture
+async def bus(servers: str | None) -> AsyncIterator[Bus]:
+    if servers is None:
         yield InMemory()
         return
-    on_kafka = OnKafka(request.getfixturevalue("kafka"))
+    on_kafka = OnKafka(servers)
     yield on_kafka
     await on_kafka.publisher.close()
 

@@ -16,7 +16,7 @@ from plumbline_local.issuer import issue
 from plumbline_local.kafka.jars import ensure_jars, find_java
 from plumbline_local.layout import Layout
 from plumbline_local.locks import locked
-from plumbline_local.parts import Part, Say, quiet
+from plumbline_local.parts import Say, quiet
 from plumbline_local.processes import Board, ProcessId, require_free
 from plumbline_local.settings import ROOT
 
@@ -57,6 +57,7 @@ async def down(layout: Layout, say: Say = quiet) -> bool:
     if board.supervisor is not None:
         say("supervisor", "stopping")
         await _end(board.supervisor, signal.SIGTERM, SUPERVISOR_STOP_SECONDS)
+        say("supervisor", "stopped")
     await _sweep(layout, say)
     return was_up
 
@@ -152,8 +153,9 @@ async def _sweep(layout: Layout, say: Say = quiet) -> None:
         process = board.parts[name].process if name in board.parts else None
         if process is not None and process.alive:
             say(name, "stopping")
-            left: Part = part(layout, name, {}, quiet)
+            left = part(layout, name, {}, quiet)
             await _end(process, left.stop_signal, left.stop_seconds)
+            say(name, "stopped")
 
 
 async def _end(process: ProcessId, number: signal.Signals, seconds: float) -> None:

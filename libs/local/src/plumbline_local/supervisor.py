@@ -33,6 +33,7 @@ class _Watched:
     record: Record
     healthy: asyncio.Event = field(default_factory=asyncio.Event)
     settled: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
     child: asyncio.subprocess.Process | None = None
     keeper: asyncio.Task[None] | None = None
     doomed: bool = False
@@ -107,9 +108,8 @@ class Supervisor:
 
     async def stop(self, parts: Collection[str] | None = None) -> None:
         """Stop *parts* (default: all), the ones that need others first, and return once they are gone."""
-        names = [name for name in self._watched if parts is None or name in parts]
-        stopped = {name: asyncio.Event() for name in names}
-        await asyncio.gather(*(self._stop(self._watched[name], stopped) for name in names))
+        leaving = [each for name, each in self._watched.items() if parts is None or name in parts]
+        await asyncio.gather(*(self._stop(each, leaving) for each in leaving))
 
     def _watch(self, each: Part) -> _Watched:
         watched = _Watched(each, Record())
@@ -158,7 +158,8 @@ class Supervisor:
         finally:
             await _cancel(probing, exited)
             watched.healthy.clear()
-            watched.record.process = None
+            if watched.child.returncode is not None:
+                watched.record.process = None
 
     async def _probe(self, watched: _Watched) -> bool:
         while not await watched.part.healthy() or watched.doomed:  # noqa: ASYNC110  # health is only told when asked
@@ -196,17 +197,17 @@ class Supervisor:
         last = next((line for line in reversed(lines) if line.strip()), "nothing")
         return f"{watched.part.name} stopped {TRIES} times at its start; its log {log} ends with: {last[:300]}"
 
-    async def _stop(self, watched: _Watched, stopped: Mapping[str, asyncio.Event]) -> None:
-        name = watched.part.name
-        for other, event in stopped.items():
-            if name in self._watched[other].part.needs:
-                await event.wait()
+    async def _stop(self, watched: _Watched, leaving: Sequence[_Watched]) -> None:
+        for other in leaving:
+            if watched.part.name in other.part.needs:
+                await other.stopped.wait()
         if watched.keeper is not None:
             await _cancel(watched.keeper)
         await _end(watched)
+        watched.record.process = None
         self._enter(watched, "stopped")
-        del self._watched[name]
-        stopped[name].set()
+        del self._watched[watched.part.name]
+        watched.stopped.set()
 
 
 async def _end(watched: _Watched) -> None:

@@ -38,7 +38,9 @@ def assess(claim: str, passage: str) -> Support:
     """Compare a claim with a passage. Citation markers and list numbers of the claim don't count."""
     words, held = claim_words(claim), _held(passage)
     numbers = tuple(word for word in dict.fromkeys(words) if is_number(word) and word not in held)
-    names = tuple(name for name in dict.fromkeys(_NAME.findall(_bare(claim))) if not held.issuperset(content_words(name)))
+    names = tuple(
+        name for name in dict.fromkeys(_NAME.findall(_bare(claim))) if not held.issuperset(content_words(name))
+    )
     share = sum(word in held for word in words) / len(words) if words and not numbers else 0.0
     return Support(share, numbers, names)
 

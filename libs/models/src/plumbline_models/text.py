@@ -33,6 +33,8 @@ _STOP_WORDS: Final = """
 STOP_WORDS: Final = frozenset(_STOP_WORDS.split())
 """English words without content. Words that deny (no, not, never, without) are content."""
 
+_ENDINGS: Final = ("s", "ll", "re", "ve", "d", "m")  # after an apostrophe
+
 _NUMBER_WORDS: Final = "one two three four five six seven eight nine ten eleven twelve"
 SAME: Final = {word: str(value) for value, word in enumerate(_NUMBER_WORDS.split(), start=1)} | {
     "cannot": "not",
@@ -124,7 +126,8 @@ def _forms(word: str) -> list[str]:
         return [_number(word)]
     if word.endswith("n't"):
         return ["not"]
-    word = word.removesuffix("'s")
+    head, apostrophe, ending = word.rpartition("'")
+    word = head if apostrophe and ending in _ENDINGS else word
     if word in STOP_WORDS:
         return []
     return [SAME.get(word) or _stem(word)]

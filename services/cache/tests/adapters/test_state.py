@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from plumbline_cache.adapters.state import OpenState, open_state
+from plumbline_kit.errors import Unavailable
 
 Make = Callable[..., Any]
 VECTOR = np.array([1, 0, 0, 0], dtype=np.float32)
@@ -63,7 +64,7 @@ def test_otherwise_a_new_generation_starts_empty_and_the_old_one_goes(
     state = reopen(used.folder)
     assert state.generation.id != used.generation.id
     assert state.store.count("acme") == 0
-    assert {path.name for path in used.folder.iterdir()} == {"generation.json", state.generation.id}
+    assert {path.name for path in used.folder.iterdir()} == {"generation.json", "lock", state.generation.id}
     state.close()
 
 
@@ -74,6 +75,14 @@ def test_a_shard_that_cannot_be_read_is_dropped(used: OpenState) -> None:
     state = reopen(used.folder)
     assert state.store.count("acme") == 0
     state.close()
+
+
+def test_a_folder_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
+    state = reopen(tmp_path / "cache")
+    with pytest.raises(Unavailable, match="another process"):
+        reopen(tmp_path / "cache")
+    state.close()
+    reopen(tmp_path / "cache").close()
 
 
 def test_two_replicas_have_generations_of_their_own(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from opentelemetry import trace
 
 from plumbline_evaluation.domain.answer import Answer, Outcome, Subject, require_id
-from plumbline_evaluation.domain.evaluation import CompletedEvaluation, Evaluation, Score
+from plumbline_evaluation.domain.evaluation import CompletedEvaluation, Evaluation, Label, Score
 from plumbline_evaluation.domain.measures import (
     Evaluators,
     Minimums,
@@ -106,9 +106,10 @@ def _report(evaluation: Evaluation) -> None:
 
 
 def _attributes(score: Score) -> dict[str, str | float]:
-    return {
+    told: dict[str, str | float] = {
         names.EVALUATION_NAME: score.name,
-        names.EVALUATION_SCORE_VALUE: score.value,
         names.EVALUATION_SCORE_LABEL: score.label.value,
         names.EVALUATION_EXPLANATION: score.explanation,
     }
+    measured = score.label is not Label.NOT_MEASURED
+    return told | {names.EVALUATION_SCORE_VALUE: score.value} if measured else told

@@ -53,13 +53,13 @@ def _to_proto(event: Event) -> pb.AskResponse:
 def _completed(done: Completed) -> pb.AskCompleted:
     message = pb.AskCompleted(
         answer_id=done.answer_id,
-        answer=answer_to_proto(done.answer),
-        origin=ORIGINS_TO_PROTO[done.origin],
+        answer=answer_to_proto(done.result.answer),
+        origin=ORIGINS_TO_PROTO[done.result.origin],
         release=release_to_proto(done.release),
-        cached_answer_id=done.cached_answer_id,
-        model=done.model,
-        reason=done.reason,
-        recorded=done.recorded,
+        cached_answer_id=done.result.cached_answer_id,
+        model=done.result.model,
+        reason=done.result.reason,
+        recorded=done.result.recorded,
     )
     message.total_time.FromNanoseconds(round(done.total_seconds * 1e9))
     return message

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from plumbline_kit.errors import Invalid
 
@@ -134,11 +135,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An answer that the cache kept."""
+    """An answer that the cache kept. It was evaluated before it was admitted."""
 
-    answer_id: str
+    cached_answer_id: str
     answer: Answer
     tier: Tier
+    origin: ClassVar = Origin.CACHED
+    model: ClassVar = ""
+    reason: ClassVar = ""
+    recorded: ClassVar = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,12 @@ class Generated:
     model: str
     reason: str = ""
     recorded: bool = False
+    cached_answer_id: ClassVar = ""
+
+    @property
+    def origin(self) -> Origin:
+        """Where the answer came from, as its caller sees it."""
+        return ORIGINS[self.answer.outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +203,8 @@ class Completed:
     answer_id: str
     release: ReleaseRef
     question: str
-    answer: Answer
-    origin: Origin
+    result: Hit | Generated
     total_seconds: float
-    model: str = ""
-    reason: str = ""
-    recorded: bool = False
-    cached_answer_id: str = ""
 
 
 Event = Started | Delta | Completed

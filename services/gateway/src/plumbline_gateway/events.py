@@ -64,9 +64,9 @@ class BackgroundAnnouncer:
             tenant_id=tenant,
             release=release_to_proto(served.release),
             question=served.question,
-            answer=answer_to_proto(served.answer),
-            origin=ORIGINS_TO_PROTO[served.origin],
-            cached_answer_id=served.cached_answer_id,
+            answer=answer_to_proto(served.result.answer),
+            origin=ORIGINS_TO_PROTO[served.result.origin],
+            cached_answer_id=served.result.cached_answer_id,
         )
         fact.total_time.FromNanoseconds(round(served.total_seconds * 1e9))
         fact.serve_time.FromDatetime(self._clock.now())

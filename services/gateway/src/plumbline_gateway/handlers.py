@@ -6,7 +6,6 @@ from contextlib import aclosing, contextmanager
 import structlog
 
 from plumbline_gateway.domain import (
-    ORIGINS,
     Assignment,
     Completed,
     Delta,
@@ -16,7 +15,6 @@ from plumbline_gateway.domain import (
     Generated,
     Hit,
     Lookup,
-    Origin,
     Passage,
     Question,
     ReleaseRef,
@@ -100,8 +98,9 @@ class AskQuestion:
                     if isinstance(piece, Delta):
                         yield piece
                     else:
-                        completed = self._complete(piece, question, answer_id, self._clock.monotonic() - began)
-                        annotate(_attributes(completed, piece))
+                        seconds = self._clock.monotonic() - began
+                        completed = Completed(answer_id, self._release, question.text, piece, seconds)
+                        annotate(_attributes(completed))
                         yield completed
                         self._announcer.served(completed, tenant)
 
@@ -144,7 +143,7 @@ class AskQuestion:
         try:
             return await self._search.all_current([source.ref for source in hit.answer.sources])
         except PlumblineError as error:
-            log.warning("cached_answer_not_verified", cached_answer_id=hit.answer_id, reason=str(error))
+            log.warning("cached_answer_not_verified", cached_answer_id=hit.cached_answer_id, reason=str(error))
             return False
 
     async def _find(self, question: str, embedding: Embedding | None) -> tuple[Passage, ...]:
@@ -178,38 +177,14 @@ class AskQuestion:
             yield Delta(answer.text[len(text) :])
             yield Generated(answer, model="extractive", reason="generation could not be reached")
 
-    def _complete(self, piece: Hit | Generated, question: Question, answer_id: str, seconds: float) -> Completed:
-        if isinstance(piece, Hit):
-            return Completed(
-                answer_id,
-                self._release,
-                question.text,
-                piece.answer,
-                Origin.CACHED,
-                seconds,
-                recorded=True,
-                cached_answer_id=piece.answer_id,
-            )
-        return Completed(
-            answer_id,
-            self._release,
-            question.text,
-            piece.answer,
-            ORIGINS[piece.answer.outcome],
-            seconds,
-            model=piece.model,
-            reason=piece.reason,
-            recorded=piece.recorded,
-        )
 
-
-def _attributes(completed: Completed, piece: Hit | Generated) -> dict[str, str]:
-    hit = (
-        {names.CACHE_TIER: piece.tier.value, names.CACHED_ANSWER_ID: piece.answer_id} if isinstance(piece, Hit) else {}
-    )
+def _attributes(completed: Completed) -> dict[str, str]:
+    result = completed.result
+    hit = {names.CACHE_TIER: result.tier.value} if isinstance(result, Hit) else {}
     return hit | {
         names.ANSWER_ID: completed.answer_id,
-        names.ANSWER_ORIGIN: completed.origin.value,
+        names.ANSWER_ORIGIN: result.origin.value,
+        names.CACHED_ANSWER_ID: result.cached_answer_id,
         names.RELEASE_ID: completed.release.release_id,
         names.APPLICATION_ID: completed.release.application_id,
     }

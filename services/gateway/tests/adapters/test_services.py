@@ -73,13 +73,15 @@ class Retrieval(RetrievalServiceServicer):
 
 @dataclass
 class Generation(GenerationServiceServicer):
-    """Streams *responses*, then ends, fails, or waits for ever."""
+    """Streams *responses*, then ends, fails, or waits until it may end."""
 
     responses: Sequence[generation_pb.GenerateAnswerResponse] = ()
     code: grpc.StatusCode | None = None
     hangs: bool = False
     requests: list[Any] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
+    ended_well: bool = False
 
     async def GenerateAnswer(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self.requests.append(request)
@@ -87,9 +89,10 @@ class Generation(GenerationServiceServicer):
             for response in self.responses:
                 yield response
             if self.hangs:
-                await asyncio.Event().wait()
+                await self.may_end.wait()
             if self.code:
                 await context.abort(self.code, "no")
+            self.ended_well = True
         finally:
             self.ended.set()
 
@@ -147,7 +150,7 @@ async def test_a_hit_comes_back_with_its_answer() -> None:
     async with cache_of(servicer) as cache:
         lookup = await cache.lookup("Why?", RELEASE)
     assert lookup.hit is not None
-    assert (lookup.hit.answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", an_answer(), Tier.EXACT)
+    assert (lookup.hit.cached_answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", an_answer(), Tier.EXACT)
     assert lookup.embedding is None
     assert servicer.requests[0].release.release_id == "abc"
 
@@ -230,6 +233,23 @@ async def test_a_stream_that_ends_too_early_is_unavailable() -> None:
     async with generator_of(Generation([delta("It")])) as generator:
         with pytest.raises(Unavailable, match="without a completed answer"):
             _ = [piece async for piece in generator.generate(assignment())]
+
+
+async def test_a_failure_after_the_completed_answer_is_no_failure_of_it() -> None:
+    servicer = Generation([delta("It costs 49 euros."), finished()], code=grpc.StatusCode.UNAVAILABLE)
+    async with generator_of(servicer) as generator:
+        pieces = [piece async for piece in generator.generate(assignment())]
+    assert isinstance(pieces[-1], Generated)
+
+
+async def test_a_finished_call_ends_well_and_is_not_cancelled() -> None:
+    servicer = Generation([delta("It costs 49 euros."), finished()], hangs=True)
+    async with generator_of(servicer) as generator:
+        async for piece in generator.generate(assignment()):
+            if isinstance(piece, Generated):
+                servicer.may_end.set()
+        await asyncio.wait_for(servicer.ended.wait(), 5)
+    assert servicer.ended_well
 
 
 async def test_closing_the_generator_cancels_the_call() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from opentelemetry import context as telemetry_context
 from opentelemetry.propagate import extract
-from rich.table import Table
+from rich.table import Column, Table
 
 from plumbline_cli.log import Seen, existing_topics, is_dead_letters, ranges_of, read_all, short, topic_of, trace_id
 from plumbline_cli.problems import Problem
@@ -133,7 +133,7 @@ def _row(record: Seen) -> dict[str, Any]:
 
 
 def _print_table(session: Session, rows: list[dict[str, Any]]) -> None:
-    table = Table(*rows[0])
+    table = Table(*(Column(name, overflow="fold") for name in rows[0]))
     for row in rows:
         table.add_row(*map(str, row.values()))
     session.out.print(table)

@@ -18,7 +18,7 @@ from plumbline_cli.problems import Problem
 from plumbline_cli.reading import Source, sources
 from plumbline_cli.session import Json, Session
 
-CONNECT_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 3.0
 STYLES: Final = {"indexed": "green", "accepted": "green", "refused": "red", "pending": "yellow"}
 
 
@@ -75,7 +75,10 @@ async def ingest_files(
         tell(report)
 
     def sort(report: Report) -> None:
-        (accepted.append if wait and not report.failed else settle)(report)
+        if wait and not report.failed:
+            accepted.append(report)
+        else:
+            settle(report)
 
     async with session.channel("retrieval") as channel:
         await _connect(channel, session.settings.addresses["retrieval"])

@@ -2,13 +2,17 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from math import inf
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from plumbline_cli.log import Seen, find_topics, ranges_of, reading, short
+from plumbline_cli.log import LogReader, Seen, find_topics, ranges_of, reading, short
 from plumbline_cli.session import Json, Session, as_dict
 from plumbline_contracts.topics import TOPICS, Topic
 
@@ -34,17 +38,11 @@ def tail(
     """Show events as they are published, until Ctrl-C."""
     session: Session = context.obj
     names = find_topics(topic or [""])
-    left = limit or float("inf")
-    until = time.monotonic() + (seconds or float("inf"))
     with reading(session.settings.kafka_bootstrap_servers, names, from_beginning=from_beginning) as reader:
         session.err.print(f"listening to {', '.join(map(short, names))}", soft_wrap=True)
-        try:
-            while left > 0 and time.monotonic() < until:
-                for record in reader.read(POLL_SECONDS)[: int(min(left, 1e9))]:
-                    left -= 1
-                    _show(session, record, as_json)
-        except KeyboardInterrupt:
-            session.err.print("stopped")
+        with suppress(KeyboardInterrupt):
+            for record in islice(_records(reader, seconds or inf), limit or None):
+                _show(session, record, as_json)
 
 
 def topics(context: typer.Context, as_json: Json = False) -> None:
@@ -58,10 +56,17 @@ def topics(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         session.emit(rows)
         return
-    table = Table(*rows[0])
+    table = Table(*(Column(name, overflow="fold") for name in rows[0]))
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        plain = row | {"topic": short(str(row["topic"])), "message": str(row["message"]).rpartition(".")[2]}
+        table.add_row(*map(str, plain.values()))
     session.out.print(table)
+
+
+def _records(reader: LogReader, seconds: float) -> Iterator[Seen]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield from reader.read(POLL_SECONDS)
 
 
 def _row(topic: Topic[Any], partitions: int, records: int) -> dict[str, str | int]:

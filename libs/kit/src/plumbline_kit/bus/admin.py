@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +14,8 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from plumbline_contracts.topics import MAX_MESSAGE_BYTES, Topic
-from plumbline_kit.bus.publisher import FRAMING_BYTES
+from plumbline_kit.bus.kafka_client import FRAMING_BYTES
+from plumbline_kit.bus.records import Partition
 from plumbline_kit.errors import Unavailable
 
 SECONDS: Final = 15.0
@@ -75,6 +76,21 @@ def describe_topics(bootstrap_servers: str, *, prefix: str = "") -> list[TopicDe
     ]
 
 
+def end_offsets(bootstrap_servers: str, topics: Collection[str]) -> dict[Partition, int]:
+    """The offset after the last record of each partition, committed or not. Blocks. Raises `Unavailable`."""
+    client = _client(bootstrap_servers)
+    try:
+        known = client.list_topics(timeout=SECONDS).topics
+        if missing := set(topics) - known.keys():
+            raise Unavailable(f"there is no topic {', '.join(sorted(missing))}")
+        places = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client's own gap
+        found = _offsets(client, places, latest, IsolationLevel.READ_UNCOMMITTED)
+    except (KafkaException, TimeoutError) as error:
+        raise Unavailable(f"Kafka at {bootstrap_servers}: {error}") from error
+    return {Partition(place.topic, place.partition): offset for place, offset in found.items()}
+
+
 def _new_topic(topic: Topic[Any], max_partitions: int | None, replication: int) -> NewTopic:
     partitions = min(topic.partitions, max_partitions or topic.partitions)
     config = _config(topic.retention, MAX_MESSAGE_BYTES + FRAMING_BYTES, compacted=topic.compacted)
@@ -113,9 +129,14 @@ def _count(client: AdminClient, partitions: Mapping[str, int]) -> dict[str, int]
     return counts
 
 
-def _offsets(client: AdminClient, places: list[TopicPartition], which: OffsetSpec) -> dict[TopicPartition, int]:
+def _offsets(
+    client: AdminClient,
+    places: list[TopicPartition],
+    which: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+) -> dict[TopicPartition, int]:
     wanted = dict.fromkeys(places, which)
-    found = client.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=SECONDS)
+    found = client.list_offsets(wanted, isolation_level=isolation, request_timeout=SECONDS)
     return {place: future.result(SECONDS).offset for place, future in found.items()}
 
 

@@ -5,11 +5,11 @@ import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
+from plumbline_kit.bus.kafka_client import consumer_settings, to_record
 from plumbline_kit.bus.records import Partition, Record
 from plumbline_kit.bus.source import Batch, Ownership
 
@@ -143,38 +143,8 @@ class KafkaSource:
         self._consumer.close()
 
 
-def consumer_settings(bootstrap_servers: str, group: str) -> dict[str, Any]:
-    """What every consumer here is set to."""
-    return {
-        "bootstrap.servers": bootstrap_servers,
-        "group.id": group,
-        "group.protocol": "consumer",  # joins in 0.2 s, the classic protocol in 3 s
-        "auto.offset.reset": "earliest",
-        "isolation.level": "read_committed",
-        "enable.auto.commit": True,
-        "auto.commit.interval.ms": 1000,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,  # says that a partition is empty or ends in transaction markers
-        "queued.min.messages": 1000,
-        "queued.max.messages.kbytes": 16_384,
-        "reconnect.backoff.max.ms": 1000,
-    }
-
-
 def _named(partitions: list[TopicPartition]) -> list[Partition]:
     return [Partition(partition.topic, partition.partition) for partition in partitions]
-
-
-def to_record(message: Message) -> Record:
-    """A message without an error as a record."""
-    return Record(
-        partition=Partition(message.topic() or "", message.partition() or 0),
-        offset=message.offset() or 0,
-        key=message.key(),
-        value=message.value(),
-        headers=tuple(cast(list[tuple[str, bytes | None]], message.headers() or [])),
-        time=datetime.fromtimestamp(max(0, message.timestamp()[1]) / 1000, UTC),
-    )
 
 
 def _report(error: KafkaError) -> None:

@@ -8,16 +8,16 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
-from plumbline_contracts.topics import MAX_MESSAGE_BYTES, Topic
+from plumbline_contracts.topics import Topic
 from plumbline_kit.bus.dead_letters import DeadLetters
-from plumbline_kit.bus.headers import as_bytes, event_headers, event_of
+from plumbline_kit.bus.headers import as_bytes, event_headers, event_id_of, event_of
 from plumbline_kit.bus.messages import Position, Received, Subscription
-from plumbline_kit.bus.records import Headers, Partition, Record
+from plumbline_kit.bus.records import Headers, Partition, Record, check_size
 from plumbline_kit.bus.retry import Backoff
 from plumbline_kit.bus.runner import Runner
 from plumbline_kit.bus.source import Batch, Ownership
+from plumbline_kit.bus.transactions import Outgoing
 from plumbline_kit.clock import Clock, SystemClock
-from plumbline_kit.errors import Invalid
 from plumbline_kit.telemetry.kafka import sending
 
 M = TypeVar("M", bound=Message)
@@ -30,6 +30,7 @@ class MemoryBus:
     """A publisher and the consumers of what it published. A group has one running consumer at most."""
 
     def __init__(self, *, partitions: int = 1, clock: Clock | None = None) -> None:
+        self.source = "memory"
         self._clock = clock or SystemClock()
         self._partitions = partitions
         self._logs: dict[Partition, list[Record]] = defaultdict(list)
@@ -38,10 +39,9 @@ class MemoryBus:
 
     async def publish(self, topic: Topic[M], key: str, body: M | None, *, event_id: str | None = None) -> Position:
         """See `Publisher`."""
-        headers = event_headers(topic, key=key, source="memory", time=self._clock.now(), event_id=event_id)
+        headers = event_headers(topic, key=key, source=self.source, time=self._clock.now(), event_id=event_id)
         value = None if body is None else body.SerializeToString()
-        if len(value or b"") + len(key) > MAX_MESSAGE_BYTES:
-            raise Invalid(f"a record of {len(value or b'')} bytes is too large: at most {MAX_MESSAGE_BYTES}")
+        check_size(key, value)
         return await self.append(topic.name, key.encode(), value, as_bytes(headers))
 
     async def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Position:
@@ -49,11 +49,7 @@ class MemoryBus:
         trace: dict[str, str] = {}
         with sending(topic, trace, {}):
             own = tuple(header for header in headers if header[0] not in trace)
-            partition = Partition(topic, zlib.crc32(key or b"") % self._partitions)
-            log = self._logs[partition]
-            log.append(Record(partition, len(log), key, value, (*own, *as_bytes(trace)), self._clock.now()))
-            self._changed.set()
-            return log[-1].position
+            return self.write(Outgoing(topic, key, value, (*own, *as_bytes(trace)))).position
 
     def consumer(
         self,
@@ -91,6 +87,23 @@ class MemoryBus:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def transactions(self, name: str) -> "MemoryTransactions":
+        """See `Transactions`. Nothing shuts out a predecessor: there is one process."""
+        return MemoryTransactions(self)
+
+    def write(self, outgoing: Outgoing) -> Record:
+        """Put a record on the log as it is."""
+        partition = Partition(outgoing.topic, zlib.crc32(outgoing.key or b"") % self._partitions)
+        log, time = self._logs[partition], self._clock.now()
+        log.append(Record(partition, len(log), outgoing.key, outgoing.value, outgoing.headers, time))
+        self._changed.set()
+        return log[-1]
+
+    def ends(self, topic: str) -> dict[Partition, int]:
+        """Offsets after the last records of *topic*."""
+        partitions = [Partition(topic, number) for number in range(self._partitions)]
+        return {partition: len(self._logs[partition]) for partition in partitions}
 
     def read(self, partition: Partition, offset: int, limit: int) -> list[Record]:
         """Records of *partition* from *offset* on."""
@@ -150,3 +163,33 @@ class MemorySource:
             if len(found) < BATCH_RECORDS:
                 ends[partition] = self._next[partition]
         return Batch(records, ends)
+
+
+class MemoryTransactions:
+    """See `Transactions`."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    async def open(self) -> None:
+        """See `Transactions`."""
+
+    async def ends(self, topics: Collection[str]) -> dict[Partition, int]:
+        """See `Transactions`."""
+        return {partition: end for topic in topics for partition, end in self._bus.ends(topic).items()}
+
+    async def event_ids(self, topics: Collection[str], since: Mapping[Partition, int]) -> set[tuple[str, str]]:
+        """See `Transactions`."""
+        return {
+            (partition.topic, event_id_of(record))
+            for partition, end in (await self.ends(topics)).items()
+            for record in self._bus.read(partition, since.get(partition, 0), end)
+        }
+
+    async def send(self, records: Sequence[Outgoing]) -> dict[Partition, int]:
+        """See `Transactions`."""
+        written = [self._bus.write(outgoing) for outgoing in records]
+        return {record.partition: record.offset + 1 for record in written}
+
+    async def close(self) -> None:
+        """See `Transactions`."""

@@ -5,24 +5,24 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from google.protobuf.message import Message as Body
 
-from plumbline_contracts.topics import MAX_MESSAGE_BYTES, Topic
+from plumbline_contracts.topics import Topic
 from plumbline_kit.bus.headers import ID, as_bytes, event_headers
+from plumbline_kit.bus.kafka_client import failure, producer_settings
+from plumbline_kit.bus.kafka_transactions import KafkaTransactions
 from plumbline_kit.bus.messages import Position
-from plumbline_kit.bus.records import Headers
+from plumbline_kit.bus.records import Headers, check_size
 from plumbline_kit.clock import Clock
-from plumbline_kit.errors import Invalid, Unavailable
+from plumbline_kit.errors import Unavailable
 from plumbline_kit.telemetry import names
 from plumbline_kit.telemetry.kafka import placed, sending
 
 M = TypeVar("M", bound=Body)
 
-FRAMING_BYTES: Final = 65_536
-"""Room above `MAX_MESSAGE_BYTES` for headers and the record's frame."""
 POLL_SECONDS: Final = 0.1
 ROOM_SECONDS: Final = 0.02
 
@@ -47,14 +47,15 @@ class KafkaPublisher:
         queue_messages: int = 100_000,
     ) -> None:
         """*source* names this service in the events. *queue_messages* is how many may wait before `publish` does."""
-        self._source = source
+        self.source = source
         self._clock = clock
         self._ack_seconds = ack_seconds
-        self._producer = Producer(
-            producer_settings(bootstrap_servers, ack_seconds)
-            | {"client.id": source, "linger.ms": linger_ms, "queue.buffering.max.messages": queue_messages},
-            logger=logger,
-        )
+        self._settings = producer_settings(bootstrap_servers, ack_seconds) | {
+            "client.id": source,
+            "linger.ms": linger_ms,
+            "queue.buffering.max.messages": queue_messages,
+        }
+        self._producer = Producer(self._settings, logger=logger)
         self._closed = threading.Event()
         self._poller = threading.Thread(target=self._poll, name=f"kafka-publisher-{source}", daemon=True)
         self._poller.start()
@@ -62,10 +63,9 @@ class KafkaPublisher:
 
     async def publish(self, topic: Topic[M], key: str, body: M | None, *, event_id: str | None = None) -> Position:
         """See `Publisher`. Waits when too many records are on their way."""
-        headers = event_headers(topic, key=key, source=self._source, time=self._clock.now(), event_id=event_id)
+        headers = event_headers(topic, key=key, source=self.source, time=self._clock.now(), event_id=event_id)
         value = None if body is None else body.SerializeToString()
-        if len(value or b"") + len(key) > MAX_MESSAGE_BYTES:
-            raise Invalid(f"a record of {len(value or b'')} bytes is too large: at most {MAX_MESSAGE_BYTES}")
+        check_size(key, value)
         return await self.append(topic.name, key.encode(), value, as_bytes(headers))
 
     async def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> Position:
@@ -76,6 +76,10 @@ class KafkaPublisher:
             position = await self._deliver(topic, key, value, (*own, *as_bytes(trace)))
             span.set_attributes(placed(position.partition, position.offset))
             return position
+
+    def transactions(self, name: str) -> KafkaTransactions:
+        """A writer of its own, apart from `publish`; see `Transactions`."""
+        return KafkaTransactions(self._settings, name, self._ack_seconds)
 
     async def flush(self, seconds: float) -> None:
         """Wait until nothing is on its way any more, at most *seconds*."""
@@ -141,28 +145,8 @@ def _resolver(delivery: asyncio.Future[Position], room: asyncio.Event) -> Callab
     return delivered
 
 
-def failure(topic: str, error: KafkaError) -> Invalid | Unavailable:
-    """Kafka's error in the words of the kit."""
-    if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE):
-        return Invalid(f"{topic}: the record is too large")
-    return Unavailable(f"{topic}: {error.str()}")
-
-
 def _attributes(key: bytes | None, headers: Headers) -> dict[str, str]:
     return {
         names.MESSAGING_MESSAGE_ID: (dict(headers).get(ID) or b"").decode("utf-8", "backslashreplace"),
         names.MESSAGING_KEY: (key or b"").decode("utf-8", "backslashreplace"),
-    }
-
-
-def producer_settings(bootstrap_servers: str, ack_seconds: float) -> dict[str, Any]:
-    """What every producer here is set to."""
-    return {
-        "bootstrap.servers": bootstrap_servers,
-        "enable.idempotence": True,
-        "acks": "all",
-        "partitioner": "murmur2_random",  # as Java's clients do: a key has one partition, whoever sends it
-        "message.max.bytes": MAX_MESSAGE_BYTES + 2 * FRAMING_BYTES,
-        "message.timeout.ms": max(1, int(ack_seconds * 1000)),
-        "reconnect.backoff.max.ms": 1000,
     }

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from plumbline_contracts.topics import MAX_MESSAGE_BYTES
 from plumbline_kit.bus.messages import Position
+from plumbline_kit.errors import Invalid
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -42,6 +44,12 @@ class Record:
     def header_texts(self) -> Mapping[str, str]:
         """The headers as text. Of several with one name the last counts; what is not UTF-8 is escaped."""
         return {name: (value or b"").decode("utf-8", "backslashreplace") for name, value in self.headers}
+
+
+def check_size(key: str, value: bytes | None) -> None:
+    """Raise `Invalid` for what no topic takes."""
+    if (size := len(key.encode()) + len(value or b"")) > MAX_MESSAGE_BYTES:
+        raise Invalid(f"a record of {size} bytes is too large: at most {MAX_MESSAGE_BYTES}")
 
 
 class Appender(Protocol):

@@ -25,10 +25,20 @@ def _lag() -> metrics._Gauge:
 
 
 @contextmanager
-def sending(topic: str, headers: dict[str, str], attributes: Mapping[str, AttributeValue]) -> Iterator[Span]:
-    """The span of one record that is being sent, the current one while it lasts; puts its context into *headers*."""
+def sending(
+    topic: str,
+    headers: dict[str, str],
+    attributes: Mapping[str, AttributeValue],
+    *,
+    parent: Mapping[str, str] | None = None,
+) -> Iterator[Span]:
+    """The span of one record that is being sent, the current one while it lasts; puts its context into *headers*.
+
+    It continues the current trace, or the one that *parent* names.
+    """
     common = {**_common("send", topic), names.MESSAGING_OPERATION_TYPE: "send"}
-    with _span(f"send {topic}", SpanKind.PRODUCER, common, attributes, names.MESSAGING_SEND_DURATION) as span:
+    name, duration = f"send {topic}", names.MESSAGING_SEND_DURATION
+    with _span(name, SpanKind.PRODUCER, common, attributes, duration, parent=parent) as span:
         inject(headers)
         yield span
 

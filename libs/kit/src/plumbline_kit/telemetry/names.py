@@ -8,7 +8,7 @@ from opentelemetry.semconv._incubating.attributes import (
     rpc_attributes,
 )
 from opentelemetry.semconv._incubating.metrics import rpc_metrics
-from opentelemetry.semconv.attributes import error_attributes, service_attributes
+from opentelemetry.semconv.attributes import error_attributes, server_attributes, service_attributes
 
 SERVICE_NAME: Final = service_attributes.SERVICE_NAME
 SERVICE_VERSION: Final = service_attributes.SERVICE_VERSION
@@ -35,6 +35,20 @@ MESSAGING_PROCESS_DURATION: Final = "messaging.process.duration"
 MESSAGING_SEND_DURATION: Final = "messaging.client.operation.duration"
 RECORD_FAILURES: Final = "plumbline.record.failures"
 CONSUMER_LAG: Final = "plumbline.consumer.lag"
+
+SERVER_ADDRESS: Final = server_attributes.SERVER_ADDRESS
+SERVER_PORT: Final = server_attributes.SERVER_PORT
+GEN_AI_OPERATION: Final = gen_ai_attributes.GEN_AI_OPERATION_NAME
+GEN_AI_PROVIDER: Final = gen_ai_attributes.GEN_AI_PROVIDER_NAME
+GEN_AI_REQUEST_MODEL: Final = gen_ai_attributes.GEN_AI_REQUEST_MODEL
+GEN_AI_REQUEST_TEMPERATURE: Final = gen_ai_attributes.GEN_AI_REQUEST_TEMPERATURE
+GEN_AI_REQUEST_SEED: Final = gen_ai_attributes.GEN_AI_REQUEST_SEED
+GEN_AI_REQUEST_MAX_TOKENS: Final = gen_ai_attributes.GEN_AI_REQUEST_MAX_TOKENS
+GEN_AI_RESPONSE_MODEL: Final = gen_ai_attributes.GEN_AI_RESPONSE_MODEL
+GEN_AI_FINISH_REASONS: Final = gen_ai_attributes.GEN_AI_RESPONSE_FINISH_REASONS
+GEN_AI_TIME_TO_FIRST_CHUNK: Final = gen_ai_attributes.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK
+GEN_AI_INPUT_TOKENS: Final = gen_ai_attributes.GEN_AI_USAGE_INPUT_TOKENS
+GEN_AI_OUTPUT_TOKENS: Final = gen_ai_attributes.GEN_AI_USAGE_OUTPUT_TOKENS
 
 REQUEST_ID: Final = "plumbline.request.id"
 TENANT_ID: Final = "plumbline.tenant.id"

@@ -1,4 +1,7 @@
-"""A model that obeys: an OpenAI-compatible server with settable words, delays, speed and failures."""
+"""A model that obeys: an OpenAI-compatible server with settable words, delays, speed and failures.
+
+Run it with `python -m plumbline_kit.testing.llm --port 7113`; it serves until it is interrupted.
+"""
 
 import argparse
 import asyncio
@@ -8,7 +11,7 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from plumbline_kit.addresses import HOST
@@ -16,7 +19,10 @@ from plumbline_kit.addresses import HOST
 Message = Mapping[str, str]
 Script = Callable[[Sequence[Message]], str]
 
+MODEL: Final = "fake"
+AT_ONCE: Final = float("inf")
 PASSAGE: Final = re.compile(r"^\[1\] (?:[^\n:]*: )?(.+?[.!?])(?=\s|$)", re.MULTILINE)
+TOKEN: Final = re.compile(r"\s*\S+")
 
 
 def first_sentence(messages: Sequence[Message]) -> str:
@@ -25,7 +31,7 @@ def first_sentence(messages: Sequence[Message]) -> str:
     return found.group(1) if found else "I do not know."
 
 
-@dataclass
+@dataclass(frozen=True)
 class Failure:
     """How a request goes wrong."""
 
@@ -35,21 +41,30 @@ class Failure:
     """The connection breaks after so many tokens."""
     hang: bool = False
     """Nothing is ever answered."""
-    garbage: bool = False
-    """What is streamed is not what was agreed on."""
+    garbage: str = ""
+    """Streamed as the data of every event of a token."""
+    times: int | None = None
+    """So many requests go wrong, then none does; None: all of them."""
+
+
+WELL: Final = Failure()
 
 
 @dataclass
 class FakeLLM:
-    """Runs while its context lasts. Everything may be set at any time."""
+    """Runs while its context lasts. Everything may be set at any time. A token is a word with the space before it."""
 
     script: Script = first_sentence
     first_token_seconds: float = 0.0
-    tokens_per_second: float = float("inf")
+    tokens_per_second: float = AT_ONCE
     port: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     """The bodies that were received, oldest first."""
-    _failure: Failure = field(default_factory=Failure)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Their headers, names in lower case."""
+    abandoned: int = 0
+    """How many requests for an answer lost their caller before the end."""
+    _failure: Failure = WELL
 
     @property
     def base_url(self) -> str:
@@ -57,15 +72,19 @@ class FakeLLM:
         return f"http://{HOST}:{self.port}/v1"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, HOST, self.port)
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: asyncio.StreamReaderProtocol(_Reader(), self._connected), HOST, self.port
+        )
         self.port = self._server.sockets[0].getsockname()[1]
-        self._connections: set[asyncio.StreamWriter] = set()
         return self
 
     async def __aexit__(self, *raised: object) -> None:
         self._server.close()
-        for writer in self._connections:
-            writer.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
         await self._server.wait_closed()
 
     @contextmanager
@@ -75,79 +94,139 @@ class FakeLLM:
         try:
             yield
         finally:
-            self._failure = Failure()
+            self._failure = WELL
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert isinstance(reader, _Reader)
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections[task] = writer
+        task.add_done_callback(lambda done: self._connections.pop(done).close())
+        reader.on_end = task.cancel
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while await self._answer(reader, writer):
+                pass
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer the next request. Whether the connection goes on."""
+        method, path, headers = _parsed((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        match method, path:
+            case "POST", "/v1/chat/completions":
+                self.headers.append(headers)
+                self.requests.append(json.loads(body))
+                return await self._complete(writer, self.requests[-1])
+            case "GET", "/v1/models":
+                return await _send(writer, 200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+            case "GET", "/health":
+                return await _send(writer, 200, {"status": "ok"})
+        return await _send(writer, 404, {"error": {"message": f"no {method} {path} here"}})
+
+    async def _complete(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> bool:
         try:
-            while head := await _head(reader):
-                method, path, length = head
-                body = await reader.readexactly(length)
-                if not await self._answer(writer, method, path, body):
-                    return
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return
-        finally:
-            self._connections.discard(writer)
-            writer.close()
+            return await self._reply(writer, request, self._next_failure())
+        except (asyncio.CancelledError, ConnectionError):
+            self.abandoned += 1
+            raise
 
-    async def _answer(self, writer: asyncio.StreamWriter, method: str, path: str, body: bytes) -> bool:
-        """Whether the connection goes on."""
-        if (method, path) == ("GET", "/health"):
-            return await _send(writer, 200, {"status": "ok"})
-        if (method, path) == ("GET", "/v1/models"):
-            return await _send(writer, 200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
-        if (method, path) != ("POST", "/v1/chat/completions"):
-            return await _send(writer, 404, {"error": {"message": f"no {path} here"}})
-        request = json.loads(body)
-        self.requests.append(request)
-        return await self._complete(writer, request, self._failure)
+    def _next_failure(self) -> Failure:
+        failure = self._failure
+        if failure.times == 0:
+            return WELL
+        if failure.times is not None:
+            self._failure = replace(failure, times=failure.times - 1)
+        return failure
 
-    async def _complete(self, writer: asyncio.StreamWriter, request: dict[str, Any], failure: Failure) -> bool:
+    async def _reply(self, writer: asyncio.StreamWriter, request: dict[str, Any], failure: Failure) -> bool:
         if failure.hang:
             await asyncio.Event().wait()
         if failure.status != 200:
             return await _send(writer, failure.status, {"error": {"message": "told to fail"}})
-        await asyncio.sleep(self.first_token_seconds)
-        tokens = re.findall(r"\s*\S+", self.script(request["messages"]))[: request.get("max_tokens")]
-        usage = {"prompt_tokens": _count(request["messages"]), "completion_tokens": len(tokens)}
-        usage["total_tokens"] = sum(usage.values())
+        if self.first_token_seconds:
+            await asyncio.sleep(self.first_token_seconds)
+        completion = _Completion.of(self.script(request["messages"]), request)
         if not request.get("stream"):
-            return await _send(writer, 200, _whole("".join(tokens), usage))
-        writer.write(_START)
-        async for chunk in self._chunks(tokens, usage, failure):
-            writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-            await writer.drain()
-        if failure.drop_after is None:
-            writer.write(b"0\r\n\r\n")
-            await writer.drain()
-        return failure.drop_after is None
+            return await _send(writer, 200, completion.whole())
+        return await self._stream(writer, completion, failure)
 
-    async def _chunks(self, tokens: Sequence[str], usage: dict[str, int], failure: Failure) -> AsyncIterator[bytes]:
-        name = f"chatcmpl-{uuid.uuid4().hex}"
-        for number, text in enumerate(tokens):
-            if number == failure.drop_after:
-                return
-            yield b"data: {half" if failure.garbage else _event(name, [{"index": 0, "delta": {"content": text}}])
-            if self.tokens_per_second != float("inf"):
+    async def _stream(self, writer: asyncio.StreamWriter, completion: "_Completion", failure: Failure) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        async for data in self._paced(completion.tokens[: failure.drop_after]):
+            _write_event(writer, failure.garbage or completion.token_event(data))
+            await writer.drain()
+        if failure.drop_after is not None:
+            return False
+        for event in completion.last_events():
+            _write_event(writer, event)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return True
+
+    async def _paced(self, tokens: Sequence[str]) -> AsyncIterator[str]:
+        for token in tokens:
+            yield token
+            if self.tokens_per_second != AT_ONCE:
                 await asyncio.sleep(1 / self.tokens_per_second)
-        yield _event(name, [{"index": 0, "delta": {}, "finish_reason": "stop"}])
-        yield _event(name, [], usage=usage)
-        yield b"data: [DONE]\n\n"
 
 
-_START: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+class _Reader(asyncio.StreamReader):
+    """Tells at once when its caller goes, whether anybody reads or not."""
+
+    on_end: Callable[[], object] | None = None
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        self._end()
+
+    def set_exception(self, exc: Exception) -> None:
+        super().set_exception(exc)
+        self._end()
+
+    def _end(self) -> None:
+        if self.on_end:
+            self.on_end()
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[str, str, int] | None:
-    """Method, path and length of the next request; None when the caller has gone."""
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    except asyncio.IncompleteReadError:
-        return None
-    method, path, _ = head.split(" ", 2)
-    length = re.search(r"^content-length: *(\d+)", head, re.IGNORECASE | re.MULTILINE)
-    return method, path, int(length.group(1)) if length else 0
+@dataclass(frozen=True)
+class _Completion:
+    """One answer, in the forms in which the API gives it."""
+
+    id: str
+    tokens: list[str]
+    finish_reason: str
+    usage: dict[str, int]
+
+    @classmethod
+    def of(cls, text: str, request: dict[str, Any]) -> Self:
+        tokens, limit = TOKEN.findall(text), request.get("max_tokens")
+        asked = sum(len(message["content"].split()) for message in request["messages"])
+        written = tokens[:limit]
+        usage = {"prompt_tokens": asked, "completion_tokens": len(written), "total_tokens": asked + len(written)}
+        return cls(f"chatcmpl-{uuid.uuid4().hex}", written, "stop" if written == tokens else "length", usage)
+
+    def whole(self) -> dict[str, Any]:
+        message = {"role": "assistant", "content": "".join(self.tokens)}
+        choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
+        return {"id": self.id, "object": "chat.completion", "model": MODEL, "choices": [choice], "usage": self.usage}
+
+    def token_event(self, token: str) -> str:
+        return self._chunk([{"index": 0, "delta": {"content": token}, "finish_reason": None}])
+
+    def last_events(self) -> list[str]:
+        end = self._chunk([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}])
+        return [end, self._chunk([], usage=self.usage), "[DONE]"]
+
+    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> str:
+        return json.dumps({"id": self.id, "object": "chat.completion.chunk", "model": MODEL, "choices": choices} | more)
+
+
+def _parsed(head: str) -> tuple[str, str, dict[str, str]]:
+    """Method, path and headers."""
+    first, *lines = head.rstrip().split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    headers = (line.partition(":") for line in lines)
+    return method, path, {name.lower(): value.strip() for name, _, value in headers}
 
 
 async def _send(writer: asyncio.StreamWriter, status: int, content: dict[str, Any]) -> bool:
@@ -158,19 +237,9 @@ async def _send(writer: asyncio.StreamWriter, status: int, content: dict[str, An
     return True
 
 
-def _whole(text: str, usage: dict[str, int]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": "chat.completion", "choices": [choice], "usage": usage}
-
-
-def _event(name: str, choices: list[dict[str, Any]], **more: Any) -> bytes:
-    event = {"id": name, "object": "chat.completion.chunk", "choices": choices} | more
-    return b"data: " + json.dumps(event).encode() + b"\n\n"
-
-
-def _count(messages: Sequence[Message]) -> int:
-    return sum(len(message["content"].split()) for message in messages)
+def _write_event(writer: asyncio.StreamWriter, data: str) -> None:
+    event = f"data: {data}\n\n".encode()
+    writer.write(b"%x\r\n%b\r\n" % (len(event), event))
 
 
 async def _run(port: int) -> None:

@@ -62,7 +62,8 @@ def _prepare(layout: Layout, say: Say) -> None:
 def _format(layout: Layout) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     argv = [*_java(layout), "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-    argv += ["--cluster-id", cluster, "--config", str(_properties_file(layout))]
+    # one word, for an id may begin with a dash
+    argv += [f"--cluster-id={cluster}", "--config", str(_properties_file(layout))]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LocalError(f"Kafka's storage could not be made: {(done.stderr or done.stdout).strip()[-300:]}")

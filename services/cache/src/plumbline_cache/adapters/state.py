@@ -5,17 +5,19 @@ generation gets a new name, and the consumer group carries that name. A group no
 first event and rebuilds both. Replicas have their own folders, hence their own groups, and each hears all.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import structlog
 
 from plumbline_cache.adapters.qdrant import QdrantStore
+from plumbline_kit.errors import Unavailable
 
 log = structlog.get_logger()
 
@@ -45,25 +47,31 @@ class OpenState:
     store: QdrantStore
     generation: Generation
     folder: Path
+    lock: TextIO
 
     def close(self) -> None:
-        """Write everything to its place."""
+        """Write everything to its place and let go of the folder."""
         self.store.close()
         _write(self.folder, replace(self.generation, closed=True))
+        self.lock.close()
 
 
 def open_state(folder: Path, *, encoder_id: str, dimensions: int) -> OpenState:
-    """The generation in *folder*, or a new and empty one if that cannot be used. One process at a time."""
+    """The generation in *folder*, or a new and empty one if that cannot be used.
+
+    Raises `Unavailable` while another process has the folder: the two would share the shard, and the group's events.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder)
     generation = _read(folder)
     unusable = _why_unusable(generation, encoder_id)
     if generation is not None and unusable is None:
         try:
-            return _open(folder, generation, dimensions)
+            return _open(folder, generation, dimensions, lock)
         except Exception as error:  # whatever the engine finds wrong: a cache that cannot be read is dropped
             unusable = f"the shard cannot be read: {error}"
     log.info("cache_starts_empty", reason=unusable, encoder_id=encoder_id)
-    return _open(folder, _begin(folder, encoder_id), dimensions)
+    return _open(folder, _begin(folder, encoder_id), dimensions, lock)
 
 
 def _why_unusable(generation: Generation | None, encoder_id: str) -> str | None:
@@ -79,11 +87,11 @@ def _why_unusable(generation: Generation | None, encoder_id: str) -> str | None:
     return None
 
 
-def _open(folder: Path, generation: Generation, dimensions: int) -> OpenState:
+def _open(folder: Path, generation: Generation, dimensions: int, lock: TextIO) -> OpenState:
     store = QdrantStore.open(folder / generation.id, dimensions)
     current = replace(generation, boot_id=_boot_id(), closed=False)
     _write(folder, current)
-    return OpenState(store, current, folder)
+    return OpenState(store, current, folder, lock)
 
 
 def _begin(folder: Path, encoder_id: str) -> Generation:
@@ -91,6 +99,16 @@ def _begin(folder: Path, encoder_id: str) -> Generation:
         if old.is_dir():
             shutil.rmtree(old)
     return Generation(uuid.uuid4().hex[:12], encoder_id, FORMAT, _boot_id(), closed=False)
+
+
+def _lock(folder: Path) -> TextIO:
+    file = (folder / "lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+    except BlockingIOError as error:
+        file.close()
+        raise Unavailable(f"another process has the cache's folder {folder}") from error
+    return file
 
 
 def _read(folder: Path) -> Generation | None:

@@ -48,9 +48,10 @@ class Measure:
     minimum: float
 
     def measured(self, value: float, explanation: str) -> Score:
-        """The score of *value*. What is not a number was not measured: it is neither a pass nor a zero."""
+        """The score of *value*, cut to [0, 1]. What is not a number was not measured: neither a pass nor a zero."""
         if not math.isfinite(value):
             return self.not_measured("the measure gave no number")
+        value = min(max(value, 0.0), 1.0)
         label = Label.PASS if value >= self.minimum else Label.FAIL
         return Score(self.name, self.version, value, label, f"{explanation}; {self.minimum:g} passes")
 

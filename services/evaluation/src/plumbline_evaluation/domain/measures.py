@@ -1,16 +1,17 @@
 """The measures: what each counts, and when there is nothing to count."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from plumbline_evaluation.domain.answer import Answer, Claim
 from plumbline_evaluation.domain.evaluation import Measure, Score
-from plumbline_models.support import claim_support, claim_words
+from plumbline_models.support import assess, claim_words
 from plumbline_models.text import sentences
 
-WORDS_VERSION: Final = "words-1"
+WORDS_VERSION: Final = "words-numbers-names-1"
 SIMILARITY_VERSION: Final = "cosine-1"
 NAMED: Final = 3
 """How many sentences or citations an explanation names."""
@@ -76,7 +77,7 @@ def citation_validity(measure: Measure, answer: Answer, minimum_support: float) 
 def faithfulness(measure: Measure, answer: Answer, minimum_support: float) -> Score:
     """Share of the answer's sentences that at least one source supports.
 
-    The sentences are cut here again from the text. One whose number no source holds is not supported.
+    The sentences are cut here again from the text. One whose numbers and names no source holds is not supported.
     """
     claims = [span.of(answer.text) for span in sentences(answer.text)]
     claims = [claim for claim in claims if claim_words(claim)]
@@ -85,37 +86,38 @@ def faithfulness(measure: Measure, answer: Answer, minimum_support: float) -> Sc
     wrong = [
         number
         for number, claim in enumerate(claims, start=1)
-        if not any(claim_support(claim, source) >= minimum_support for source in answer.sources)
+        if not any(supported(claim, source, minimum_support) for source in answer.sources)
     ]
     found = f"{len(claims) - len(wrong)} of {len(claims)} sentences are supported by a source"
     return measure.measured(1 - len(wrong) / len(claims), found + _naming("sentence", wrong))
 
 
 def answer_relevance(measure: Measure, similarity: float) -> Score:
-    """Cosine of question and answer, below 0 counted as 0."""
-    value = unit(similarity)
-    return measure.measured(value, f"question and answer have a cosine of {similarity:.3f}")
+    """Cosine of question and answer; below 0 counts as 0, because an opposite is no more relevant than a stranger."""
+    return measure.measured(similarity, f"question and answer have a cosine of {similarity:.3f}")
 
 
 def context_relevance(measure: Measure, similarities: Sequence[float]) -> Score:
-    """Greatest cosine of the question with a source, below 0 counted as 0."""
+    """Greatest cosine of the question with a source; below 0 counts as 0."""
     if not similarities:
         return measure.not_measured("the answer has no source")
-    best = max(range(len(similarities)), key=lambda index: similarities[index])
-    return measure.measured(
-        unit(similarities[best]), f"source {best + 1} is nearest to the question, cosine {similarities[best]:.3f}"
-    )
+    if not all(map(math.isfinite, similarities)):
+        return measure.not_measured("the measure gave no number")
+    nearest = max(range(len(similarities)), key=lambda index: similarities[index])
+    explanation = f"source {nearest + 1} is nearest to the question, with a cosine of {similarities[nearest]:.3f}"
+    return measure.measured(similarities[nearest], explanation)
 
 
-def unit(cosine: float) -> float:
-    """A cosine in [0, 1]: an opposite is as irrelevant as something unrelated, and rounding goes no higher than 1."""
-    return min(max(cosine, 0.0), 1.0) if cosine == cosine else cosine
+def supported(claim: str, source: str, minimum_support: float) -> bool:
+    """Whether the source holds enough of the claim's words, and all of its numbers and names."""
+    found = assess(claim, source)
+    return found.score >= minimum_support and not found.missing_names
 
 
 def _holds(answer: Answer, claim: Claim, number: int, minimum_support: float) -> bool:
     if not (1 <= number <= len(answer.sources) and 0 <= claim.start < claim.end <= len(answer.text)):
         return False
-    return claim_support(answer.text[claim.start : claim.end], answer.sources[number - 1]) >= minimum_support
+    return supported(answer.text[claim.start : claim.end], answer.sources[number - 1], minimum_support)
 
 
 def _naming(what: str, wrong: Sequence[int]) -> str:

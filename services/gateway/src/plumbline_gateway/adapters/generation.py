@@ -23,17 +23,18 @@ class GrpcAnswerGenerator:
         """See `AnswerGenerator`."""
         timeout = max(0.0, current_call().remaining() - self._reserve_seconds)
         call = self._stub.GenerateAnswer(_request(assignment), timeout=timeout)
+        finished = False
         try:
-            async for message in call:
-                if message.HasField("completed"):
-                    yield _generated(message.completed)
-                    return
-                yield message.text_delta
+            async for message in call:  # to its end, which ends the call well: leaving early would cancel it
+                finished = message.HasField("completed")
+                yield _generated(message.completed) if finished else message.text_delta
         except grpc.aio.AioRpcError as error:
-            raise translate(error) from error
+            if not finished:
+                raise translate(error) from error
         finally:
             call.cancel()
-        raise Unavailable("generation ended without a completed answer")
+        if not finished:
+            raise Unavailable("generation ended without a completed answer")
 
 
 def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:

@@ -1,0 +1,165 @@
+"""The command line against servers in this process that speak the services' contracts."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from typer.testing import CliRunner, Result
+
+from plumbline.cache.v1 import cache_service_pb2 as cache_pb
+from plumbline.cache.v1 import cache_service_pb2_grpc as cache_grpc
+from plumbline.common.v1 import answer_pb2 as common_pb
+from plumbline.evaluation.v1 import evaluation_service_pb2 as evaluation_pb
+from plumbline.evaluation.v1 import evaluation_service_pb2_grpc as evaluation_grpc
+from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
+from plumbline.gateway.v1 import gateway_service_pb2_grpc as gateway_grpc
+from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
+from plumbline.retrieval.v1 import retrieval_service_pb2_grpc as retrieval_grpc
+from plumbline_cli.main import app
+
+TEXT = "The Aurora desk lamp costs 49 euros. It is made of cheese."
+
+
+def an_answer() -> common_pb.Answer:
+    """Two sentences: the first rests on the second source, the other on nothing."""
+    other = common_pb.Passage(ref=common_pb.PassageRef(document_id="chairs.md", version=2), title="Chairs")
+    lamp = common_pb.Passage(
+        ref=common_pb.PassageRef(document_id="lamps.md", version=7),
+        title="Aurora",
+        text="# Aurora\n\nA lamp for desks. The Aurora desk lamp costs 49 euros. It ships today.",
+    )
+    claims = [
+        common_pb.Claim(start_offset=0, end_offset=36, source_numbers=[2], support=1.0),
+        common_pb.Claim(start_offset=37, end_offset=58),
+    ]
+    return common_pb.Answer(text=TEXT, claims=claims, sources=[other, lamp], outcome=common_pb.ANSWER_OUTCOME_ANSWERED)
+
+
+def completed(**changes: Any) -> gateway_pb.AskCompleted:
+    """A generated answer that took 812 ms."""
+    fields = {
+        "answer_id": "answer-1",
+        "answer": an_answer(),
+        "origin": gateway_pb.ANSWER_ORIGIN_GENERATED,
+        "model": "small-model",
+        "recorded": True,
+    }
+    message = gateway_pb.AskCompleted(**(fields | changes))
+    message.total_time.FromMilliseconds(812)
+    return message
+
+
+@dataclass
+class FakePlatform(
+    gateway_grpc.GatewayServiceServicer,
+    retrieval_grpc.RetrievalServiceServicer,
+    cache_grpc.CacheServiceServicer,
+    evaluation_grpc.EvaluationServiceServicer,
+):
+    """All services at once: answers as told, keeps what it was asked."""
+
+    code: grpc.StatusCode | None = None
+    details: str = "no"
+    answer: gateway_pb.AskCompleted = field(default_factory=completed)
+    documents: dict[str, retrieval_pb.Document] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Documents that submitting refuses, and why."""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """Documents that the index rejects, and why."""
+    tokens: list[str] = field(default_factory=list)
+    questions: list[gateway_pb.AskRequest] = field(default_factory=list)
+
+    def Ask(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        self.questions.append(request)
+        yield gateway_pb.AskResponse(started=gateway_pb.AskStarted(answer_id="answer-1"))
+        yield gateway_pb.AskResponse(text_delta=self.answer.answer.text)
+        yield gateway_pb.AskResponse(completed=self.answer)
+
+    def SubmitDocument(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        document = request.document
+        if document.document_id in self.refused:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, self.refused[document.document_id])
+        self.documents[document.document_id] = document
+        return retrieval_pb.SubmitDocumentResponse(version=len(self.documents))
+
+    def DeleteDocument(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        if self.documents.pop(request.document_id, None) is None:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"there is no document {request.document_id}")
+        return retrieval_pb.DeleteDocumentResponse(version=9)
+
+    def WaitForDocument(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        status = retrieval_pb.DocumentStatus(document_id=request.document_id, passage_count=2)
+        status.state = retrieval_pb.DOCUMENT_STATE_LIVE
+        if request.document_id in self.rejected:
+            status.state = retrieval_pb.DOCUMENT_STATE_REJECTED
+            status.reason = self.rejected[request.document_id]
+        return retrieval_pb.WaitForDocumentResponse(status=status)
+
+    def GetStats(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        return cache_pb.GetStatsResponse(entry_count=1)
+
+    def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        scores = [
+            evaluation_pb.Score(
+                name="faithfulness", value=0.5, label=evaluation_pb.SCORE_LABEL_FAIL, explanation="1 of 2"
+            ),
+            evaluation_pb.Score(name="relevance", label=evaluation_pb.SCORE_LABEL_NOT_MEASURED),
+        ]
+        measured = evaluation_pb.Evaluation(scores=scores, verdict=evaluation_pb.VERDICT_FAILED)
+        return evaluation_pb.GetEvaluationResponse(evaluation=measured)
+
+    def _check(self, context: Any) -> None:
+        self.tokens.append(dict(context.invocation_metadata()).get("authorization", ""))
+        if self.code:
+            context.abort(self.code, self.details)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs commands against a fake platform."""
+
+    platform: FakePlatform
+    address: str
+    state: Path
+
+    def __call__(self, *arguments: str | Path, token: str = "secret") -> Result:
+        """The result of one command, its two outputs apart."""
+        names = ("gateway", "retrieval", "cache", "evaluation")
+        addresses = [part for name in names for part in (f"--{name}", self.address)]
+        environment = {"PLUMBLINE_STATE": str(self.state), "PLUMBLINE_TOKEN": token, "COLUMNS": "200"}
+        return CliRunner().invoke(app, [*addresses, *map(str, arguments)], env=environment)
+
+    def json(self, *arguments: str | Path) -> list[Any]:
+        """Every line of a command's machine output."""
+        return [json.loads(line) for line in self(*arguments, "--json").stdout.splitlines()]
+
+
+@pytest.fixture
+def platform() -> FakePlatform:
+    return FakePlatform()
+
+
+@pytest.fixture
+def plumbline(platform: FakePlatform, tmp_path: Path) -> Iterator[CommandLine]:
+    server = grpc.server(ThreadPoolExecutor(4))
+    gateway_grpc.add_GatewayServiceServicer_to_server(platform, server)
+    retrieval_grpc.add_RetrievalServiceServicer_to_server(platform, server)
+    cache_grpc.add_CacheServiceServicer_to_server(platform, server)
+    evaluation_grpc.add_EvaluationServiceServicer_to_server(platform, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield CommandLine(platform, f"127.0.0.1:{port}", tmp_path / "state")
+    server.stop(0).wait()
+
+
+@pytest.fixture
+def generated() -> gateway_pb.AskCompleted:
+    return completed()

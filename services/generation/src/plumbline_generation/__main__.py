@@ -1,0 +1,19 @@
+"""Settings in, service up, until SIGTERM."""
+
+import asyncio
+import sys
+
+from plumbline_generation.settings import Settings
+from plumbline_generation.wiring import build_service
+from plumbline_kit import logs, telemetry
+
+
+async def main() -> int:
+    """The exit code."""
+    settings = Settings.from_env()
+    logs.configure("generation", settings.service.log_level)
+    return await build_service(settings, telemetry.configure(settings.service)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,66 @@
+"""gRPC in: an assignment to the use case, its events to the caller."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import grpc
+
+from plumbline.generation.v1 import generation_service_pb2 as pb
+from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
+from plumbline_generation.domain.answer import Assignment
+from plumbline_generation.handlers import Completed, Delta, GenerateAnswer
+from plumbline_generation.translation import answer_to_proto, assignment_from_proto, record_to_proto
+from plumbline_kit.release import Release
+from plumbline_kit.rpc import current_call
+from plumbline_kit.telemetry import annotate, names
+
+SCOPES = {"/plumbline.generation.v1.GenerationService/GenerateAnswer": "ask"}
+
+
+class GenerationService(GenerationServiceServicer):
+    """The one rpc of generation."""
+
+    def __init__(self, generate: GenerateAnswer, release: Release) -> None:
+        self._generate = generate
+        self._release = release
+
+    async def GenerateAnswer(
+        self,
+        request: pb.GenerateAnswerRequest,
+        context: "grpc.aio.ServicerContext[pb.GenerateAnswerRequest, pb.GenerateAnswerResponse]",
+    ) -> AsyncIterator[pb.GenerateAnswerResponse]:
+        """Stream the answer."""
+        assignment, call = assignment_from_proto(request), current_call()
+        annotate(_asked(assignment))
+        async with aclosing(self._generate(assignment, call.identity, call.deadline)) as events:
+            async for event in events:
+                yield self._to_proto(event)
+
+    def _to_proto(self, event: Delta | Completed) -> pb.GenerateAnswerResponse:
+        if isinstance(event, Delta):
+            return pb.GenerateAnswerResponse(text_delta=event.text)
+        annotate(_answered(event))
+        completed = pb.AnswerCompleted(
+            answer=answer_to_proto(event.answer),
+            record=record_to_proto(event.record, self._release),
+            recorded=event.recorded,
+        )
+        return pb.GenerateAnswerResponse(completed=completed)
+
+
+def _asked(assignment: Assignment) -> dict[str, str | int]:
+    return {
+        names.ANSWER_ID: assignment.answer_id,
+        names.APPLICATION_ID: assignment.application_id,
+        names.RELEASE_ID: assignment.release_id,
+        names.PASSAGE_COUNT: len(assignment.passages),
+    }
+
+
+def _answered(event: Completed) -> dict[str, str | int]:
+    return {
+        names.ANSWER_OUTCOME: event.answer.outcome.value,
+        names.GEN_AI_RESPONSE_MODEL: event.record.model,
+        names.GEN_AI_INPUT_TOKENS: event.record.usage.prompt_tokens,
+        names.GEN_AI_OUTPUT_TOKENS: event.record.usage.completion_tokens,
+    }

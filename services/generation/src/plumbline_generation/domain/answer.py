@@ -1,0 +1,121 @@
+"""An answer, what it rests on, and what is asked of this service."""
+
+import uuid
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from plumbline_kit.errors import Invalid
+
+MAX_QUESTION_CHARACTERS: Final = 8_000
+EXTRACTIVE: Final = "extractive"
+"""Stands for the name of a model where none wrote the text."""
+
+
+class Outcome(Enum):
+    """How an answer came out."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    DEGRADED = "degraded"
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRef:
+    """One passage of one version of one document."""
+
+    document_id: str
+    version: int
+    passage_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage as it was found. Offsets are code points of the document."""
+
+    ref: PassageRef
+    title: str
+    url: str
+    text: str
+    start: int
+    end: int
+    score: float
+
+    @property
+    def evidence(self) -> str:
+        """What a sentence may rest on: the title counts, because the text often only says "it"."""
+        return f"{self.title}\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A question and what it is to be answered from, best first. Raises `Invalid` where it cannot be answered."""
+
+    answer_id: str
+    question: str
+    passages: tuple[Passage, ...]
+    application_id: str
+    release_id: str
+
+    def __post_init__(self) -> None:
+        if not self.question.strip():
+            raise Invalid.field("question", "is empty")
+        if len(self.question) > MAX_QUESTION_CHARACTERS:
+            raise Invalid.field(
+                "question", f"has {len(self.question):,} characters; at most {MAX_QUESTION_CHARACTERS:,} are allowed"
+            )
+        if "\0" in self.question:
+            raise Invalid.field("question", "holds a NUL character")
+        if not _is_uuid(self.answer_id):
+            raise Invalid.field("answer_id", "is not a UUID such as 0b0e8f6e-6a5d-4c3f-9a3c-5f2f7d1c2b4a")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence: code points of the text, 1-based numbers of the sources that support it."""
+
+    start: int
+    end: int
+    source_numbers: tuple[int, ...]
+    support: float
+    """Share of the sentence's content words that the best source holds, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A text, what it claims, and every passage it may rest on."""
+
+    text: str
+    claims: tuple[Claim, ...]
+    sources: tuple[Passage, ...]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the model counted; 0 where it told nothing."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+NOT_COUNTED: Final = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How an answer came about. Times are in seconds since the request arrived."""
+
+    model: str
+    usage: Usage
+    seconds_to_first_token: float
+    seconds: float
+    reason: str
+    """Why the answer is degraded or refused; empty otherwise."""
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,30 @@
+"""An answer without a model: the sentences of the passages that share most words with the question."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from plumbline_generation.domain.answer import Passage
+from plumbline_generation.domain.markers import without_markers
+from plumbline_models.support import question_support
+from plumbline_models.text import sentences
+
+MAX_SENTENCES: Final = 2
+
+
+def extract(question: str, passages: Sequence[Passage]) -> str:
+    """At most two sentences of the passages, word for word and in their order.
+
+    A sentence is taken with its title, so that "It costs 49 euros." counts for the lamp that it is about.
+    """
+    candidates = [
+        (question_support(question, [f"{passage.title}\n{sentence}"]), sentence)
+        for passage in passages
+        for sentence in _sentences(passage.text)
+    ]
+    best = sorted(range(len(candidates)), key=lambda index: (-candidates[index][0], index))[:MAX_SENTENCES]
+    return " ".join(candidates[index][1] for index in sorted(best))
+
+
+def _sentences(text: str) -> list[str]:
+    clean = (without_markers(" ".join(span.of(text).split())) for span in sentences(text))
+    return [sentence for sentence in clean if sentence]

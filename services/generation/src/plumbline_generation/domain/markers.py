@@ -1,0 +1,56 @@
+"""The model's own citation markers: taken out of its text as it streams, and remembered."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_MARKER: Final = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+_UNDECIDED: Final = re.compile(r"(?:\s*\[[\d,\s]{0,40}|\s+)$")
+"""The end of a text that may yet become a marker, and the space that goes with one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The model cites a passage at a place of the released text."""
+
+    position: int
+    number: int
+
+
+class MarkerFilter:
+    """Releases text without the "[n]" in it. What it released never changes.
+
+    Held back is what may yet become a marker, and the space before it; at the end of the text that is nothing.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        """What was released so far."""
+        self.marks: list[Mark] = []
+        self._held = ""
+
+    def take(self, piece: str) -> str:
+        """The text that is released by the next *piece*."""
+        start = len(self.text)
+        self._held += piece
+        undecided = _UNDECIDED.search(self._held)
+        end = undecided.start() if undecided else len(self._held)
+        self._release(self._held[:end])
+        self._held = self._held[end:]
+        return self.text[start:]
+
+    def _release(self, ready: str) -> None:
+        position = 0
+        for marker in _MARKER.finditer(ready):
+            self._append(ready[position : marker.start()])
+            self.marks += [Mark(len(self.text), int(number)) for number in marker[1].split(",")]
+            position = marker.end()
+        self._append(ready[position:])
+
+    def _append(self, text: str) -> None:
+        self.text += text if self.text else text.lstrip()
+
+
+def without_markers(text: str) -> str:
+    """*text* without anything that looks like a citation marker."""
+    return _MARKER.sub("", text).strip()

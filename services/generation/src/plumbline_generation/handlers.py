@@ -1,0 +1,172 @@
+"""The use case: write an answer that rests on the passages it was given."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from plumbline_generation.domain.answer import (
+    EXTRACTIVE,
+    NOT_COUNTED,
+    Answer,
+    Assignment,
+    Outcome,
+    Passage,
+    Record,
+    Usage,
+)
+from plumbline_generation.domain.draft import EMPTY, Draft, rescue, settle
+from plumbline_generation.domain.markers import MarkerFilter
+from plumbline_generation.domain.packing import Offsets, Packed, pack
+from plumbline_generation.domain.prompt import PromptTemplate
+from plumbline_generation.domain.refusal import reason_to_refuse, refusal
+from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
+from plumbline_kit.clock import Clock
+from plumbline_kit.identity import Identity
+from plumbline_kit.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long things may take, in seconds."""
+
+    record: float
+    """For the event log to acknowledge an answer."""
+    margin: float
+    """What is kept of the caller's time to deliver an answer when the model has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the text, as it is written. The completed answer alone is authoritative."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The last event of every answer. *recorded* means that its evaluation is certain."""
+
+    answer: Answer
+    record: Record
+    recorded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who asks, since when and until when, in the clock's monotonic seconds."""
+
+    caller: Identity
+    began: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A draft, and what it took."""
+
+    draft: Draft
+    usage: Usage = NOT_COUNTED
+    first_token_time: float | None = None
+
+
+class GenerateAnswer:
+    """Answers one assignment, as events: deltas, then completed."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        journal: Journal,
+        offsets: Offsets,
+        *,
+        release: Release,
+        patience: Patience,
+        clock: Clock,
+    ) -> None:
+        """*offsets* counts tokens. Raises `ValueError` for a release whose prompt does not render."""
+        self._model = model
+        self._journal = journal
+        self._offsets = offsets
+        self._release = release
+        self._template = PromptTemplate(release.prompt)
+        self._patience = patience
+        self._clock = clock
+
+    async def __call__(
+        self, assignment: Assignment, caller: Identity, deadline: float
+    ) -> AsyncGenerator[Delta | Completed, None]:
+        """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
+        call = Call(caller, self._clock.monotonic(), deadline)
+        self._release.require(assignment.application_id, assignment.release_id)
+        packed = pack(assignment.passages, self._release.model.context_tokens, self._offsets)
+        async with aclosing(self._write(assignment.question, packed, deadline)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Written):
+                    yield await self._complete(piece, assignment, packed, call)
+                else:
+                    yield Delta(piece)
+
+    async def _write(
+        self, question: str, packed: tuple[Packed, ...], deadline: float
+    ) -> AsyncGenerator[str | Written, None]:
+        passages = _passages(packed)
+        reason = reason_to_refuse(question, passages, self._release.guard.minimum_question_support)
+        if not reason:
+            async with aclosing(self._ask_model(question, packed, deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        draft = Draft(refusal(passages), outcome=Outcome.REFUSED, by_model=False, reason=reason)
+        yield draft.text
+        yield Written(draft)
+
+    async def _ask_model(
+        self, question: str, packed: tuple[Packed, ...], deadline: float
+    ) -> AsyncGenerator[str | Written, None]:
+        prompt = self._template.render(question, packed)
+        released, finish, first, failure = MarkerFilter(), Finish(), None, ""
+        try:
+            async with aclosing(self._model.write(prompt, self._limits(deadline))) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Finish):
+                        finish = piece
+                        continue
+                    first = first or self._clock.monotonic()
+                    if text := released.take(piece):
+                        yield text
+        except ModelFailed as error:
+            failure = str(error)
+        draft = _draft(released, finish, failure, question, packed)
+        if not released.text:
+            yield draft.text
+        yield Written(draft, finish.usage, first)
+
+    def _limits(self, deadline: float) -> Limits:
+        model = self._release.model
+        total = min(model.total_seconds, deadline - self._clock.monotonic() - self._patience.margin)
+        return Limits(min(model.first_token_seconds, total), total)
+
+    async def _complete(
+        self, written: Written, assignment: Assignment, packed: tuple[Packed, ...], call: Call
+    ) -> Completed:
+        answer = written.draft.answer(_passages(packed), self._release.guard.minimum_claim_support)
+        now = self._clock.monotonic()
+        record = Record(
+            model=self._release.model.name if written.draft.by_model else EXTRACTIVE,
+            usage=written.usage,
+            seconds_to_first_token=(written.first_token_time or now) - call.began,
+            seconds=now - call.began,
+            reason=written.draft.reason,
+        )
+        fact = Generated(assignment, answer, record, call.caller, self._clock.now())
+        seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))
+        return Completed(answer, record, await self._journal.record(fact, seconds))
+
+
+def _draft(released: MarkerFilter, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]) -> Draft:
+    if failure or not released.text:
+        return rescue(released.text, released.marks, failure or EMPTY, question, _passages(packed))
+    return settle(released.text, released.marks, ended_itself=finish.ended_itself)
+
+
+def _passages(packed: tuple[Packed, ...]) -> tuple[Passage, ...]:
+    return tuple(part.passage for part in packed)

@@ -1,0 +1,64 @@
+"""What generation needs from outside, in its own words."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from plumbline_generation.domain.answer import NOT_COUNTED, Answer, Assignment, Record, Usage
+from plumbline_generation.domain.prompt import Prompt
+from plumbline_kit.identity import Identity
+
+
+class ModelFailed(Exception):
+    """The model gave no answer, or only a part of one. The text is a reason that a caller may read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the model may take, in seconds from the moment it is asked."""
+
+    first_token: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The model has ended."""
+
+    ended_itself: bool = True
+    """False when a limit of tokens ended it."""
+    usage: Usage = NOT_COUNTED
+
+
+class LanguageModel(Protocol):
+    """Writes."""
+
+    def write(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Finish, None]:
+        """Pieces of text as they are written, then `Finish`. Raises `ModelFailed`, in time, before or amid the text.
+
+        Closing the generator stops the model.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The fact that an answer was written for somebody."""
+
+    assignment: Assignment
+    answer: Answer
+    record: Record
+    caller: Identity
+    time: datetime
+
+
+class Journal(Protocol):
+    """Keeps what was generated."""
+
+    async def record(self, fact: Generated, seconds: float) -> bool:
+        """Whether the fact is certain to be kept, as far as that is known after *seconds*.
+
+        It goes on being recorded after that, and when the caller no longer waits.
+        """
+        ...

@@ -1,0 +1,86 @@
+"""Contract messages to domain and back, once for every way in and out."""
+
+from google.protobuf.duration_pb2 import Duration
+
+from plumbline.common.v1 import answer_pb2 as common_pb
+from plumbline.generation.v1 import generation_service_pb2 as pb
+from plumbline_generation.domain.answer import Answer, Assignment, Outcome, Passage, PassageRef, Record
+from plumbline_kit.release import Release
+
+_OUTCOMES = {
+    Outcome.ANSWERED: common_pb.ANSWER_OUTCOME_ANSWERED,
+    Outcome.REFUSED: common_pb.ANSWER_OUTCOME_REFUSED,
+    Outcome.DEGRADED: common_pb.ANSWER_OUTCOME_DEGRADED,
+}
+
+
+def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
+    """Raises `Invalid` where the request cannot be answered."""
+    return Assignment(
+        request.answer_id,
+        request.question,
+        tuple(map(_passage_from_proto, request.passages)),
+        request.release.application_id,
+        request.release.release_id,
+    )
+
+
+def answer_to_proto(answer: Answer) -> common_pb.Answer:
+    """The answer with its claims and sources."""
+    claims = [
+        common_pb.Claim(start_offset=c.start, end_offset=c.end, source_numbers=c.source_numbers, support=c.support)
+        for c in answer.claims
+    ]
+    return common_pb.Answer(
+        text=answer.text,
+        claims=claims,
+        sources=map(_passage_to_proto, answer.sources),
+        outcome=_OUTCOMES[answer.outcome],
+    )
+
+
+def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
+    """How the answer came about, under this release."""
+    return pb.GenerationRecord(
+        model=record.model,
+        prompt_version=release.prompt_version,
+        temperature=release.model.temperature,
+        seed=release.model.seed,
+        prompt_tokens=record.usage.prompt_tokens,
+        completion_tokens=record.usage.completion_tokens,
+        time_to_first_token=_duration(record.seconds_to_first_token),
+        total_time=_duration(record.seconds),
+        reason=record.reason,
+    )
+
+
+def _passage_from_proto(passage: common_pb.Passage) -> Passage:
+    ref = passage.ref
+    return Passage(
+        PassageRef(ref.document_id, ref.version, ref.passage_hash),
+        passage.title,
+        passage.url,
+        passage.text,
+        passage.start_offset,
+        passage.end_offset,
+        passage.score,
+    )
+
+
+def _passage_to_proto(passage: Passage) -> common_pb.Passage:
+    ref = passage.ref
+    return common_pb.Passage(
+        ref=common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash),
+        title=passage.title,
+        url=passage.url,
+        text=passage.text,
+        start_offset=passage.start,
+        end_offset=passage.end,
+        score=passage.score,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
