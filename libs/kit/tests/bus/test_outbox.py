@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import subprocess
 import sys
 from pathlib import Path
 from random import Random
@@ -193,7 +194,7 @@ async def test_a_relay_killed_at_many_moments_publishes_each_event_once(
 
     adding = asyncio.create_task(keep_adding())
     for _ in range(KILLS):
-        async with relay_process(database, servers, topic) as process:
+        with relay_process(database, servers, topic) as process:
             was_there = await oldest_row(pool)
             await eventually(lambda was_there=was_there: is_gone(pool, was_there), seconds=30)
             await asyncio.sleep(random.random() * 0.2)
@@ -205,17 +206,15 @@ async def test_a_relay_killed_at_many_moments_publishes_each_event_once(
     assert sorted(versions(await bus.raw_records(topic.name))) == list(range(total))
 
 
-@contextlib.asynccontextmanager
-async def relay_process(database, servers, topic):
+@contextlib.contextmanager
+def relay_process(database, servers, topic):
     script = str(Path(__file__).with_name("relay_process.py"))
-    process = await asyncio.create_subprocess_exec(sys.executable, script, database, servers, topic.name)
+    process = subprocess.Popen([sys.executable, script, database, servers, topic.name])
     try:
         yield process
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()
+        process.kill()
+        process.wait()
 
 
 async def oldest_row(pool):

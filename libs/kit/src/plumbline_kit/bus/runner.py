@@ -102,6 +102,10 @@ class Runner:
             for partition, progress in self._progress.items()
         )
 
+    def in_hand(self) -> int:
+        """Records fetched and not yet committable."""
+        return sum(len(work) for work in self._work.values())
+
     async def gained(self, partitions: Collection[Partition]) -> None:
         """See `Ownership`."""
         self._assigned = True

@@ -21,7 +21,7 @@ def open_channel(address: str, *, idempotent: Collection[str] = (), token: Token
 
     Each call carries the trace, and within another call also its request id, its token and what is left of its
     deadline. *token* is for callers that serve no call themselves. Methods named in *idempotent*
-    ("package.Service/Method") are retried while the server is UNAVAILABLE, twice at most and not when most
+    ("package.Service/Method") are retried while the server is UNAVAILABLE, three times at most within about a second, and not when most
     calls fail anyway.
     """
     return _Channel(grpc.aio.insecure_channel(address, options=_options(idempotent)), token)
@@ -31,8 +31,8 @@ def _options(idempotent: Collection[str]) -> list[tuple[str, Any]]:
     config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if idempotent:
         retry = {
-            "maxAttempts": 3,
-            "initialBackoff": "0.05s",
+            "maxAttempts": 4,
+            "initialBackoff": "0.1s",
             "maxBackoff": "0.5s",
             "backoffMultiplier": 3,
             "retryableStatusCodes": ["UNAVAILABLE"],
@@ -47,7 +47,7 @@ def _options(idempotent: Collection[str]) -> list[tuple[str, Any]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.max_reconnect_backoff_ms", 500),  # a restarted server is found before the retries are used up
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ]
