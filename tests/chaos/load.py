@@ -68,21 +68,23 @@ class Load:
         choose = random.Random(self.seed * 1000 + caller)
         while not self.stopped.is_set():
             lamp = self._lamp(choose.randrange(LAMPS))
-            least = self.ledger.live.get(lamp, 0)
+            least = dict(self.ledger.live)
             try:
                 answer = await self.driver.ask(f"How much does the {lamp} lamp cost?", timeout=10)
             except grpc.aio.AioRpcError:
                 self.ledger.refusals += 1
             else:
-                self._note(answer, lamp, least)
+                self._note(answer, least)
             await self._pause(0.05)
 
-    def _note(self, answer: gateway_pb.AskCompleted, lamp: str, least: int) -> None:
+    def _note(self, answer: gateway_pb.AskCompleted, least: dict[str, int]) -> None:
         if answer.origin == gateway_pb.ANSWER_ORIGIN_CACHED:
             self.ledger.hits += 1
-            price = int(re.findall(r"costs (\d+) euros", answer.answer.text)[0])
-            if price < least:
-                self.ledger.stale.append(f"{lamp}: {price} served, {least} was live")
+            self.ledger.stale += [
+                f"{lamp}: {price} served, {least[lamp]} was live"
+                for lamp, price in re.findall(r"The (\w+) lamp costs (\d+) euros", answer.answer.text)
+                if int(price) < least.get(lamp, 0)
+            ]
         elif answer.recorded:
             self.ledger.recorded.add(answer.answer_id)
 

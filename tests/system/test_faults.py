@@ -10,6 +10,8 @@ import pytest
 
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
 from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
+from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
+from plumbline_kit.rpc import open_channel
 from plumbline_kit.testing import eventually
 from tests.conftest import System
 from tests.driver import Driver
@@ -107,10 +109,12 @@ async def test_without_retrieval_the_caller_is_told_to_come_back(system: System)
 
 async def test_while_the_broker_hangs_answers_flow_and_documents_are_refused(system: System) -> None:
     name, question = await a_new_lamp(system.driver)
+    submission = retrieval_pb.SubmitDocumentRequest(document=retrieval_pb.Document(document_id=name, text="Sold out."))
+    trying_once = RetrievalServiceStub(open_channel(system.layout.address("retrieval"), token=system.driver.token))
     async with frozen(system, "kafka"):
         answer = await system.driver.ask(question)
         with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await system.driver.submit(name, name, "The price is being changed.", timeout=20)
+            await trying_once.SubmitDocument(submission, timeout=20)
     assert answer.origin == gateway_pb.ANSWER_ORIGIN_GENERATED
     assert not answer.recorded
     assert failure.value.code() == grpc.StatusCode.UNAVAILABLE

@@ -197,6 +197,15 @@ async def test_a_served_answer_is_announced_with_its_tenant(front_door: Door) ->
     assert door.announcer.told == [(events[-1], "acme")]
 
 
+async def test_a_caller_that_leaves_with_the_last_message_was_served(front_door: Door) -> None:
+    door = front_door()
+    async with aclosing(door.use_case(Question("Why?", "default"), "acme")) as events:
+        async for event in events:
+            if isinstance(event, Completed):
+                break
+    assert len(door.announcer.told) == 1
+
+
 async def test_the_total_time_is_measured(front_door: Door) -> None:
     door = front_door()
     async with aclosing(door.use_case(Question("Why?", "default"), "acme")) as events:

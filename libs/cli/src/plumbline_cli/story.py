@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +50,7 @@ HOPS: Final = (ANSWER_GENERATED.name, EVALUATION_COMPLETED.name, DOCUMENT_CHANGE
 EVENT_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.2
 CACHE_TRIES: Final = 4
+DEGRADED_TRIES: Final = 3
 
 _PRICE: Final = re.compile(r"costs (\d+) euros")
 
@@ -79,6 +80,8 @@ class Story:
     first: pb.AskCompleted = field(default_factory=pb.AskCompleted)
     stats: cache_pb.GetStatsResponse = field(default_factory=cache_pb.GetStatsResponse)
     new_version: int = -1
+    degraded: int = 0
+    """Answers that were asked for again."""
     _unread: list[Seen] = field(default_factory=list)
 
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
@@ -190,7 +193,13 @@ class Story:
         return _quoted(answer, "refused")
 
     async def _ask(self, question: str) -> pb.AskCompleted:
-        return await ask_once(self.session, pb.AskRequest(question=question))
+        """The answer; a degraded one is asked for again, since a small model on a busy machine may need longer."""
+        for _ in range(DEGRADED_TRIES):
+            answer = await ask_once(self.session, pb.AskRequest(question=question))
+            if answer.origin != pb.ANSWER_ORIGIN_DEGRADED:
+                break
+            self.degraded += 1
+        return answer
 
     async def _ask_until_cached(self) -> pb.AskCompleted:
         """Ask again; on a busy machine the cache may miss its time limit, which makes a miss of a hit."""
@@ -236,7 +245,10 @@ async def play(story: Story, tell: Callable[[Step], None]) -> str:
     with tracer().start_as_current_span("plumbline demo") as root:
         for name, deed in story.steps():
             with tracer().start_as_current_span(f"demo: {name}"):
+                before = story.degraded
                 step = await timed(name, deed)
+            if story.degraded > before:
+                step = replace(step, seen=f"{step.seen}, after {story.degraded - before} degraded")
             tell(step)
             if not step.passed:
                 break
@@ -283,7 +295,8 @@ def _new_price(files: Collection[Source]) -> int:
 def _expect_origin(answer: pb.AskCompleted, wanted: "set[pb.AnswerOrigin.ValueType]") -> None:
     if answer.origin not in wanted:
         expected = " or ".join(sorted(map(origin_name, wanted)))
-        raise Differs(_quoted(answer, f"{origin_name(answer.origin)} {answer.reason}, expected was {expected}"))
+        seen = " ".join(filter(None, (origin_name(answer.origin), answer.reason)))
+        raise Differs(_quoted(answer, f"{seen}, expected was {expected}"))
 
 
 def _expect_price(answer: pb.AskCompleted, price: int, *, unwanted: int | None) -> None:

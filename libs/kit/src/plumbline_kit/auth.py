@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import http.client
 import json
 import urllib.request
 from collections import OrderedDict
@@ -9,19 +10,25 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import jwt
+import structlog
 
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import PermissionDenied, Unauthenticated, Unavailable
 from plumbline_kit.identity import Identity
 from plumbline_kit.settings import ServiceSettings
 
+log = structlog.get_logger()
+
 ALGORITHMS: Final = ("RS256", "ES256")
 LEEWAY_SECONDS: Final = 30
 REFRESH_SECONDS: Final = 30.0
 FETCH_SECONDS: Final = 3.0
+RETRY_SECONDS: Final = 1.0
+OLD_SECONDS: Final = 300.0
+"""A key that its issuer withdraws is refused after this long and `REMEMBER_SECONDS`, if the issuer can be reached."""
+LARGEST_KEY_SET: Final = 1_000_000
 REMEMBERED_TOKENS: Final = 4096
 REMEMBER_SECONDS: Final = 60.0
-"""A key that its issuer withdraws is refused after this long at the latest."""
 
 
 class KeySource(Protocol):
@@ -51,44 +58,67 @@ class FileKeys:
 
 
 class UrlKeys:
-    """A JWKS at a URL, fetched at first use and again for an unknown key, at most every 30 seconds."""
+    """A JWKS at a URL, fetched at first use, when it is old, and for an unknown key at most every 30 seconds.
+
+    Only those wait for a fetch who need a key that is not there; a set that cannot be renewed stays in use.
+    """
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._url = url
         self._clock = clock
         self._set: jwt.PyJWKSet | None = None
-        self._fetched = float("-inf")
+        self._problem = f"the key set {url} has not been fetched yet"
+        self._tried = float("-inf")
         self._lock = asyncio.Lock()
 
     async def keys(self, *, unknown: str | None = None) -> jwt.PyJWKSet:
         """See `KeySource`."""
-        async with self._lock:
-            due = self._clock.monotonic() - self._fetched >= REFRESH_SECONDS
-            if self._set is None or (unknown is not None and due):
-                self._set = await asyncio.to_thread(self._fetch)
-                self._fetched = self._clock.monotonic()
-            return self._set
+        needs_more = self._set is None or unknown is not None
+        if self._is_due(unknown) or (needs_more and self._lock.locked()):
+            async with self._lock:
+                if self._is_due(unknown):  # nobody fetched while this one waited
+                    await self._renew()
+        if self._set is None:
+            raise Unavailable(self._problem)
+        return self._set
+
+    def _is_due(self, unknown: str | None) -> bool:
+        age = self._clock.monotonic() - self._tried
+        if self._set is None:
+            return age >= RETRY_SECONDS
+        return age >= (OLD_SECONDS if unknown is None else REFRESH_SECONDS)
+
+    async def _renew(self) -> None:
+        self._tried = self._clock.monotonic()
+        try:
+            self._set = await asyncio.to_thread(self._fetch)
+        except Unavailable as error:
+            self._problem = str(error)
+            log.warning("key_set_not_renewed", reason=self._problem)
 
     def _fetch(self) -> jwt.PyJWKSet:
         try:
             with urllib.request.urlopen(self._url, timeout=FETCH_SECONDS) as reply:
-                return _parse(reply.read())
-        except OSError as error:
+                return _parse(reply.read(LARGEST_KEY_SET))
+        except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"the key set {self._url} cannot be fetched: {error}") from error
 
 
 def _parse(content: bytes) -> jwt.PyJWKSet:
     try:
         return jwt.PyJWKSet.from_dict(json.loads(content))
-    except (ValueError, jwt.PyJWTError) as error:
+    except (ValueError, AttributeError, jwt.PyJWTError) as error:  # AttributeError: JSON, but no object
         raise Unavailable(f"the key set is not a JWKS: {error}") from error
 
 
 class TokenVerifier:
     """Turns a token into an identity. What was verified is remembered for a minute."""
 
-    def __init__(self, keys: KeySource, *, issuer: str, audience: str, clock: Clock) -> None:
+    def __init__(
+        self, keys: KeySource, *, issuer: str, audience: str, clock: Clock, remembered: int = REMEMBERED_TOKENS
+    ) -> None:
         self._keys = keys
+        self._most_remembered = remembered
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
@@ -144,7 +174,7 @@ class TokenVerifier:
 
     def _remember(self, digest: bytes, until: float, identity: Identity) -> None:
         self._remembered[digest] = until, identity
-        if len(self._remembered) > REMEMBERED_TOKENS:
+        if len(self._remembered) > self._most_remembered:
             self._remembered.popitem(last=False)
 
 

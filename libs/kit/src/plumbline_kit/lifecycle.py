@@ -13,7 +13,10 @@ from plumbline_kit.telemetry import Telemetry
 
 log = structlog.get_logger()
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 FLUSH_SECONDS = 5.0
+STEP_SECONDS = 10.0
+"""What any one step of a stop may take beyond the time that it was given."""
 
 
 class Runs(Protocol):
@@ -62,31 +65,53 @@ class Service:
         self._background = background
         self._publisher = publisher
         self._closing = closing
+        self._over = asyncio.Event()
+        self._failed = False
 
     async def run(self) -> int:
-        """The exit code: 0 after SIGTERM or SIGINT, 1 after a failure."""
-        stop = asyncio.Event()
+        """The exit code: 0 after SIGTERM or SIGINT, 1 after a failure. Call once."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        tasks = [
-            asyncio.create_task(part.run(), name=type(part).__name__) for part in (*self._background, *self._consumers)
-        ]
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._over.set)
+        tasks = [asyncio.create_task(self._run_part(part)) for part in (*self._background, *self._consumers)]
         try:
-            await self._server.start()
-            failed = await _first_failure(tasks, stop)
+            await self._run_server()
         finally:
             await self._stop(tasks)
-        return 1 if failed else 0
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+        return int(self._failed)
+
+    async def _run_server(self) -> None:
+        try:
+            await self._server.start()
+            await self._over.wait()
+        except OSError as error:
+            self._fail("Server", error)
+
+    async def _run_part(self, part: Runs) -> None:
+        """Whatever ends before it is told to has failed."""
+        try:
+            await part.run()
+            if not self._over.is_set():
+                self._fail(type(part).__name__, None)
+        except Exception as error:
+            self._fail(type(part).__name__, error)
+
+    def _fail(self, part: str, error: Exception | None) -> None:
+        log.error("part_failed", part=part, exc_info=error)
+        self._failed = True
+        self._over.set()
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         log.info("service_stopping")
-        await self._server.stop(self._settings.drain_seconds)
+        drain_seconds = self._settings.drain_seconds
+        await _attempt(self._server.stop(drain_seconds), drain_seconds)
         for parts in (self._consumers, self._background):
             await asyncio.gather(*(_attempt(part.stop()) for part in parts))
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(tasks)
         if self._publisher is not None:
-            await _attempt(self._publisher.flush(FLUSH_SECONDS))
+            await _attempt(self._publisher.flush(FLUSH_SECONDS), FLUSH_SECONDS)
             await _attempt(self._publisher.close())
         for close in self._closing:
             await _attempt(close())
@@ -94,19 +119,19 @@ class Service:
         await asyncio.to_thread(self._telemetry.shutdown)
 
 
-async def _first_failure(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event) -> bool:
-    """Wait until told to stop (False) or until a task ends by itself, which none of them may (True)."""
-    told = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in done - {told}:
-        log.error("part_failed", part=task.get_name(), exc_info=task.exception())
-    told.cancel()
-    return bool(done - {told})
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for what was told to stop, and end what does not."""
+    if tasks:
+        _, deaf = await asyncio.wait(tasks, timeout=STEP_SECONDS)
+        for task in deaf:
+            log.error("part_did_not_stop", part=repr(task.get_coro()))
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _attempt(step: Awaitable[None]) -> None:
-    """One step of a stop: its failure is logged and does not keep the next ones from their turn."""
+async def _attempt(step: Awaitable[None], expected_seconds: float = 0.0) -> None:
+    """One step of a stop: that it fails or hangs is logged and does not keep the next ones from their turn."""
     try:
-        await step
+        await asyncio.wait_for(step, expected_seconds + STEP_SECONDS)
     except Exception as error:
-        log.error("stop_step_failed", exc_info=error)
+        log.error("stop_step_failed", step=repr(step), exc_info=error)

@@ -22,8 +22,7 @@ def configure(service: str, level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=_Stderr,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
 
@@ -35,6 +34,19 @@ def add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
         event["trace_id"] = trace.format_trace_id(context.trace_id)
         event["span_id"] = trace.format_span_id(context.span_id)
     return event
+
+
+class _Stderr:
+    """Writes to what `sys.stderr` is at the time, line by line, so that lines of several threads do not mix."""
+
+    def __init__(self, *names: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    log = debug = info = warning = error = critical = fatal = msg
 
 
 class _Service:

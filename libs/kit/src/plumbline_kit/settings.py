@@ -1,6 +1,6 @@
 """Typed reads of an environment: every problem of it is told at once, in words that say what is wanted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 TRUE = ("1", "true", "yes", "on")
 FALSE = ("0", "false", "no", "off")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 class SettingsError(PlumblineError):
@@ -39,9 +40,11 @@ class Env:
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
-        wanted = f"one of {', '.join(TRUE + FALSE)}"
-        value = self._parsed(name, str(default), str.lower, wanted, lambda value: value.lower() in TRUE + FALSE)
-        return value.lower() in TRUE
+        return self.choice(name, str(default).lower(), TRUE + FALSE) in TRUE
+
+    def choice(self, name: str, default: str, values: Sequence[str]) -> str:
+        """One of *values*, which are lower case; the variable's case does not matter."""
+        return self._parsed(name, default, str.lower, f"one of {', '.join(values)}", values.__contains__)
 
     def path(self, name: str, default: Path) -> Path:
         """A file or folder, which need not exist."""
@@ -103,7 +106,7 @@ class ServiceSettings:
             auth_audience=env.text("AUTH_AUDIENCE", "plumbline"),
             otlp_traces_endpoint=env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""),
             otlp_metrics_endpoint=env.text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", ""),
-            log_level=env.text("LOG_LEVEL", "info"),
+            log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             reflection=env.flag("GRPC_REFLECTION", False),
             release_file=env.path("RELEASE_FILE", Path("deploy/local/release.toml")),
             drain_seconds=env.number("DRAIN_SECONDS", 10.0),

@@ -78,7 +78,7 @@ async def publish_until_it_works(publisher, topic, key):
 async def test_publishing_to_a_broker_that_stands_still_fails_in_time_and_works_again_later(
     broker, topic, publisher, consumer
 ):
-    await publisher.publish(topic, "before", DocumentChanged())
+    await publish_until_it_works(publisher, topic, "before")
     broker.kill("kafka", signal.SIGSTOP)
     try:
         began = time.monotonic()
@@ -94,7 +94,7 @@ async def test_publishing_to_a_broker_that_stands_still_fails_in_time_and_works_
 
 
 async def test_a_consumer_outlives_a_broker_that_is_killed(broker, topic, publisher, consumer):
-    await publisher.publish(topic, "before", DocumentChanged())
+    await publish_until_it_works(publisher, topic, "before")
     await eventually(lambda: "before" in consumer.keys)
     broker.kill("kafka")
     await broker.wait_healthy("kafka")
@@ -104,7 +104,11 @@ async def test_a_consumer_outlives_a_broker_that_is_killed(broker, topic, publis
 
 async def test_a_consumer_stops_in_time_while_the_broker_stands_still(broker, servers, topic, publisher):
     consumer = KafkaConsumer(
-        servers, group="other", subscriptions=[Subscription(topic, _ignore)], dead_letters=publisher, clock=SystemClock()
+        servers,
+        group="other",
+        subscriptions=[Subscription(topic, _ignore)],
+        dead_letters=publisher,
+        clock=SystemClock(),
     )
     running = asyncio.create_task(consumer.run())
     await consumer.caught_up()

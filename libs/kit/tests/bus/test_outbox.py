@@ -12,14 +12,13 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
-from plumbline_contracts.topics import Topic
 from plumbline_kit.bus.outbox import SCHEMA, Inbox, Outbox, OutboxRelay
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Invalid
 from plumbline_kit.telemetry import tracer
 from plumbline_kit.testing import eventually
 
-KILLS = 12
+KILLS = 10
 REWIND = """
 UPDATE outbox_relay SET positions =
     (SELECT jsonb_agg(jsonb_build_array(place->>0, (place->>1)::int, 0)) FROM jsonb_array_elements(positions) AS place)
@@ -28,7 +27,9 @@ UPDATE outbox_relay SET positions =
 
 @pytest.fixture
 async def pool(database):
-    async with AsyncConnectionPool(database, min_size=1, max_size=6, check=AsyncConnectionPool.check_connection) as pool:
+    async with AsyncConnectionPool(
+        database, min_size=1, max_size=6, check=AsyncConnectionPool.check_connection
+    ) as pool:
         async with pool.connection() as connection:
             await connection.execute(SCHEMA)
         yield pool

@@ -101,8 +101,9 @@ class AskQuestion:
                         seconds = self._clock.monotonic() - began
                         completed = Completed(answer_id, self._release, question.text, piece, seconds)
                         annotate(_attributes(completed))
-                        yield completed
+                        # Before the last message, for its caller may leave as soon as it has come; this only schedules.
                         self._announcer.served(completed, tenant)
+                        yield completed
 
     def _require(self, application_id: str) -> None:
         if application_id != self._release.application_id:

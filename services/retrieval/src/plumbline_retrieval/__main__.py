@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from plumbline_kit import logs, telemetry
+from plumbline_kit.settings import SettingsError
 from plumbline_retrieval.settings import Settings
 from plumbline_retrieval.wiring import build_service
 
@@ -16,4 +17,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except SettingsError as error:
+        sys.exit(str(error))

@@ -10,7 +10,7 @@ from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
 from plumbline.retrieval.v1 import retrieval_service_pb2_grpc as pb_grpc
 from plumbline_kit.rpc import current_call
 from plumbline_kit.telemetry import annotate, names
-from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Head, PassageRef, State
+from plumbline_retrieval.domain.document import Document, Found, Head, PassageRef, State
 from plumbline_retrieval.domain.ranking import DEFAULT_PASSAGES, Query
 from plumbline_retrieval.handlers.documents import DeleteDocument, GetDocument, SubmitDocument, WaitForDocument
 from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
@@ -44,24 +44,27 @@ class RetrievalService(pb_grpc.RetrievalServiceServicer):
 
     async def SubmitDocument(self, request: pb.SubmitDocumentRequest, context: Any) -> pb.SubmitDocumentResponse:
         """See the contract."""
-        version = await self.submit(current_call().identity.tenant, document_from(request.document))
+        version = await self.submit(current_call().identity, document_from(request.document))
         _annotate(request.document.document_id, version)
         return pb.SubmitDocumentResponse(version=version)
 
     async def DeleteDocument(self, request: pb.DeleteDocumentRequest, context: Any) -> pb.DeleteDocumentResponse:
         """See the contract."""
-        version = await self.delete(_key(request.document_id))
+        version = await self.delete(current_call().identity, request.document_id)
         _annotate(request.document_id, version)
         return pb.DeleteDocumentResponse(version=version)
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: Any) -> pb.GetDocumentResponse:
         """See the contract."""
-        return pb.GetDocumentResponse(status=_status(await self.get(_key(request.document_id))))
+        head = await self.get(current_call().identity, request.document_id)
+        _annotate(request.document_id, head.version)
+        return pb.GetDocumentResponse(status=_status(head))
 
     async def WaitForDocument(self, request: pb.WaitForDocumentRequest, context: Any) -> pb.WaitForDocumentResponse:
         """See the contract."""
         _annotate(request.document_id, request.version)
-        return pb.WaitForDocumentResponse(status=_status(await self.wait(_key(request.document_id), request.version)))
+        head = await self.wait(current_call().identity, request.document_id, request.version)
+        return pb.WaitForDocumentResponse(status=_status(head))
 
     async def SearchPassages(self, request: pb.SearchPassagesRequest, context: Any) -> pb.SearchPassagesResponse:
         """See the contract."""
@@ -87,10 +90,6 @@ def document_from(document: pb.Document) -> Document:
     return Document(
         document.document_id, document.title, document.text, document.url, tuple(sorted(set(document.groups)))
     )
-
-
-def _key(document_id: str) -> DocumentKey:
-    return DocumentKey(current_call().identity.tenant, document_id)
 
 
 def _annotate(document_id: str, version: int) -> None:

@@ -34,8 +34,8 @@ class CorpusEvents:
         position = record.position
         annotate({names.TENANT_ID: key.tenant, names.DOCUMENT_ID: key.document_id})
         annotate({names.DOCUMENT_VERSION: position.offset})
-        origin = f"{record.topic.name}[{position.partition}]@{position.offset}"
-        await self.index(key, position.offset, _document(key, record.body), origin)
+        log_part = f"{record.topic.name}[{position.partition}]"
+        await self.index(key, position.offset, _document(key, record.body), log_part)
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class BusAnnouncer:
             DOCUMENT_CHANGED, str(head.key), fact, event_id=_event_id("changed", head.key, change.new_version)
         )
 
-    async def document_rejected(self, head: Head, origin: str) -> None:
+    async def document_rejected(self, head: Head, log_part: str) -> None:
         """See `Announcer`."""
         fact = events.DocumentRejected(
             tenant_id=head.key.tenant,
             document_id=head.key.document_id,
             version=head.version,
             reason=head.reason,
-            origin=origin,
+            origin=f"{log_part}@{head.version}",
         )
         fact.reject_time.FromDatetime(head.time)
         event_id = _event_id("rejected", head.key, head.version)

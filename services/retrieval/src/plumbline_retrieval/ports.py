@@ -28,6 +28,11 @@ class QueryEncoder(Protocol):
         """Vectors of two ids never mix."""
         ...
 
+    @property
+    def dimensions(self) -> int:
+        """Numbers in a vector."""
+        ...
+
     async def encode_one(self, text: str) -> Vector:
         """The vector, shape (dimensions,)."""
         ...
@@ -54,6 +59,10 @@ class Passages(Protocol):
         """Keep them, unseen until the document's head says that *version* is live. Durable; may be repeated."""
         ...
 
+    async def vectors(self, key: DocumentKey, version: int) -> dict[str, Vector]:
+        """The vector of each passage of *version*, by the passage's hash."""
+        ...
+
     async def remove_others(self, key: DocumentKey, version: int) -> None:
         """Remove the document's passages of every version but *version*."""
         ...
@@ -61,6 +70,10 @@ class Passages(Protocol):
     async def search(self, tenant: str, groups: Sequence[str], query: Query, vector: Vector) -> list[Found]:
         """The best passages of live versions that the caller may see, best first."""
         ...
+
+
+class Index(Heads, Passages, Protocol):
+    """Both, in one place."""
 
 
 class Corpus(Protocol):
@@ -78,6 +91,6 @@ class Announcer(Protocol):
         """`head.change` happened. The same head is the same fact, however often it is told. Raises `Unavailable`."""
         ...
 
-    async def document_rejected(self, head: Head, origin: str) -> None:
-        """The head's version was refused; it lies at *origin*. Otherwise as above."""
+    async def document_rejected(self, head: Head, log_part: str) -> None:
+        """The head's version was refused; it lies in *log_part*. Otherwise as above."""
         ...

@@ -1,7 +1,5 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
-import asyncio
-
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import add_RetrievalServiceServicer_to_server
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher, Publisher
@@ -10,26 +8,27 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
 from plumbline_models import BatchingEncoder, Encoder
-from plumbline_retrieval.adapters.memory import MemoryIndex
-from plumbline_retrieval.adapters.qdrant import QdrantIndex
 from plumbline_retrieval.adapters.rebuild import Rebuild
 from plumbline_retrieval.adapters.state import open_state
 from plumbline_retrieval.api import SCOPES, RetrievalService
 from plumbline_retrieval.domain.chunking import Offsets
 from plumbline_retrieval.events import BusAnnouncer, BusCorpus, CorpusEvents
 from plumbline_retrieval.handlers.documents import (
+    Acceptance,
     DeleteDocument,
     GetDocument,
-    Progress,
     SubmitDocument,
     WaitForDocument,
 )
 from plumbline_retrieval.handlers.index import IndexDocument
-from plumbline_retrieval.handlers.search import Readiness, SearchPassages, VerifySources
-from plumbline_retrieval.ports import PassageEncoder, QueryEncoder
+from plumbline_retrieval.handlers.progress import Progress
+from plumbline_retrieval.handlers.readiness import Readiness
+from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
+from plumbline_retrieval.ports import Index, PassageEncoder, QueryEncoder
 from plumbline_retrieval.settings import Settings
 
-Index = QdrantIndex | MemoryIndex
+ACK_SECONDS = 5.0
+"""How long a submitter waits for the event log."""
 
 
 class Parts:
@@ -47,14 +46,14 @@ class Parts:
         readiness: Readiness,
     ) -> None:
         progress = Progress()
-        corpus = BusCorpus(publisher, clock)
+        acceptance = Acceptance(BusCorpus(publisher, clock), index, progress)
         self.api = RetrievalService(
-            SubmitDocument(corpus, progress),
-            DeleteDocument(corpus, index, progress),
-            GetDocument(index),
+            SubmitDocument(acceptance),
+            DeleteDocument(acceptance, index, progress, readiness),
+            GetDocument(index, readiness),
             WaitForDocument(index, progress),
             SearchPassages(index, queries, readiness),
-            VerifySources(index),
+            VerifySources(index, readiness),
         )
         self.events = CorpusEvents(
             IndexDocument(index, index, passages, offsets, BusAnnouncer(publisher), clock, progress)
@@ -67,7 +66,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     encoder = Encoder.load(settings.encoder_dir)
     state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
     readiness = Readiness(complete=state.generation.complete)
-    publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="retrieval", clock=clock)
+    publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="retrieval", clock=clock, ack_seconds=ACK_SECONDS)
     passages = BatchingEncoder(encoder, workers=settings.index_workers)
     queries = BatchingEncoder(encoder)
     parts = Parts(
@@ -93,7 +92,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     async def close() -> None:
         await passages.aclose()
         await queries.aclose()
-        await asyncio.to_thread(state.close)
+        state.close()
 
     return Service(
         common,

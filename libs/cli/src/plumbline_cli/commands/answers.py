@@ -83,12 +83,15 @@ async def ask_once(
     session: Session, request: pb.AskRequest, *, seconds: float = 60.0, tell: Callable[[str], None] = _nothing
 ) -> pb.AskCompleted:
     """The completed answer; *tell* hears its text as it is written."""
+    completed = None
     async with session.channel("gateway") as channel:
-        async for message in GatewayServiceStub(channel).Ask(request, timeout=seconds):
+        async for message in GatewayServiceStub(channel).Ask(request, timeout=seconds):  # leaving early would cancel it
             if message.HasField("completed"):
-                return message.completed
+                completed = message.completed
             tell(message.text_delta)
-    raise Problem("the gateway ended the answer before it was complete: ask again")
+    if completed is None:
+        raise Problem("the gateway ended the answer before it was complete: ask again")
+    return completed
 
 
 def _ask_and_show(session: Session, request: pb.AskRequest, seconds: float) -> object:

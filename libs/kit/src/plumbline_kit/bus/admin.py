@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._group import MemberDescription
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
@@ -91,6 +92,23 @@ def end_offsets(bootstrap_servers: str, topics: Collection[str]) -> dict[Partiti
     return {Partition(place.topic, place.partition): offset for place, offset in found.items()}
 
 
+def has_no_partitions(bootstrap_servers: str, group: str, client_id: str) -> bool:
+    """Whether the member *client_id* has joined *group* and the group needs it for nothing. Blocks; False if unsure."""
+    client = _client(bootstrap_servers)
+    try:
+        found = client.describe_consumer_groups([group], request_timeout=SECONDS)[group]
+        members = [member for member in found.result(SECONDS).members if member.client_id == client_id]
+    except (KafkaException, TimeoutError):
+        return False
+    return bool(members) and not any(_partitions(member) for member in members)
+
+
+def _partitions(member: MemberDescription) -> list[TopicPartition]:
+    """What the member has, and what it is about to get."""
+    assignments = [each for each in (member.assignment, member.target_assignment) if each is not None]
+    return [partition for each in assignments for partition in each.topic_partitions]
+
+
 def _new_topic(topic: Topic[Any], max_partitions: int | None, replication: int) -> NewTopic:
     partitions = min(topic.partitions, max_partitions or topic.partitions)
     config = _config(topic.retention, MAX_MESSAGE_BYTES + FRAMING_BYTES, compacted=topic.compacted)
@@ -104,7 +122,7 @@ def _config(retention: timedelta | None, max_bytes: int, *, compacted: bool = Fa
 
 
 def _create(bootstrap_servers: str, topics: list[NewTopic]) -> list[str]:
-    client = _client(bootstrap_servers)  # held until all is done: its end would end what it has in hand
+    client = _client(bootstrap_servers)
     created = client.create_topics(topics, operation_timeout=SECONDS, request_timeout=SECONDS)
     return [name for name, future in created.items() if _is_new(name, future)]
 
@@ -141,4 +159,5 @@ def _offsets(
 
 
 def _client(bootstrap_servers: str) -> AdminClient:
+    """Hold it until its futures are done: a client's end is the end of what it has in hand."""
     return AdminClient({"bootstrap.servers": bootstrap_servers}, logger=logger)

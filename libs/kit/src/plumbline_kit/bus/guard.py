@@ -21,9 +21,9 @@ class InvalidGuard:
 
     def allow_invalid(self) -> None:
         """Raise `TooManyInvalid` if one more invalid record is one too many."""
-        seen, invalid = len(self._latest) + 1, sum(self._latest) + 1
-        if seen >= LEAST_SEEN and invalid > LARGEST_SHARE * min(seen, WINDOW):
-            raise TooManyInvalid(f"{invalid} of the latest {min(seen, WINDOW)} records are invalid")
+        latest = [*self._latest, True][-WINDOW:]
+        if len(latest) >= LEAST_SEEN and sum(latest) > LARGEST_SHARE * len(latest):
+            raise TooManyInvalid(f"{sum(latest)} of the latest {len(latest)} records are invalid")
 
     def saw(self, *, invalid: bool) -> None:
         """Count one finished record."""

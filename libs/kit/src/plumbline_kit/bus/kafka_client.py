@@ -40,6 +40,7 @@ def consumer_settings(bootstrap_servers: str, group: str) -> dict[str, Any]:
         "enable.partition.eof": True,  # says that a partition is empty or ends in transaction markers
         "queued.min.messages": 1000,
         "queued.max.messages.kbytes": 16_384,
+        "fetch.queue.backoff.ms": 20,  # by default a partition whose queue was full is not looked at for a second
         "reconnect.backoff.max.ms": 1000,
     }
 

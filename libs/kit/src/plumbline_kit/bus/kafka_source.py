@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
+from plumbline_kit.bus.admin import has_no_partitions
 from plumbline_kit.bus.kafka_client import consumer_settings, to_record
 from plumbline_kit.bus.records import Partition, Record
 from plumbline_kit.bus.source import Batch, Ownership
@@ -21,6 +23,7 @@ HELD_POLL_SECONDS: Final = 0.01
 BATCH_RECORDS: Final = 200
 BATCH_BYTES: Final = 4_000_000
 CLOSE_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -34,17 +37,23 @@ class KafkaSource:
     """
 
     def __init__(self, bootstrap_servers: str, group: str, topics: Sequence[str]) -> None:
-        self._settings = consumer_settings(bootstrap_servers, group)
+        self._servers = bootstrap_servers
+        self._group = group
+        self._client_id = f"{group}-{uuid.uuid4().hex[:12]}"
+        self._settings = consumer_settings(bootstrap_servers, group) | {"client.id": self._client_id}
         self._topics = list(topics)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-consumer-{group}")
         self._paused: set[Partition] = set()
         self._seen: set[Partition] = set()
+        self._placed = False
+        self._looking: asyncio.Task[None] | None = None
 
     async def open(self, ownership: Ownership) -> None:
         """See `Source`."""
         self._loop = asyncio.get_running_loop()
         self._ownership = ownership
         await self._call(self._subscribe)
+        self._looking = asyncio.create_task(self._look_until_placed())
 
     async def poll(self, progress: Mapping[Partition, int], on_hold: Collection[Partition], *, highs: bool) -> Batch:
         """See `Source`."""
@@ -52,11 +61,25 @@ class KafkaSource:
 
     async def close(self, progress: Mapping[Partition, int]) -> None:
         """See `Source`."""
+        if self._looking is None:  # never joined
+            return
+        self._looking.cancel()
         leaving = asyncio.ensure_future(self._call(self._close, progress))
         done, _ = await asyncio.wait([leaving], timeout=CLOSE_SECONDS)
         self._thread.shutdown(wait=False)
+        for step in done:
+            step.result()
         if not done:
             logger.warning("the consumer could not leave its group within %s s", CLOSE_SECONDS)
+
+    async def _look_until_placed(self) -> None:
+        """Nobody calls back a member for which its group has no partitions, so ask."""
+        while not self._placed:
+            await asyncio.sleep(LOOK_SECONDS)
+            idle = await asyncio.to_thread(has_no_partitions, self._servers, self._group, self._client_id)
+            if idle and not self._placed:
+                self._placed = True
+                await self._ownership.gained(())
 
     def _call(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         return self._loop.run_in_executor(self._thread, function, *arguments)
@@ -73,6 +96,7 @@ class KafkaSource:
         )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._placed = True
         self._wait_for(self._ownership.gained(_named(partitions)))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

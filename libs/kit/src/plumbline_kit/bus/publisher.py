@@ -50,12 +50,9 @@ class KafkaPublisher:
         self.source = source
         self._clock = clock
         self._ack_seconds = ack_seconds
-        self._settings = producer_settings(bootstrap_servers, ack_seconds) | {
-            "client.id": source,
-            "linger.ms": linger_ms,
-            "queue.buffering.max.messages": queue_messages,
-        }
-        self._producer = Producer(self._settings, logger=logger)
+        self._settings = producer_settings(bootstrap_servers, ack_seconds) | {"client.id": source}
+        own = {"linger.ms": linger_ms, "queue.buffering.max.messages": queue_messages}
+        self._producer = Producer(self._settings | own, logger=logger)
         self._closed = threading.Event()
         self._poller = threading.Thread(target=self._poll, name=f"kafka-publisher-{source}", daemon=True)
         self._poller.start()

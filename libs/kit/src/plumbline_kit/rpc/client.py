@@ -1,14 +1,14 @@
 """A gRPC channel that passes on who asks, until when and in which trace, and retries what may be retried."""
 
 import json
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any, Final, Self
 
 import grpc
 
 from plumbline_kit.rpc.call import calling
 from plumbline_kit.rpc.server import AUTHORIZATION, MAX_MESSAGE_BYTES, REQUEST_ID
-from plumbline_kit.telemetry.grpc import ClientCall
+from plumbline_kit.telemetry.grpc import ClientCall, peer_attributes
 
 DEFAULT_SECONDS: Final = 10.0
 """The deadline of a call outside of any other that names none."""
@@ -19,12 +19,12 @@ Token = str | Callable[[], str]
 def open_channel(address: str, *, idempotent: Collection[str] = (), token: Token | None = None) -> grpc.aio.Channel:
     """A channel to *address*, which may resolve to many servers.
 
-    Each call carries the trace, and within another call also its request id, its token and what is left of its
-    deadline. *token* is for callers that serve no call themselves. Methods named in *idempotent*
-    ("package.Service/Method") are retried while the server is UNAVAILABLE, three times at most within about a second, and not when most
-    calls fail anyway.
+    Each call carries the trace, and within another call also its request id, its token and its deadline: no timeout
+    goes beyond that. *token* is for callers that serve no call themselves. Methods named in *idempotent*
+    ("package.Service/Method") are retried while the server is UNAVAILABLE, three times at most within about a second,
+    and not when most calls fail anyway. A stream that its reader leaves before the end is cancelled.
     """
-    return _Channel(grpc.aio.insecure_channel(address, options=_options(idempotent)), token)
+    return _Channel(grpc.aio.insecure_channel(address, options=_options(idempotent)), address, token)
 
 
 def _options(idempotent: Collection[str]) -> list[tuple[str, Any]]:
@@ -56,8 +56,9 @@ def _options(idempotent: Collection[str]) -> list[tuple[str, Any]]:
 class _Channel(grpc.aio.Channel):
     """Wraps a channel rather than intercepting it: aio interceptors run every call in a task of its own."""
 
-    def __init__(self, inner: grpc.aio.Channel, token: Token | None) -> None:
+    def __init__(self, inner: grpc.aio.Channel, address: str, token: Token | None) -> None:
         self._inner = inner
+        self._address = address
         self._token = token
 
     async def __aenter__(self) -> Self:
@@ -88,7 +89,7 @@ class _Channel(grpc.aio.Channel):
 
     def unary_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
         """See `grpc.aio.Channel`."""
-        return self._wrap(method, self._inner.unary_stream(method, *arguments, **options))
+        return _left_is_cancelled(self._wrap(method, self._inner.unary_stream(method, *arguments, **options)))
 
     def stream_unary(self, method: str, *arguments: Any, **options: Any) -> Any:
         """See `grpc.aio.Channel`."""
@@ -96,33 +97,62 @@ class _Channel(grpc.aio.Channel):
 
     def stream_stream(self, method: str, *arguments: Any, **options: Any) -> Any:
         """See `grpc.aio.Channel`."""
-        return self._wrap(method, self._inner.stream_stream(method, *arguments, **options))
+        return _left_is_cancelled(self._wrap(method, self._inner.stream_stream(method, *arguments, **options)))
 
     def _wrap(self, method: str, start: Callable[..., Any]) -> Callable[..., Any]:
         name = method.lstrip("/")
+        peer = peer_attributes(self._address)
 
         def call(request: Any = None, *, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
-            own = dict(metadata or ())
-            left = self._accompany(own)
-            span = ClientCall(name, own)
-            running = start(
-                request, timeout=left if timeout is None else timeout, metadata=tuple(own.items()), **options
-            )
+            given = tuple(metadata or ())
+            own = self._accompany({key for key, _ in given})
+            span = ClientCall(name, peer, own)
+            running = start(request, timeout=_timeout(timeout), metadata=given + tuple(own.items()), **options)
             running.add_done_callback(lambda done: span.finish(_result(done.code())))
             return running
 
         return call
 
-    def _accompany(self, metadata: dict[str, Any]) -> float:
-        """Add what the callee has to know; return the seconds that are left."""
+    def _accompany(self, given: Collection[str]) -> dict[str, str]:
+        """What the callee has to know and the caller has not *given*."""
+        own: dict[str, str] = {}
         outer = calling()
-        if outer is not None:
-            metadata.setdefault(REQUEST_ID, outer.request_id)
-            metadata.setdefault(AUTHORIZATION, f"Bearer {outer.token}")
-        elif self._token is not None:
-            token = self._token if isinstance(self._token, str) else self._token()
-            metadata.setdefault(AUTHORIZATION, f"Bearer {token}")
-        return DEFAULT_SECONDS if outer is None else max(outer.remaining(), 0.0)
+        if outer is not None and REQUEST_ID not in given:
+            own[REQUEST_ID] = outer.request_id
+        token = self._token if outer is None else outer.token
+        if token is not None and AUTHORIZATION not in given:
+            own[AUTHORIZATION] = f"Bearer {token if isinstance(token, str) else token()}"
+        return own
+
+
+class _Stream:
+    """A call that streams back and is cancelled when its reader leaves it before the end, as by `break`."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            async for message in self._call:
+                yield message
+        finally:
+            self._call.cancel()
+
+
+def _left_is_cancelled(start: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arguments, **options: _Stream(start(*arguments, **options))
+
+
+def _timeout(given: float | None) -> float:
+    """Seconds until the call is over: never more than are left of the call being served."""
+    outer = calling()
+    if outer is None:
+        return DEFAULT_SECONDS if given is None else given
+    left = max(outer.remaining(), 0.0)
+    return left if given is None else min(given, left)
 
 
 def _result(coroutine: Coroutine[Any, Any, grpc.StatusCode]) -> grpc.StatusCode:

@@ -1,6 +1,7 @@
 """A gRPC server that knows its callers, keeps deadlines, maps errors and leaves a trace."""
 
 import asyncio
+import inspect
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -17,9 +18,9 @@ from grpc_reflection.v1alpha import reflection
 
 from plumbline_kit.auth import TokenVerifier, require_scope
 from plumbline_kit.clock import Clock
-from plumbline_kit.errors import DeadlineExceeded, Invalid, PermissionDenied, PlumblineError, Unauthenticated
+from plumbline_kit.errors import DeadlineExceeded, Invalid, PermissionDenied, Unauthenticated, Unavailable
 from plumbline_kit.rpc.call import Call, enter
-from plumbline_kit.rpc.status import DETAILS_KEY, code_of, details_of
+from plumbline_kit.rpc.status import DETAILS_KEY, code_of, details_of, is_promised
 from plumbline_kit.settings import ServiceSettings
 from plumbline_kit.telemetry import annotate, names
 from plumbline_kit.telemetry.grpc import Outcome, server_call
@@ -34,6 +35,9 @@ REQUEST_ID: Final = "x-request-id"
 AUTHORIZATION: Final = "authorization"
 MAX_MESSAGE_BYTES: Final = 8_000_000
 OPEN_SERVICES: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+LONGEST_REQUEST_ID: Final = 128
+DEADLINE_SLACK_SECONDS: Final = 0.02
+"""A caller's timer rings this much before ours: its timeout is rounded up on the wire, and takes time to arrive."""
 LONGEST_SECONDS: Final = 86_400.0
 """gRPC reports a call without a deadline as one that ends in centuries."""
 
@@ -103,24 +107,21 @@ class _Doorman(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        request_id = metadata.get(REQUEST_ID) or str(uuid.uuid4())
+        request_id = _request_id(metadata)
+        context.set_trailing_metadata(((REQUEST_ID, request_id),))
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id, method=method)
         with server_call(method.lstrip("/"), metadata) as outcome:
-            try:
+            async with _errors(context, outcome, request_id):
                 await self._admit(method, context, metadata, request_id)
                 yield
-            except asyncio.CancelledError:
-                outcome.code = _why_cancelled(context)
-                raise
-            except Exception as error:
-                await _abort(context, outcome, error, request_id)
 
     async def _admit(self, method: str, context: Context, metadata: Mapping[str, str], request_id: str) -> None:
+        annotate({names.REQUEST_ID: request_id})
         token = _token(metadata)
         identity = await self._verifier.verify(token)
         structlog.contextvars.bind_contextvars(tenant_id=identity.tenant)
-        annotate({names.REQUEST_ID: request_id, names.TENANT_ID: identity.tenant})
+        annotate({names.TENANT_ID: identity.tenant})
         if method not in self._scopes:
             raise PermissionDenied(f"{method} is not open to any caller")
         require_scope(identity, self._scopes[method])
@@ -141,38 +142,61 @@ def _wrap(handler: Handler, around: Around) -> Handler:
             async for response in responses:
                 await context.write(response)
 
+    # A coroutine that streams writes to the context by itself.
+    answer = answer_many if inspect.isasyncgenfunction(behaviour) else answer_once
+
     make = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[(handler.request_streaming, handler.response_streaming)]
-    return make(
-        answer_many if handler.response_streaming else answer_once,
-        handler.request_deserializer,
-        handler.response_serializer,
-    )
+    return make(answer, handler.request_deserializer, handler.response_serializer)
+
+
+@asynccontextmanager
+async def _errors(context: Context, outcome: Outcome, request_id: str) -> AsyncIterator[None]:
+    """End a call that raises with the status of what it raised, and tell *outcome* how the call ended."""
+    try:
+        yield
+        outcome.code = context.code() or grpc.StatusCode.OK
+    except grpc.aio.AbortError:
+        outcome.code = context.code()
+        raise
+    except asyncio.CancelledError:
+        if not _is_cancelled():  # raised by something that the handler waited for; gRPC would send no status at all
+            await _abort(context, outcome, Unavailable("something this call waited for was cancelled"), request_id)
+        outcome.code = _why_cancelled(context)
+        raise
+    except Exception as error:
+        await _abort(context, outcome, error, request_id)
 
 
 async def _abort(context: Context, outcome: Outcome, error: Exception, request_id: str) -> None:
     """End the call with the status of *error*. An error nobody promised keeps its text to our own log."""
-    if isinstance(error, grpc.aio.AbortError):
-        outcome.code = context.code() or grpc.StatusCode.UNKNOWN
-        raise error
-    if isinstance(error, PlumblineError):
-        outcome.code = code_of(error)
+    outcome.code = code_of(error)
+    if is_promised(error):
         log.info("rpc_refused", code=outcome.code.name, reason=str(error))
         details = ((DETAILS_KEY, details_of(error)), (REQUEST_ID, request_id))
         await context.abort(outcome.code, str(error), trailing_metadata=details)
-    outcome.code = grpc.StatusCode.INTERNAL
     log.error("rpc_crashed", exc_info=error)
     await context.abort(outcome.code, f"internal error, request {request_id}")
 
 
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _why_cancelled(context: Context) -> grpc.StatusCode:
     remaining = context.time_remaining()
-    over = remaining is not None and remaining <= 0
+    over = remaining is not None and remaining <= DEADLINE_SLACK_SECONDS
     return grpc.StatusCode.DEADLINE_EXCEEDED if over else grpc.StatusCode.CANCELLED
+
+
+def _request_id(metadata: Mapping[str, str]) -> str:
+    given = metadata.get(REQUEST_ID, "")
+    return given if 0 < len(given) <= LONGEST_REQUEST_ID else str(uuid.uuid4())
 
 
 def _remaining(context: Context) -> float:

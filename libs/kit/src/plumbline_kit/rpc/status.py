@@ -1,6 +1,6 @@
 """The error tree as gRPC status codes, and back: the only place where either turns into the other."""
 
-from typing import Final
+from typing import Final, TypeGuard
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -34,9 +34,14 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 DEFAULT_RETRY_SECONDS: Final = 1.0
 
 
-def code_of(error: PlumblineError) -> grpc.StatusCode:
-    """The code of the nearest class in the table."""
+def code_of(error: Exception) -> grpc.StatusCode:
+    """The code of the nearest class in the table; INTERNAL where there is none."""
     return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), grpc.StatusCode.INTERNAL)
+
+
+def is_promised(error: Exception) -> TypeGuard[PlumblineError]:
+    """Whether *error* is in the table, so that its text may reach the caller."""
+    return isinstance(error, tuple(CODES))
 
 
 def details_of(error: PlumblineError) -> bytes:

@@ -93,10 +93,10 @@ def _properties(layout: Layout) -> str:
         "broker.session.timeout.ms": "3000",  # a killed broker's successor is let in only after this
         "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "0",
-        "group.consumer.session.timeout.ms": "10000",
-        "group.consumer.min.session.timeout.ms": "5000",
-        "group.consumer.heartbeat.interval.ms": "1000",
-        "group.consumer.min.heartbeat.interval.ms": "500",
+        "group.consumer.session.timeout.ms": "3000",  # a killed consumer's partitions wait for its successor this long
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.heartbeat.interval.ms": "500",
+        "group.consumer.min.heartbeat.interval.ms": "100",
         "log.segment.bytes": str(64 * 1024 * 1024),
         "log.index.size.max.bytes": str(1024 * 1024),
         "num.network.threads": "2",

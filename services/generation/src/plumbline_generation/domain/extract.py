@@ -19,12 +19,13 @@ def extract(question: str, passages: Sequence[Passage]) -> str:
     candidates = [
         (question_support(question, [f"{passage.title}\n{sentence}"]), sentence)
         for passage in passages
-        for sentence in _sentences(passage.text)
+        for sentence in _sentences(passage)
     ]
     best = sorted(range(len(candidates)), key=lambda index: (-candidates[index][0], index))[:MAX_SENTENCES]
     return " ".join(candidates[index][1] for index in sorted(best))
 
 
-def _sentences(text: str) -> list[str]:
-    clean = (without_markers(" ".join(span.of(text).split())) for span in sentences(text))
-    return [sentence for sentence in clean if sentence]
+def _sentences(passage: Passage) -> list[str]:
+    """Its sentences, each on one line; headings say nothing that the title does not."""
+    spans = (" ".join(span.of(passage.text).split()) for span in sentences(passage.text))
+    return [clean for text in spans if not text.startswith("#") and (clean := without_markers(text)) != passage.title]

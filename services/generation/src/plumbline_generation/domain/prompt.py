@@ -19,6 +19,7 @@ _CONTROL: Final = re.compile(
     r"|<(?=/?(?:s|bos|eos|pad|unk|mask|(?:start|end)_of_\w+|think|tool_\w+|<SYS>|</SYS>)>)"
     r"|\[(?=/?[A-Z]{3,}(?:_[A-Z]+)*\])"  # [INST], [TOOL_CALLS]
 )
+_HEADING: Final = re.compile(r"^#{1,6} ", re.MULTILINE)
 _MARKER: Final = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
 
@@ -56,8 +57,14 @@ class PromptTemplate:
 
     def render(self, question: str, packed: Sequence[Packed]) -> Prompt:
         """The prompt for *question* over the *packed* passages."""
-        passages = [ReadPassage(as_data(part.passage.title), as_data(part.text)) for part in packed]
+        passages = [_read(part) for part in packed]
         return Prompt(self._system, self._template.render(passages=passages, question=as_data(question)).strip())
+
+
+def _read(part: Packed) -> ReadPassage:
+    title = as_data(part.passage.title)
+    text = as_data(_HEADING.sub("", part.text))
+    return ReadPassage(title, text.removeprefix(title).lstrip() or text)
 
 
 def as_data(text: str) -> str:

@@ -1,6 +1,11 @@
-"""`Heads` and `Passages` in dicts, with exact search. For tests; passes the same contract suite as the engine."""
+"""The ports in memory, for tests; the index passes the same contract suite as the engine."""
 
+import re
+import zlib
 from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
 
 from plumbline_models.text import content_words
 from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Head, Passage, PassageRef
@@ -11,7 +16,7 @@ Staged = tuple[DocumentKey, int, Document, Passage, Vector]
 
 
 class MemoryIndex:
-    """Holds everything, forgets it with the process."""
+    """`Heads` and `Passages` in dicts, with exact search."""
 
     def __init__(self) -> None:
         self._heads: dict[DocumentKey, Head] = {}
@@ -32,6 +37,10 @@ class MemoryIndex:
         for passage, vector in zip(passages, vectors, strict=True):
             self._staged[f"{key}/{version}/{passage.ordinal}"] = (key, version, document, passage, vector)
 
+    async def vectors(self, key: DocumentKey, version: int) -> dict[str, Vector]:
+        """See `Passages`."""
+        return {s[3].hash: s[4] for s in self._staged.values() if (s[0], s[1]) == (key, version)}
+
     async def remove_others(self, key: DocumentKey, version: int) -> None:
         """See `Passages`."""
         self._staged = {name: s for name, s in self._staged.items() if s[0] != key or s[1] == version}
@@ -47,12 +56,37 @@ class MemoryIndex:
 
     def _is_visible(self, staged: Staged, tenant: str, groups: Sequence[str]) -> bool:
         head = self._heads.get(staged[0])
-        return (
-            head is not None
-            and head.key.tenant == tenant
-            and head.live_version == staged[1]
-            and head.visible_to(groups)
-        )
+        return head is not None and head.key.tenant == tenant and head.live_version == staged[1] and head.shows(groups)
+
+
+class WordEncoder:
+    """`PassageEncoder` and `QueryEncoder` without a model: texts are as close as the words that they share."""
+
+    id: Final = "words@1"
+    dimensions: Final = 64
+
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    async def encode(self, texts: Sequence[str]) -> Vector:
+        """See `PassageEncoder`."""
+        self.encoded += texts
+        return np.stack([self._vector(text) for text in texts]) if texts else np.empty((0, self.dimensions), np.float32)
+
+    async def encode_one(self, text: str) -> Vector:
+        """See `QueryEncoder`."""
+        return self._vector(text)
+
+    def _vector(self, text: str) -> Vector:
+        vector = np.full(self.dimensions, 1e-3, np.float32)
+        for word in content_words(text):
+            vector[zlib.crc32(word.encode()) % self.dimensions] += 1
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def word_offsets(text: str) -> list[tuple[int, int]]:
+    """A word is a token here."""
+    return [match.span() for match in re.finditer(r"\S+", text)]
 
 
 def _best(scores: dict[str, float]) -> Scored:

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from plumbline_retrieval.domain.document import Change, Document, DocumentKey, Found, Head, Passage, PassageRef, State
+from plumbline_retrieval.domain.document import (
+    EVERYBODY,
+    Change,
+    Document,
+    DocumentKey,
+    Found,
+    Head,
+    Passage,
+    PassageRef,
+    State,
+)
 
 Payload = dict[str, Any]
-
-EVERYBODY: Final = "*"
-"""Stands for the groups of a document that the whole tenant may see; no group can have this name."""
 
 _NAMESPACE: Final = uuid.UUID("0c0f3a52-6a0e-5d0c-9a0e-3f5a9f6f1b77")
 
@@ -45,6 +52,7 @@ def head_payload(head: Head) -> Payload:
         "passage_hashes": list(head.passage_hashes),
         "reason": head.reason,
         "change": change and _change_payload(change),
+        "told": head.told,
     }
 
 
@@ -61,6 +69,7 @@ def head_from(payload: Payload) -> Head:
         passage_hashes=tuple(payload["passage_hashes"]),
         reason=payload["reason"],
         change=_change_from(payload["change"]) if payload["change"] else None,
+        told=payload["told"],
     )
 
 

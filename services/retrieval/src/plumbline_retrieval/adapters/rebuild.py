@@ -5,8 +5,9 @@ from typing import Protocol
 
 import structlog
 
+from plumbline_kit.errors import Unavailable
 from plumbline_retrieval.adapters.state import OpenState
-from plumbline_retrieval.handlers.search import Readiness
+from plumbline_retrieval.handlers.readiness import Readiness
 
 log = structlog.get_logger()
 
@@ -15,12 +16,12 @@ class Consumer(Protocol):
     """Knows when it has handled all that was there when it joined."""
 
     async def caught_up(self) -> None:
-        """Return then."""
+        """Return then. Raises `Unavailable` when it stopped before."""
         ...
 
 
 class Rebuild:
-    """Runs beside the consumer. Searches are refused until the index has been whole once."""
+    """Runs beside the consumer. An index that was never whole is not searched; one that was, stays open to all."""
 
     def __init__(self, consumer: Consumer, state: OpenState, readiness: Readiness) -> None:
         self._consumer = consumer
@@ -30,18 +31,19 @@ class Rebuild:
 
     async def run(self) -> None:
         """Return once stopped."""
-        watching = asyncio.create_task(self._watch())
+        if not self._readiness.complete:
+            await self._watch()
         await self._stopping.wait()
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Make `run` return."""
+        """Make `run` return. The consumer has to be stopped before."""
         self._stopping.set()
 
     async def _watch(self) -> None:
-        await self._consumer.caught_up()
-        if not self._readiness.complete:
-            self._state.completed()
-            self._readiness.complete = True
-            log.info("index_complete", generation=self._state.generation.id)
+        try:
+            await self._consumer.caught_up()
+        except Unavailable:  # the service ends: the next start goes on where the consumer was
+            return
+        self._state.completed()
+        self._readiness.complete = True
+        log.info("index_complete", generation=self._state.generation.id)

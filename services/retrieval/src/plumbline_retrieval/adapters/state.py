@@ -4,13 +4,15 @@ The consumer group carries the generation's name. A new folder gets a new name, 
 corpus' first record although an earlier group had read it all.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import uuid
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import structlog
 
@@ -18,6 +20,9 @@ from plumbline_kit.settings import SettingsError
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
 
 log = structlog.get_logger()
+
+FORMAT: Final = 2
+"""Raise it when payloads change their shape: the index is then built again."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _DESCRIPTION: Final = "generation.json"
@@ -29,6 +34,7 @@ class Generation:
 
     id: str
     encoder_id: str
+    format: int
     boot_id: str
     """Of the machine's run that wrote last; empty where the system does not say."""
     closed: bool
@@ -44,6 +50,7 @@ class OpenState:
     index: QdrantIndex
     generation: Generation
     folder: Path
+    lock: TextIO
 
     def completed(self) -> None:
         """Remember that the index holds the whole corpus."""
@@ -51,39 +58,58 @@ class OpenState:
         _write(self.folder, self.generation)
 
     def close(self) -> None:
-        """Write everything to its place."""
+        """Write everything to its place and let go of the folder."""
         self.index.close()
         _write(self.folder, replace(self.generation, closed=True))
+        self.lock.close()
 
 
 def open_state(folder: Path, *, encoder_id: str, dimensions: int) -> OpenState:
-    """The generation in *folder*, or a new one where there is none or the machine died over it.
+    """The generation in *folder*, or a new one where none can be used.
 
-    Raises `SettingsError` for a generation of another encoder: its vectors cannot be compared with new ones.
+    Raises `SettingsError` for a generation of another encoder, whose vectors cannot be compared with new ones, and
+    while another process has the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    generation = _read(folder)
-    if generation is not None and generation.encoder_id != encoder_id:
-        raise SettingsError(
-            f"the index in {folder} was built by {generation.encoder_id} and ENCODER_DIR holds {encoder_id}: "
-            f"set it back, or remove the folder to have the index built again from the corpus"
-        )
-    if generation is None or not (generation.closed or generation.boot_id == _boot_id()):
-        # The write-ahead log survives the process and not the machine, and offsets were committed meanwhile.
-        generation = _begin(folder, encoder_id)
-        log.info("index_starts_empty", generation=generation.id, encoder_id=encoder_id)
-    generation = replace(generation, boot_id=_boot_id(), closed=False)
-    index = QdrantIndex.open(folder / generation.id, dimensions)
-    _write(folder, generation)
-    return OpenState(index, generation, folder)
+    with ExitStack() as on_failure:
+        lock = on_failure.enter_context(_lock(folder))
+        generation = _usable(_read(folder)) or _begin(folder, encoder_id)
+        if generation.encoder_id != encoder_id:
+            raise SettingsError(
+                f"the index in {folder} was built by {generation.encoder_id} and ENCODER_DIR holds {encoder_id}: "
+                f"set it back, or remove the folder to have the index built again from the corpus"
+            )
+        index = QdrantIndex.open(folder / generation.id, dimensions)
+        generation = replace(generation, boot_id=_boot_id(), closed=False)
+        _write(folder, generation)
+        on_failure.pop_all()
+        return OpenState(index, generation, folder, lock)
+
+
+def _usable(generation: Generation | None) -> Generation | None:
+    if generation is None or generation.format != FORMAT:
+        return None
+    # The write-ahead log survives the process and not the machine, and offsets were committed meanwhile.
+    return generation if generation.closed or generation.boot_id == _boot_id() else None
+
+
+def _lock(folder: Path) -> TextIO:
+    file = (folder / "lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+    except BlockingIOError as error:
+        file.close()
+        raise SettingsError(f"another process has the index in {folder}: give this one its own STATE_DIR") from error
+    return file
 
 
 def _begin(folder: Path, encoder_id: str) -> Generation:
     for old in folder.iterdir():
         if old.is_dir():
             shutil.rmtree(old)
-    generation = Generation(uuid.uuid4().hex[:12], encoder_id, _boot_id(), closed=False, complete=False)
+    generation = Generation(uuid.uuid4().hex[:12], encoder_id, FORMAT, _boot_id(), closed=False, complete=False)
     (folder / generation.id).mkdir()
+    log.info("index_starts_empty", generation=generation.id, encoder_id=encoder_id)
     return generation
 
 

@@ -12,6 +12,11 @@ from plumbline_kit.errors import FieldViolation, Invalid
 MAX_ID_CHARACTERS: Final = 512
 MAX_TEXT_BYTES: Final = 1_000_000
 MAX_TITLE_CHARACTERS: Final = 1_000
+MAX_URL_CHARACTERS: Final = 2_000
+MAX_GROUPS: Final = 100
+MAX_GROUP_CHARACTERS: Final = 200
+EVERYBODY: Final = "*"
+"""Stands for the groups of a document that the whole tenant may see; no group can have this name."""
 NO_VERSION: Final = -1
 
 
@@ -46,9 +51,13 @@ class Document:
     """Who may see it; empty means everybody in the tenant."""
 
     def __post_init__(self) -> None:
-        wrong = [*_wrong_id(self.document_id), *_wrong_text(self.text)]
-        if len(self.title) > MAX_TITLE_CHARACTERS:
-            wrong.append(FieldViolation("document.title", f"has more than {MAX_TITLE_CHARACTERS} characters"))
+        wrong = [
+            *_wrong_id(self.document_id),
+            *_wrong_line("document.title", self.title, MAX_TITLE_CHARACTERS),
+            *_wrong_text(self.text),
+            *_wrong_line("document.url", self.url, MAX_URL_CHARACTERS),
+            *_wrong_groups(self.groups),
+        ]
         if wrong:
             raise Invalid("; ".join(f"{each.field} {each.description}" for each in wrong), *wrong)
 
@@ -119,18 +128,24 @@ class Head:
     """Of the live version."""
     reason: str = ""
     change: Change | None = None
-    """The step that led to `live_version`, kept so that it can be told again after a crash."""
+    """The step that led to `version`, kept so that it can be told again after a crash; None if it was refused."""
+    told: bool = False
+    """Whether everybody else has heard what became of `version`."""
 
-    def visible_to(self, groups: Sequence[str]) -> bool:
-        """Whether a caller of *groups* may see the document."""
-        return self.live_version != NO_VERSION and (not self.groups or not set(self.groups).isdisjoint(groups))
+    def admits(self, groups: Sequence[str]) -> bool:
+        """Whether a caller of *groups* may know of the document."""
+        return not self.groups or not set(self.groups).isdisjoint(groups)
+
+    def shows(self, groups: Sequence[str]) -> bool:
+        """Whether a caller of *groups* finds passages of the document."""
+        return self.live_version != NO_VERSION and self.admits(groups)
 
 
 def next_head(before: Head | None, key: DocumentKey, version: int, time: datetime) -> Head:
     """The head that *version* starts from: what is live stays as it is."""
     if before is None:
         return Head(key, version, State.DELETED, time)
-    return replace(before, version=version, time=time, reason="", change=None)
+    return replace(before, version=version, time=time, reason="", change=None, told=False)
 
 
 def published(head: Head, document: Document, passages: Sequence[Passage]) -> Head:
@@ -188,4 +203,25 @@ def _wrong_text(text: str) -> list[FieldViolation]:
         return [FieldViolation(field, f"has {size:,} bytes; at most {MAX_TEXT_BYTES:,} are allowed: split it")]
     if "\0" in text:
         return [FieldViolation(field, "holds a NUL character; is it a binary file?")]
+    if not any(character.isalnum() for character in text):
+        return [FieldViolation(field, "holds no letter and no digit: there is nothing to find")]
+    return []
+
+
+def _wrong_line(field: str, line: str, most: int) -> list[FieldViolation]:
+    if len(line) > most:
+        return [FieldViolation(field, f"has {len(line):,} characters; at most {most:,} are allowed")]
+    if "\0" in line:
+        return [FieldViolation(field, "holds a NUL character")]
+    return []
+
+
+def _wrong_groups(groups: Sequence[str]) -> list[FieldViolation]:
+    field = "document.groups"
+    if len(groups) > MAX_GROUPS:
+        return [FieldViolation(field, f"has {len(groups)} entries; at most {MAX_GROUPS} are allowed")]
+    if any(not 1 <= len(group.strip()) <= MAX_GROUP_CHARACTERS or "\0" in group for group in groups):
+        return [FieldViolation(field, f"holds a name that has not 1 to {MAX_GROUP_CHARACTERS} characters")]
+    if EVERYBODY in groups:
+        return [FieldViolation(field, f"must not name {EVERYBODY}: leave it empty for everybody")]
     return []

@@ -1,83 +1,63 @@
 """Documents in: accept, delete, ask about, wait for."""
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from plumbline_kit.errors import NotFound
+from plumbline_kit.identity import Identity
 from plumbline_retrieval.domain.document import Document, DocumentKey, Head, State
+from plumbline_retrieval.handlers.progress import Progress
+from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.ports import Corpus, Heads
 
 
-@dataclass
-class Progress:
-    """How far the indexer is with each document that somebody cares about."""
+@dataclass(frozen=True)
+class Acceptance:
+    """Puts documents into the corpus and remembers which the index has not seen yet."""
 
-    _accepted: dict[DocumentKey, int] = field(default_factory=dict)
-    _waiting: defaultdict[DocumentKey, set[asyncio.Event]] = field(default_factory=lambda: defaultdict(set))
+    corpus: Corpus
+    heads: Heads
+    progress: Progress
 
-    def accepted(self, key: DocumentKey, version: int) -> None:
-        """*version* was accepted and is not indexed yet."""
-        self._accepted[key] = max(version, self._accepted.get(key, version))
-
-    def is_on_its_way(self, key: DocumentKey) -> bool:
-        """Whether an accepted version is not indexed yet."""
-        return key in self._accepted
-
-    def reached(self, key: DocumentKey, version: int) -> None:
-        """The index knows *version*."""
-        if self._accepted.get(key, version) <= version:
-            self._accepted.pop(key, None)
-        for event in self._waiting.pop(key, ()):
-            event.set()
-
-    @contextmanager
-    def watching(self, key: DocumentKey) -> Iterator[asyncio.Event]:
-        """An event that the document's next step sets."""
-        event = asyncio.Event()
-        self._waiting[key].add(event)
-        try:
-            yield event
-        finally:
-            self._waiting[key].discard(event)
-            if not self._waiting[key]:
-                del self._waiting[key]
+    async def accept(self, key: DocumentKey, document: Document | None) -> int:
+        """The new version, durable. Raises `Unavailable`, and then nothing was accepted."""
+        version = await self.corpus.append(key, document)
+        self.progress.accepted(key, version)
+        head = await _head(self.heads, key)
+        if head is not None and head.version >= version:  # the indexer was faster than the acknowledgement
+            self.progress.reached(key, head.version)
+        return version
 
 
 @dataclass(frozen=True)
 class SubmitDocument:
     """Accepts a document."""
 
-    corpus: Corpus
-    progress: Progress
+    acceptance: Acceptance
 
-    async def __call__(self, tenant: str, document: Document) -> int:
+    async def __call__(self, identity: Identity, document: Document) -> int:
         """Its version, durable. Raises `Unavailable`."""
-        key = DocumentKey(tenant, document.document_id)
-        version = await self.corpus.append(key, document)
-        self.progress.accepted(key, version)
-        return version
+        return await self.acceptance.accept(DocumentKey(identity.tenant, document.document_id), document)
 
 
 @dataclass(frozen=True)
 class DeleteDocument:
-    """Removes a document."""
+    """Removes a document, whoever may read it: that is what the scope to write stands for."""
 
-    corpus: Corpus
+    acceptance: Acceptance
     heads: Heads
     progress: Progress
+    readiness: Readiness
 
-    async def __call__(self, key: DocumentKey) -> int:
+    async def __call__(self, identity: Identity, document_id: str) -> int:
         """The version that means "deleted", durable. Raises `NotFound`, `Unavailable`."""
-        head = (await self.heads.heads([key])).get(key)
+        key = DocumentKey(identity.tenant, document_id)
+        head = await _head(self.heads, key)
         gone = head is None or head.state is State.DELETED
         if gone and not self.progress.is_on_its_way(key):
-            raise NotFound(f"there is no document {key.document_id}")
-        version = await self.corpus.append(key, None)
-        self.progress.accepted(key, version)
-        return version
+            self.readiness.require()
+            raise NotFound(f"there is no document {document_id}")
+        return await self.acceptance.accept(key, None)
 
 
 @dataclass(frozen=True)
@@ -85,12 +65,14 @@ class GetDocument:
     """Says what is known of a document."""
 
     heads: Heads
+    readiness: Readiness
 
-    async def __call__(self, key: DocumentKey) -> Head:
-        """Raises `NotFound`."""
-        head = (await self.heads.heads([key])).get(key)
-        if head is None:
-            raise NotFound(f"there is no document {key.document_id}")
+    async def __call__(self, identity: Identity, document_id: str) -> Head:
+        """Raises `NotFound`, also for a document of groups that are not the caller's."""
+        head = await _head(self.heads, DocumentKey(identity.tenant, document_id))
+        if head is None or not head.admits(identity.groups):
+            self.readiness.require()
+            raise NotFound(f"there is no document {document_id}")
         return head
 
 
@@ -101,11 +83,23 @@ class WaitForDocument:
     heads: Heads
     progress: Progress
 
-    async def __call__(self, key: DocumentKey, version: int) -> Head:
-        """The head once it has reached *version*: from then on no search sees an older one. Waits without end."""
+    async def __call__(self, identity: Identity, document_id: str, version: int) -> Head:
+        """The head once it has reached *version*: from then on no search sees an older one. Waits without end.
+
+        Who submits a document may not be of its groups, so anybody may wait, but learns the title only if he is.
+        """
+        key = DocumentKey(identity.tenant, document_id)
         while True:
             with self.progress.watching(key) as next_step:
-                head = (await self.heads.heads([key])).get(key)
+                head = await _head(self.heads, key)
                 if head is not None and head.version >= version:
-                    return head
+                    return _as_seen_by(identity.groups, head)
                 await next_step.wait()
+
+
+async def _head(heads: Heads, key: DocumentKey) -> Head | None:
+    return (await heads.heads([key])).get(key)
+
+
+def _as_seen_by(groups: Sequence[str], head: Head) -> Head:
+    return head if head.admits(groups) else replace(head, title="")

@@ -1,7 +1,7 @@
 """Publishes what lies in the outbox, each event once."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,8 +42,11 @@ FROM (SELECT *, sum(coalesce(octet_length(body), 0)) OVER (ORDER BY id) AS total
       FROM (SELECT * FROM outbox ORDER BY id LIMIT %s) AS oldest) AS summed
 WHERE total - coalesce(octet_length(body), 0) <= %s ORDER BY id
 """
-IDENTITIES: Final = "SELECT id, topic, event_id FROM outbox"
+TOPICS: Final = "SELECT DISTINCT topic FROM outbox"
 DELETE: Final = "DELETE FROM outbox WHERE id = ANY(%s)"
+DELETE_EVENTS: Final = """
+DELETE FROM outbox WHERE (topic, event_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+"""
 STATE: Final = "SELECT transactional_id, positions FROM outbox_relay"
 REMEMBER: Final = "UPDATE outbox_relay SET positions = %s"
 
@@ -133,11 +136,11 @@ class OutboxRelay:
 
     async def _serve(self, connection: Connection) -> None:
         await connection.set_autocommit(True)
-        while not (await _row(connection, LOCK))[0]:
+        while await _rows(connection, LOCK) != [(True,)]:
             await unless_set(self._stopping, self._clock.sleep(STANDBY_SECONDS))
             if self._stopping.is_set():
                 return
-        name, remembered = await _row(connection, STATE)
+        [(name, remembered)] = await _rows(connection, STATE)
         transactions = self._publisher.transactions(name)
         try:
             await transactions.open()
@@ -148,12 +151,11 @@ class OutboxRelay:
 
     async def _recover(self, connection: Connection, transactions: Transactions, since: Positions) -> Positions:
         """Delete what the predecessor published but could not delete; remember where we begin."""
-        left = await _identities(connection)
-        if left and since:
-            published = await transactions.event_ids({topic for _, topic, _ in left}, since)
-            done = [number for number, topic, event_id in left if (topic, event_id) in published]
-            await connection.execute(DELETE, (done,))
-            log.info("outbox_taken_over", rows=len(left), published_before=len(done))
+        waiting = {topic for (topic,) in await _rows(connection, TOPICS)}
+        if waiting and since:
+            published = await transactions.event_ids(waiting, since)
+            cursor = await connection.execute(DELETE_EVENTS, _columns(published))
+            log.info("outbox_taken_over", published_before=cursor.rowcount)
         begin = await transactions.ends(self._topics)
         await connection.execute(REMEMBER, (_as_json(begin),))
         return begin
@@ -213,16 +215,14 @@ async def _oldest(connection: Connection) -> list[Row]:
         return await cursor.fetchall()
 
 
-async def _identities(connection: Connection) -> list[tuple[Any, ...]]:
+async def _rows(connection: Connection, query: LiteralString) -> list[tuple[Any, ...]]:
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(IDENTITIES)
+        await cursor.execute(query)
         return await cursor.fetchall()
 
 
-async def _row(connection: Connection, query: LiteralString) -> tuple[Any, ...]:
-    async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(query)
-        return await cursor.fetchone() or ()
+def _columns(events: Collection[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return [topic for topic, _ in events], [event_id for _, event_id in events]
 
 
 def _as_json(positions: Positions) -> Jsonb:

@@ -1,0 +1,63 @@
+"""What the tests of retrieval arrange with."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder
+from plumbline_retrieval.adapters.qdrant import QdrantIndex
+from plumbline_retrieval.domain.document import Document, Passage
+from plumbline_retrieval.ports import Index
+
+MakeDocument = Callable[..., Document]
+
+
+@pytest.fixture(scope="session")
+def document() -> MakeDocument:
+    """A document of as many passages as it has parts: `document("costs 12", "is grey", groups=("sales",))`.
+
+    A part's words come first, its filler makes it too long to share a passage with another part.
+    """
+
+    def make(*parts: str, document_id: str = "lamp", title: str = "Lamp", **fields: Any) -> Document:
+        filler = " ".join(f"filler{number}" for number in range(150))
+        text = "\n\n".join(f"{part} {filler}" for part in parts)
+        return Document(document_id, title, text, **fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def passages() -> Callable[..., list[Passage]]:
+    """Passages with these texts: `passages("costs 12", "is grey")`."""
+
+    def make(*texts: str) -> list[Passage]:
+        return [Passage(number, 0, len(text), text) for number, text in enumerate(texts)]
+
+    return make
+
+
+@pytest.fixture(params=["memory", "engine"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    """An empty index: the one in memory, then the engine."""
+    if request.param == "memory":
+        yield MemoryIndex()
+        return
+    engine = QdrantIndex.open(tmp_path / "index", WordEncoder.dimensions)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def vector() -> Callable[..., np.ndarray]:
+    """A unit vector that leans to its first numbers: `vector(1, 0.5)`."""
+
+    def make(*numbers: float) -> np.ndarray:
+        full = np.full(WordEncoder.dimensions, 1e-3, np.float32)
+        full[: len(numbers)] += numbers
+        return np.asarray(full / np.linalg.norm(full), np.float32)
+
+    return make
