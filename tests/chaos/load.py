@@ -41,7 +41,7 @@ class Load:
     tag: str
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(self, callers: int = 3) -> None:
+    async def run(self, callers: int = 2) -> None:
         """Return soon after `stopped` is set."""
         await asyncio.gather(self._change_prices(), *(self._ask(number) for number in range(callers)))
 
@@ -55,7 +55,7 @@ class Load:
                 await self._change(lamp, price)
             except grpc.aio.AioRpcError:
                 self.ledger.refusals += 1
-            await self._pause(0.15)
+            await self._pause(0.4)
 
     async def _change(self, lamp: str, price: int) -> None:
         version = await self.driver.submit(lamp, lamp, f"The {lamp} lamp costs {price} euros.", timeout=5)
@@ -75,7 +75,7 @@ class Load:
                 self.ledger.refusals += 1
             else:
                 self._note(answer, least)
-            await self._pause(0.05)
+            await self._pause(0.1)
 
     def _note(self, answer: gateway_pb.AskCompleted, least: dict[str, int]) -> None:
         if answer.origin == gateway_pb.ANSWER_ORIGIN_CACHED:

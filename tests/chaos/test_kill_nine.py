@@ -16,7 +16,7 @@ from tests.conftest import System
 from tests.driver import Driver, read_all
 
 KILLS = 10
-SECONDS_BETWEEN_KILLS = (0.1, 6.0)
+SECONDS_BETWEEN_KILLS = (0.1, 5.0)
 
 
 @pytest.mark.chaos
@@ -71,7 +71,7 @@ async def unevaluated_answers(driver: Driver, ledger: Ledger) -> set[str]:
         return not missing
 
     try:
-        await eventually(all_evaluated, seconds=60)
+        await eventually(all_evaluated, seconds=90)
     except AssertionError:
         return missing
     return missing

@@ -97,8 +97,12 @@ async def test_it_fails_as_often_as_told() -> None:
 
 async def test_it_notices_a_caller_that_goes() -> None:
     async with FakeLLM() as model:
-        with model.failing(hang=True), pytest.raises(TimeoutError):
-            await asyncio.wait_for(stream(model), 0.05)
+        with model.failing(hang=True):
+            waiting = asyncio.create_task(stream(model))
+            await eventually(lambda: model.requests)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
         await eventually(lambda: model.abandoned == 1)
 
 

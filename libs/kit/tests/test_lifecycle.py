@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -193,18 +193,26 @@ async def test_a_part_that_does_not_stop_is_ended(monkeypatch: pytest.MonkeyPatc
     assert diary.steps[-1] == "flush telemetry"
 
 
-async def test_a_process_that_gets_sigterm_during_a_call_finishes_it() -> None:
+@pytest.fixture
+async def slow_service() -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(sys.executable, SLOW_SERVICE, stderr=asyncio.subprocess.PIPE)
-    bearer = (await next_line(process, "token_made"))["token"]
-    port = (await next_line(process, "server_started"))["port"]
+    yield process
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+async def test_a_process_that_gets_sigterm_during_a_call_finishes_it(slow_service: asyncio.subprocess.Process) -> None:
+    bearer = (await next_line(slow_service, "token_made"))["token"]
+    port = (await next_line(slow_service, "server_started"))["port"]
     async with open_channel(f"127.0.0.1:{port}", token=bearer) as channel:
         call = channel.unary_unary("/test.Desk/Answer")(b"a", timeout=10)
-        await next_line(process, "call_started")
-        process.send_signal(signal.SIGTERM)
-        await next_line(process, "service_stopping")
+        await next_line(slow_service, "call_started")
+        slow_service.send_signal(signal.SIGTERM)
+        await next_line(slow_service, "service_stopping")
         assert await call == b"a"
-    await next_line(process, "service_stopped")
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    await next_line(slow_service, "service_stopped")
+    assert await asyncio.wait_for(slow_service.wait(), 10) == 0
 
 
 async def next_line(process: asyncio.subprocess.Process, event: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from plumbline_kit.clock import SystemClock
-from plumbline_kit.errors import Exhausted, Invalid, NotFound, PlumblineError, Unavailable
+from plumbline_kit.errors import Exhausted, FieldViolation, Invalid, NotFound, PlumblineError, Unavailable
 from plumbline_kit.rpc import Server, current_call, open_channel, translate
 from plumbline_kit.settings import SettingsError
 from plumbline_kit.telemetry import names
@@ -217,6 +217,18 @@ async def test_a_field_violation_survives_the_way_there_and_back() -> None:
         error = translate(await failure(server))
     assert isinstance(error, Invalid)
     assert [(v.field, v.description) for v in error.violations] == [("question", "is empty")]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "語"])
+async def test_an_error_of_any_length_reaches_the_caller(letter: str) -> None:
+    violations = [FieldViolation(letter * 1000, letter * 1000) for _ in range(50)]
+    async with serving(raising(Invalid(letter * 100_000, *violations))) as (_, server):
+        seen = await failure(server)
+    assert seen.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert seen.details() == letter * (800 // len(letter.encode())) + "…"
+    error = translate(seen)
+    assert isinstance(error, Invalid)
+    assert error.violations
 
 
 async def test_unavailable_carries_a_hint_when_to_come_back() -> None:

@@ -20,7 +20,7 @@ from plumbline_kit.auth import TokenVerifier, require_scope
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import DeadlineExceeded, Invalid, PermissionDenied, Unauthenticated, Unavailable
 from plumbline_kit.rpc.call import Call, enter
-from plumbline_kit.rpc.status import DETAILS_KEY, code_of, details_of, is_promised
+from plumbline_kit.rpc.status import DETAILS_KEY, code_of, details_of, is_promised, text_of
 from plumbline_kit.settings import ServiceSettings
 from plumbline_kit.telemetry import annotate, names
 from plumbline_kit.telemetry.grpc import Outcome, server_call
@@ -36,8 +36,9 @@ AUTHORIZATION: Final = "authorization"
 MAX_MESSAGE_BYTES: Final = 8_000_000
 OPEN_SERVICES: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 LONGEST_REQUEST_ID: Final = 128
+DEADLINE_SLACK: Final = 0.01
 DEADLINE_SLACK_SECONDS: Final = 0.02
-"""A caller's timer rings this much before ours: its timeout is rounded up on the wire, and takes time to arrive."""
+"""A caller's timer rings before ours: its timeout is rounded up on the wire by up to 1 %, and takes time to arrive."""
 LONGEST_SECONDS: Final = 86_400.0
 """gRPC reports a call without a deadline as one that ends in centuries."""
 
@@ -142,9 +143,8 @@ def _wrap(handler: Handler, around: Around) -> Handler:
             async for response in responses:
                 await context.write(response)
 
-    # A coroutine that streams writes to the context by itself.
-    answer = answer_many if inspect.isasyncgenfunction(behaviour) else answer_once
-
+    writes_itself = inspect.iscoroutinefunction(behaviour)  # a coroutine that streams, through the context
+    answer = answer_many if handler.response_streaming and not writes_itself else answer_once
     make = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -157,6 +157,7 @@ def _wrap(handler: Handler, around: Around) -> Handler:
 @asynccontextmanager
 async def _errors(context: Context, outcome: Outcome, request_id: str) -> AsyncIterator[None]:
     """End a call that raises with the status of what it raised, and tell *outcome* how the call ended."""
+    given_seconds = context.time_remaining()
     try:
         yield
         outcome.code = context.code() or grpc.StatusCode.OK
@@ -166,7 +167,7 @@ async def _errors(context: Context, outcome: Outcome, request_id: str) -> AsyncI
     except asyncio.CancelledError:
         if not _is_cancelled():  # raised by something that the handler waited for; gRPC would send no status at all
             await _abort(context, outcome, Unavailable("something this call waited for was cancelled"), request_id)
-        outcome.code = _why_cancelled(context)
+        outcome.code = _why_cancelled(context, given_seconds)
         raise
     except Exception as error:
         await _abort(context, outcome, error, request_id)
@@ -178,7 +179,7 @@ async def _abort(context: Context, outcome: Outcome, error: Exception, request_i
     if is_promised(error):
         log.info("rpc_refused", code=outcome.code.name, reason=str(error))
         details = ((DETAILS_KEY, details_of(error)), (REQUEST_ID, request_id))
-        await context.abort(outcome.code, str(error), trailing_metadata=details)
+        await context.abort(outcome.code, text_of(error), trailing_metadata=details)
     log.error("rpc_crashed", exc_info=error)
     await context.abort(outcome.code, f"internal error, request {request_id}")
 
@@ -188,10 +189,12 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _why_cancelled(context: Context) -> grpc.StatusCode:
+def _why_cancelled(context: Context, given_seconds: float | None) -> grpc.StatusCode:
     remaining = context.time_remaining()
-    over = remaining is not None and remaining <= DEADLINE_SLACK_SECONDS
-    return grpc.StatusCode.DEADLINE_EXCEEDED if over else grpc.StatusCode.CANCELLED
+    if given_seconds is None or remaining is None:
+        return grpc.StatusCode.CANCELLED
+    is_over = remaining <= DEADLINE_SLACK_SECONDS + DEADLINE_SLACK * given_seconds
+    return grpc.StatusCode.DEADLINE_EXCEEDED if is_over else grpc.StatusCode.CANCELLED
 
 
 def _request_id(metadata: Mapping[str, str]) -> str:

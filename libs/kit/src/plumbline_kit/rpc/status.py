@@ -32,6 +32,11 @@ CODES: Final[dict[type[PlumblineError], grpc.StatusCode]] = {
 }
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DEFAULT_RETRY_SECONDS: Final = 1.0
+TEXT_BYTES: Final = 800
+MOST_VIOLATIONS: Final = 8
+FIELD_BYTES: Final = 100
+DESCRIPTION_BYTES: Final = 200
+"""A status travels in headers, of which clients take 8 KB: one that is larger would hide what went wrong."""
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -44,11 +49,16 @@ def is_promised(error: Exception) -> TypeGuard[PlumblineError]:
     return isinstance(error, tuple(CODES))
 
 
+def text_of(error: PlumblineError) -> str:
+    """The error's text, cut to what a status can carry."""
+    return _cut(str(error), TEXT_BYTES)
+
+
 def details_of(error: PlumblineError) -> bytes:
     """A serialised google.rpc.Status with field violations or a retry hint."""
-    status = Status(code=code_of(error).value[0], message=str(error))
+    status = Status(code=code_of(error).value[0], message=text_of(error))
     if isinstance(error, Invalid) and error.violations:
-        _pack(status, BadRequest(field_violations=[_violation(each) for each in error.violations]))
+        _pack(status, BadRequest(field_violations=[_violation(each) for each in error.violations[:MOST_VIOLATIONS]]))
     if isinstance(error, Retryable):
         delay = Duration()
         delay.FromNanoseconds(round(error.retry_after * 1e9))
@@ -77,7 +87,13 @@ def _pack(status: Status, detail: BadRequest | RetryInfo) -> None:
 
 
 def _violation(violation: FieldViolation) -> BadRequest.FieldViolation:
-    return BadRequest.FieldViolation(field=violation.field, description=violation.description)
+    field, description = _cut(violation.field, FIELD_BYTES), _cut(violation.description, DESCRIPTION_BYTES)
+    return BadRequest.FieldViolation(field=field, description=description)
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= most_bytes else f"{encoded[:most_bytes].decode(errors='ignore')}…"
 
 
 def _status(error: grpc.aio.AioRpcError) -> Status:

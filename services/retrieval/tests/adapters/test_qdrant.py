@@ -1,0 +1,118 @@
+"""What the engine keeps when the process is killed, and what it gives back."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plumbline_kit.errors import Unavailable
+from plumbline_retrieval.adapters import qdrant
+from plumbline_retrieval.adapters.qdrant import QdrantIndex
+from plumbline_retrieval.domain.document import Document, DocumentKey, Head, Passage, State
+from plumbline_retrieval.domain.ranking import Query
+
+Make = Callable[..., Any]
+
+KEY = DocumentKey("acme", "lamp")
+NOON = datetime(2026, 3, 1, tzinfo=UTC)
+
+# Publishes one version after the other without end, and says so after each.
+WRITER = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pathlib import Path
+import numpy as np
+from plumbline_retrieval.adapters.qdrant import QdrantIndex
+from plumbline_retrieval.domain.document import Document, DocumentKey, Passage, next_head, published
+
+async def main():
+    index, before, version = QdrantIndex.open(Path(sys.argv[1]), 4), {}, 0
+    while True:
+        for name in ("lamp", "desk"):
+            key, document = DocumentKey("acme", name), Document(name, name, f"{name} version {version}")
+            passages = [Passage(number, 0, 1, f"{document.text} part {number}") for number in range(3)]
+            await index.stage(key, version, document, passages, np.ones((3, 4), np.float32) / 2)
+            now = datetime(2026, 3, 1, tzinfo=UTC)
+            before[name] = published(next_head(before.get(name), key, version, now), document, passages)
+            await index.put_head(before[name])
+            await index.remove_others(key, version)
+        sys.stdout.write(f"{version}\\n")
+        sys.stdout.flush()
+        version += 1
+
+asyncio.run(main())
+"""
+
+
+def killed_after(folder: Path, versions: int) -> int:
+    """The last version that the writer acknowledged before it was killed."""
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        last = next(int(line) for line in writer.stdout if int(line) >= versions)
+        writer.send_signal(signal.SIGKILL)
+        return max([last, *map(int, writer.stdout.read().split("\n")[:-1])])
+
+
+async def write(index: QdrantIndex, version: int, count: int) -> None:
+    passages = [Passage(number, 0, 1, f"version {version} part {number}") for number in range(count)]
+    await index.stage(KEY, version, Document("lamp", "Lamp", "text"), passages, np.ones((count, 4), np.float32) / 2)
+    await index.put_head(Head(KEY, version, State.LIVE, NOON, version))
+    await index.remove_others(KEY, version)
+
+
+@pytest.mark.parametrize("versions", [0, 40, 200])
+async def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path, versions: int) -> None:
+    last = killed_after(tmp_path / "index", versions)
+    index = QdrantIndex.open(tmp_path / "index", 4)
+    heads = await index.heads([KEY, DocumentKey("acme", "desk")])
+    found = await index.search("acme", (), Query("part"), np.ones(4, np.float32) / 2)
+    for head in heads.values():
+        assert head.version in (last, last + 1)
+        texts = sorted(each.text for each in found if each.ref.document_id == head.key.document_id)
+        assert texts == [f"{head.key.document_id} version {head.version} part {number}" for number in range(3)]
+    assert len(heads) == 2
+    index.close()
+
+
+async def test_the_log_is_cut_so_that_it_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qdrant, "FLUSH_EVERY", 10)
+    index = QdrantIndex.open(tmp_path / "index", 4)
+    for version in range(140):
+        await index.put_head(Head(KEY, version, State.LIVE, NOON, title="x" * 1_000_000))
+    log = sum(path.stat().st_size for path in (tmp_path / "index/heads/wal").rglob("*"))
+    assert log < 4 * 32 * 2**20  # the engine keeps three pieces of 32 MiB
+    index.close()
+
+
+async def test_opening_gives_back_what_removed_passages_took(tmp_path: Path) -> None:
+    index = QdrantIndex.open(tmp_path / "index", 4)
+    for version in range(8):
+        await write(index, version, 400)
+    index.close()
+    before = size_of(tmp_path / "index/passages/segments")
+    index = QdrantIndex.open(tmp_path / "index", 4)
+    found = await index.search("acme", (), Query("part", 100), np.ones(4, np.float32) / 2)
+    assert {each.ref.version for each in found} == {7}
+    assert len(found) == 100
+    index.close()
+    assert size_of(tmp_path / "index/passages/segments") < before
+
+
+async def test_an_engine_that_fails_is_unavailable_and_does_not_say_where_it_lies(tmp_path: Path) -> None:
+    index = QdrantIndex.open(tmp_path / "index", 4)
+    index.close()
+    with pytest.raises(Unavailable) as failure:
+        await index.put_head(Head(KEY, 1, State.LIVE, NOON))
+    assert str(failure.value) == "the index cannot be used"
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_blocks for path in folder.rglob("*"))
