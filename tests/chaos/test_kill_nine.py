@@ -5,7 +5,9 @@ import random
 import signal
 import uuid
 from collections import Counter
+from functools import partial
 
+import grpc
 import pytest
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
@@ -16,7 +18,7 @@ from tests.conftest import System
 from tests.driver import Driver, read_all
 
 KILLS = 10
-SECONDS_BETWEEN_KILLS = (0.1, 5.0)
+SECONDS_BETWEEN_KILLS = (0.1, 4.0)
 
 
 @pytest.mark.chaos
@@ -51,7 +53,7 @@ async def kill_repeatedly(system: System, service: str, choose: random.Random) -
 async def lost_documents(driver: Driver, ledger: Ledger) -> list[str]:
     lost = []
     for document_id, (version, price) in ledger.accepted.items():
-        status = await driver.wait(document_id, version, timeout=60)
+        status = await eventually(partial(reached, driver, document_id, version), seconds=60)
         found = await driver.retrieval.SearchPassages(
             retrieval_pb.SearchPassagesRequest(query=f"How much does the {document_id} lamp cost?"), timeout=10
         )
@@ -59,6 +61,16 @@ async def lost_documents(driver: Driver, ledger: Ledger) -> list[str]:
         if status.version < version or texts != [f"The {document_id} lamp costs {price} euros."]:
             lost.append(f"{document_id}: {price} accepted as {version}, index has {status.version}: {texts}")
     return lost
+
+
+async def reached(driver: Driver, document_id: str, version: int) -> retrieval_pb.DocumentStatus | None:
+    """The status once *version* is indexed; None while retrieval is still coming back."""
+    try:
+        return await driver.wait(document_id, version)
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.UNAVAILABLE:
+            return None
+        raise
 
 
 async def unevaluated_answers(driver: Driver, ledger: Ledger) -> set[str]:

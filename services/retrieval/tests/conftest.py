@@ -1,11 +1,15 @@
 """What the tests of retrieval arrange with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
@@ -61,3 +65,16 @@ def vector() -> Callable[..., np.ndarray]:
         return np.asarray(full / np.linalg.norm(full), np.float32)
 
     return make
+
+
+@pytest.fixture
+def spans() -> Iterator[Callable[[], Sequence[ReadableSpan]]]:
+    """Reads the spans that ended since the test began."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):  # a process has one for all its tests
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield exporter.get_finished_spans
+    exporter.shutdown()

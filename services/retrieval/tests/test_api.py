@@ -20,7 +20,8 @@ from plumbline_kit.bus import MemoryBus
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.rpc import Server, open_channel
-from plumbline_kit.testing import make_verifier, test_settings, token
+from plumbline_kit.telemetry import names
+from plumbline_kit.testing import eventually, make_verifier, test_settings, token
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder, word_offsets
 from plumbline_retrieval.api import SCOPES
 from plumbline_retrieval.handlers.readiness import Readiness
@@ -268,6 +269,20 @@ async def test_tenants_and_groups_do_not_see_each_other(served: Served) -> None:
     assert (await gus.refused("WaitForDocument", timeout=0.2, document_id="lamp", version=version)).code() is (
         grpc.StatusCode.DEADLINE_EXCEEDED
     )
+
+
+async def test_a_document_can_be_followed_through_one_trace(served: Served, spans: Make) -> None:
+    anna = served.caller()
+    version = await anna.submit()
+    await anna.wait(version)
+    await eventually(lambda: [span for span in spans() if span.name.startswith("send plumbline.retrieval.document-c")])
+    named = [span for span in spans() if (span.attributes or {}).get(names.DOCUMENT_ID) == "lamp"]
+    assert {span.attributes[names.TENANT_ID] for span in named} == {"acme"}
+    assert {span.attributes[names.DOCUMENT_VERSION] for span in named} == {version}
+    submitted, indexed = (
+        next(span for span in named if part in span.name) for part in ("SubmitDocument", "document-submitted")
+    )
+    assert submitted.context.trace_id == indexed.context.trace_id
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from plumbline_kit.errors import NotFound
 
@@ -29,6 +30,8 @@ class ModelSettings:
     """Budget for the passages, in tokens of the encoder."""
     first_token_seconds: float
     total_seconds: float
+    stop: tuple[str, ...] = ()
+    """Texts that end an answer, should the model write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ class Release:
         return self
 
 
+def _model(content: dict[str, Any]) -> ModelSettings:
+    return ModelSettings(**content | {"stop": tuple(content.get("stop", ()))})
+
+
 def content_id(text: str) -> str:
     """The first 12 hexadecimal digits of the SHA-256 of *text*."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -108,7 +115,7 @@ def load_release(path: Path) -> Release:
         return Release(
             application_id=content["application_id"],
             prompt=PromptSettings(**content["prompt"]),
-            model=ModelSettings(**content["model"]),
+            model=_model(content["model"]),
             retrieval=RetrievalSettings(**content["retrieval"]),
             guard=GuardSettings(**content["guard"]),
             cache=CacheSettings(**content["cache"]),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Final
 
 from plumbline_generation.domain.answer import (
     EXTRACTIVE,
@@ -23,6 +24,8 @@ from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel
 from plumbline_kit.clock import Clock
 from plumbline_kit.identity import Identity
 from plumbline_kit.release import Release
+
+NO_TIME: Final = "no time was left for the model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class GenerateAnswer:
                     if isinstance(piece, Finish):
                         finish = piece
                         continue
-                    first = first or self._clock.monotonic()
+                    first = self._clock.monotonic() if first is None else first
                     if text := released.take(piece):
                         yield text
         except ModelFailed as error:
@@ -143,6 +146,8 @@ class GenerateAnswer:
     def _limits(self, deadline: float) -> Limits:
         model = self._release.model
         total = min(model.total_seconds, deadline - self._clock.monotonic() - self._patience.margin)
+        if total <= 0:
+            raise ModelFailed(NO_TIME)
         return Limits(min(model.first_token_seconds, total), total)
 
     async def _complete(
@@ -150,10 +155,11 @@ class GenerateAnswer:
     ) -> Completed:
         answer = written.draft.answer(_passages(packed), self._release.guard.minimum_claim_support)
         now = self._clock.monotonic()
+        first = now if written.first_token_time is None else written.first_token_time
         record = Record(
             model=self._release.model.name if written.draft.by_model else EXTRACTIVE,
             usage=written.usage,
-            seconds_to_first_token=(written.first_token_time or now) - call.began,
+            seconds_to_first_token=first - call.began,
             seconds=now - call.began,
             reason=written.draft.reason,
         )

@@ -182,7 +182,7 @@ def _body(prompt: Prompt, settings: ModelSettings) -> dict[str, Any]:
         "temperature": settings.temperature,
         "seed": settings.seed,
         "max_tokens": settings.max_tokens,
-        "stop": list(prompt.stop),
+        "stop": list(settings.stop),
         "stream": True,
         "stream_options": {"include_usage": True},
     }

@@ -11,9 +11,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from plumbline_generation.domain.packing import Packed
 from plumbline_kit.release import PromptSettings
 
-STOP: Final = ("\nQuestion:", "\n\n")
-"""Where an answer ends, should the model go on: small models invent the next question."""
-
 _CONTROL: Final = re.compile(
     r"<(?=[|\uff5c])"  # <|im_start|>, <|eot_id|> and their full-width kin
     r"|<(?=/?(?:s|bos|eos|pad|unk|mask|(?:start|end)_of_\w+|think|tool_\w+|<SYS>|</SYS>)>)"
@@ -29,7 +26,6 @@ class Prompt:
 
     system: str
     user: str
-    stop: tuple[str, ...] = STOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +58,11 @@ class PromptTemplate:
 
 
 def _read(part: Packed) -> ReadPassage:
-    title = as_data(part.passage.title)
-    text = as_data(_HEADING.sub("", part.text))
-    return ReadPassage(title, text.removeprefix(title).lstrip() or text)
+    title = part.passage.title.strip()
+    first_line, _, rest = part.text.strip().partition("\n")
+    says_title_again = first_line.lstrip("# ") == title and rest.strip()
+    text = _HEADING.sub("", rest if says_title_again else part.text)
+    return ReadPassage(as_data(title), as_data(text))
 
 
 def as_data(text: str) -> str:

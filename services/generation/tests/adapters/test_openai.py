@@ -1,0 +1,193 @@
+"""The model over HTTP, on a server that fails as it is told."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from plumbline_generation.adapters.openai import OpenAIModel, open_client
+from plumbline_generation.domain.answer import Usage
+from plumbline_generation.domain.prompt import Prompt
+from plumbline_generation.ports import Finish, Limits, ModelFailed
+from plumbline_kit.clock import SystemClock
+from plumbline_kit.release import Release
+from plumbline_kit.telemetry import names
+from plumbline_kit.testing import eventually
+from plumbline_kit.testing.llm import FakeLLM
+
+PROMPT = Prompt("Answer.", "[1] Lamp: The lamp costs 41 euros.\n\nQuestion: How much?")
+PATIENT = Limits(5, 5)
+
+
+@asynccontextmanager
+async def connected(server: FakeLLM, release: Release, places: int = 4) -> AsyncIterator[OpenAIModel]:
+    async with open_client(server.base_url, "key", connections=places) as client:
+        yield OpenAIModel(client, release.model, places=places, clock=SystemClock())
+
+
+async def written(model: OpenAIModel, limits: Limits = PATIENT) -> list[str | Finish]:
+    return [piece async for piece in model.write(PROMPT, limits)]
+
+
+async def failure(model: OpenAIModel, limits: Limits = PATIENT) -> tuple[list[str | Finish], str]:
+    """What came before the model failed, and why it did."""
+    pieces: list[str | Finish] = []
+    try:
+        async for piece in model.write(PROMPT, limits):
+            pieces.append(piece)
+    except ModelFailed as failed:
+        return pieces, str(failed)
+    pytest.fail("the model did not fail")
+
+
+async def test_it_yields_the_text_as_it_comes_and_then_what_was_counted(release: Release) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        *text, finish = await written(model)
+    assert text == ["The", " lamp", " costs", " 41", " euros."]
+    assert finish == Finish(ended_itself=True, usage=Usage(11, 5))
+
+
+async def test_it_asks_for_what_the_release_says(release: Release) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        await written(model)
+    [request] = server.requests
+    wanted = {
+        "model": release.model.name,
+        "temperature": release.model.temperature,
+        "seed": release.model.seed,
+        "max_tokens": release.model.max_tokens,
+        "stop": list(release.model.stop),
+        "stream": True,
+    }
+    assert {name: request[name] for name in wanted} == wanted
+    assert [message["role"] for message in request["messages"]] == ["system", "user"]
+    assert server.headers[0]["authorization"] == "Bearer key"
+
+
+async def test_it_tells_when_a_limit_of_tokens_ended_the_text(release: Release) -> None:
+    async with FakeLLM(script=lambda _: "word " * 100) as server, connected(server, release) as model:
+        *_, finish = await written(model)
+    assert isinstance(finish, Finish)
+    assert not finish.ended_itself
+
+
+@pytest.mark.parametrize("how", [{"status": 503}, {"status": 429}, {"drop_after": 0}], ids=["503", "429", "dropped"])
+async def test_it_asks_once_more_before_the_first_token(release: Release, how: dict[str, int]) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        with server.failing(times=1, **how):
+            assert len(await written(model)) == 6
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "requests", "reason"),
+    [
+        ({"status": 500}, 2, "answered with status 500"),
+        ({"status": 429}, 2, "answered with status 429"),
+        ({"status": 401}, 1, "refused the request with status 401"),
+        ({"drop_after": 0}, 2, "broke off"),
+        ({"garbage": "{half"}, 1, "something else"),
+        ({"garbage": '{"error": {"message": "context is full"}}'}, 1, "something else"),
+        ({"garbage": "[]"}, 1, "something else"),
+        ({"garbage": '{"choices": [{"delta": null}]}'}, 1, "something else"),
+    ],
+)
+async def test_it_fails_before_the_text_with_a_reason(
+    release: Release, how: dict[str, Any], requests: int, reason: str
+) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        with server.failing(**how):
+            pieces, why = await failure(model)
+    assert pieces == []
+    assert reason in why
+    assert len(server.requests) == requests
+
+
+async def test_it_does_not_ask_again_once_text_has_come(release: Release) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        with server.failing(drop_after=2):
+            pieces, why = await failure(model)
+    assert pieces == ["The", " lamp"]
+    assert "broke off" in why
+    assert len(server.requests) == 1
+
+
+async def test_a_server_that_is_away_is_a_reason(release: Release) -> None:
+    async with FakeLLM() as server:
+        pass
+    async with connected(server, release) as model:
+        assert "could not be reached" in (await failure(model))[1]
+
+
+@pytest.mark.parametrize("how", [{"hang": True}, {}], ids=["hangs", "slow"])
+async def test_it_waits_for_the_first_token_no_longer_than_it_may(release: Release, how: dict[str, Any]) -> None:
+    async with FakeLLM(first_token_seconds=5) as server, connected(server, release) as model:
+        with server.failing(**how):
+            began = time.monotonic()
+            pieces, why = await failure(model, Limits(0.1, 5))
+            assert time.monotonic() - began < 1
+        assert (pieces, why) == ([], "no token within 0.1 s")
+        await eventually(lambda: server.abandoned == 1)
+
+
+async def test_a_model_that_does_not_end_is_stopped(release: Release) -> None:
+    async with FakeLLM(tokens_per_second=20) as server, connected(server, release) as model:
+        pieces, why = await failure(model, Limits(5, 0.12))
+        assert pieces[0] == "The"
+        assert why == "not finished within 0.12 s"
+        await eventually(lambda: server.abandoned == 1)
+
+
+async def test_a_reader_that_stops_stops_the_server(release: Release) -> None:
+    async with FakeLLM(tokens_per_second=20) as server, connected(server, release) as model:
+        async with aclosing(model.write(PROMPT, PATIENT)) as pieces:
+            assert await anext(pieces) == "The"
+        await eventually(lambda: server.abandoned == 1)
+
+
+async def test_who_finds_no_place_waits_for_one_until_the_first_token_limit(release: Release) -> None:
+    async with FakeLLM(first_token_seconds=0.3) as server, connected(server, release, places=1) as model:
+        first = asyncio.create_task(written(model))
+        await eventually(lambda: server.requests)
+        _, why = await failure(model, Limits(0.05, 5))
+        assert why == "too many others are waiting for the model"
+        assert len(await written(model)) == len(await first) == 6
+    assert len(server.requests) == 2
+
+
+async def test_a_place_is_free_again_after_a_failure(release: Release) -> None:
+    async with FakeLLM() as server, connected(server, release, places=1) as model:
+        with server.failing(status=401):
+            await failure(model)
+        assert await written(model, Limits(1, 1))
+
+
+async def test_one_connection_serves_many_answers(release: Release) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        for _ in range(3):
+            await written(model)
+        assert len(server._connections) == 1
+
+
+async def test_its_span_says_what_was_asked_and_counted(release: Release, spans: InMemorySpanExporter) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        await written(model)
+    [span] = spans.get_finished_spans()
+    assert span.name == f"chat {release.model.name}"
+    assert span.attributes is not None
+    assert span.attributes[names.GEN_AI_REQUEST_MODEL] == release.model.name
+    assert (span.attributes[names.GEN_AI_INPUT_TOKENS], span.attributes[names.GEN_AI_OUTPUT_TOKENS]) == (11, 5)
+    assert format(span.context.trace_id, "032x") in server.headers[0]["traceparent"]
+
+
+async def test_its_span_says_what_failed(release: Release, spans: InMemorySpanExporter) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        with server.failing(status=401):
+            await failure(model)
+    [span] = spans.get_finished_spans()
+    assert not span.status.is_ok
+    assert "401" in (span.status.description or "")

@@ -1,0 +1,124 @@
+"""What generation's tests start from: the local release, the use case on fakes, the rpc on a fake model server."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from plumbline.generation.v1.generation_service_pb2_grpc import (
+    GenerationServiceStub,
+    add_GenerationServiceServicer_to_server,
+)
+from plumbline_generation.adapters.openai import OpenAIModel, open_client
+from plumbline_generation.api import SCOPES
+from plumbline_generation.domain.answer import Assignment
+from plumbline_generation.handlers import Completed, Delta, GenerateAnswer, Patience
+from plumbline_generation.testing import FakeJournal, FakeModel, words
+from plumbline_generation.wiring import build_api
+from plumbline_kit.bus import MemoryBus
+from plumbline_kit.bus.messages import Publisher
+from plumbline_kit.clock import SystemClock
+from plumbline_kit.identity import Identity
+from plumbline_kit.release import Release, load_release
+from plumbline_kit.rpc import Server, open_channel
+from plumbline_kit.testing import FakeClock, make_verifier, test_settings, token
+from plumbline_kit.testing.llm import FakeLLM
+
+RELEASE_FILE = Path(__file__).parents[3] / "deploy/local/release.toml"
+
+
+@dataclass
+class Desk:
+    """The use case, and the fakes behind it."""
+
+    release: Release
+    model: FakeModel = field(default_factory=FakeModel)
+    journal: FakeJournal = field(default_factory=FakeJournal)
+    deadline: float = 30.0
+
+    def __post_init__(self) -> None:
+        self.use_case = GenerateAnswer(
+            self.model,
+            self.journal,
+            words,
+            release=self.release,
+            patience=Patience(record=2.0, margin=0.5),
+            clock=FakeClock(),
+        )
+
+    async def answer(self, assignment: Assignment) -> tuple[str, Completed]:
+        """The text that was streamed, and the last event."""
+        caller = Identity("acme", "tester", ("staff",))
+        *deltas, done = [event async for event in self.use_case(assignment, caller, self.deadline)]
+        assert isinstance(done, Completed)
+        return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), done
+
+
+@dataclass
+class Service:
+    """A running server, the model server it asks, and the log it writes."""
+
+    stub: GenerationServiceStub
+    model: FakeLLM
+    bus: Publisher
+
+
+@pytest.fixture(scope="session")
+def release() -> Release:
+    """The local platform's."""
+    return load_release(RELEASE_FILE)
+
+
+@pytest.fixture
+def desk(release: Release) -> Callable[..., Desk]:
+    return lambda **fakes: Desk(release, **fakes)
+
+
+@pytest.fixture
+def hasty(release: Release) -> Release:
+    """The local release with a model that has a fifth of a second to begin, and two fifths to end."""
+    return replace(release, model=replace(release.model, first_token_seconds=0.2, total_seconds=0.4))
+
+
+@pytest.fixture
+def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Service]]:
+    """Runs the rpc: `async with serving(model=FakeLLM(...), bus=..., release=...) as service`."""
+
+    @asynccontextmanager
+    async def run(
+        model: FakeLLM | None = None,
+        bus: Publisher | None = None,
+        release: Release = release,
+        groups: tuple[str, ...] = (),
+    ) -> AsyncIterator[Service]:
+        clock, publisher = SystemClock(), bus or MemoryBus()
+        server = Server(test_settings("generation"), make_verifier(), scopes=SCOPES, clock=clock)
+        async with model or FakeLLM() as llm, open_client(llm.base_url, "key", connections=4) as client:
+            asked = OpenAIModel(client, release.model, places=4, clock=clock)
+            patience = Patience(record=0.2, margin=0.2)
+            api = build_api(asked, publisher, words, release=release, patience=patience, clock=clock)
+            add_GenerationServiceServicer_to_server(api, server.grpc)
+            await server.start()
+            async with open_channel(f"127.0.0.1:{server.port}", token=token(groups=groups)) as channel:
+                yield Service(GenerationServiceStub(channel), llm, publisher)
+            await server.stop(0)
+
+    return run
+
+
+@pytest.fixture
+def spans() -> InMemorySpanExporter:
+    """The spans that ended since the test began."""
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):  # a process has one for all its tests
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return exporter

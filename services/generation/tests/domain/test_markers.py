@@ -1,0 +1,48 @@
+"""The model's own markers never leak."""
+
+import pytest
+
+from plumbline_generation.domain.markers import Mark, MarkerFilter, without_markers
+
+CITED = "It costs 49 euros [1]. It is red.[2, 3] See [note] and a[4]."
+
+
+def fed(text: str, size: int) -> MarkerFilter:
+    released, seen = MarkerFilter(), ""
+    for start in range(0, len(text), size):
+        seen += released.take(text[start : start + size])
+        assert seen == released.text
+    return released
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_markers_are_found_however_the_text_is_cut(size: int) -> None:
+    released = fed(CITED, size)
+    assert released.text == "It costs 49 euros. It is red. See [note] and a."
+    assert released.marks == [Mark(17, 1), Mark(29, 2), Mark(29, 3), Mark(46, 4)]
+
+
+def test_text_is_released_as_it_comes() -> None:
+    released = MarkerFilter()
+    assert [released.take(piece) for piece in ("It", " costs", " 49", " [", "1", "].")] == [
+        "It",
+        " costs",
+        " 49",
+        "",
+        "",
+        ".",
+    ]
+
+
+@pytest.mark.parametrize("rest", [" [", " [1", " [1,", "  \n"])
+def test_what_could_have_become_a_marker_is_not_released_at_the_end(rest: str) -> None:
+    assert fed(f"It is red.{rest}", 3).text == "It is red."
+
+
+def test_a_marker_before_the_text_leaves_no_space() -> None:
+    released = fed(" [1] It is red.", 2)
+    assert (released.text, released.marks) == ("It is red.", [Mark(0, 1)])
+
+
+def test_without_markers_leaves_plain_text() -> None:
+    assert without_markers("Red [1, 2] and [x].") == "Red and [x]."

@@ -1,0 +1,250 @@
+"""The contract, over a real channel, with a model server that obeys."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_status import rpc_status
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from plumbline.common.v1 import answer_pb2 as common_pb
+from plumbline.generation.v1 import generation_service_pb2 as pb
+from plumbline_contracts.topics import ANSWER_GENERATED
+from plumbline_generation.events import EVENT_IDS
+from plumbline_kit.bus import MemoryBus
+from plumbline_kit.errors import Unavailable
+from plumbline_kit.release import Release
+from plumbline_kit.telemetry import names
+from plumbline_kit.testing import eventually
+from plumbline_kit.testing.llm import FakeLLM
+
+Serving = Callable[..., Any]
+TEXT = "The Aurora desk lamp costs 49 euros. It weighs 1.2 kilograms."
+PASSAGE = common_pb.Passage(
+    ref=common_pb.PassageRef(document_id="lamp", version=3, passage_hash="ab" * 32),
+    title="Aurora desk lamp",
+    url="https://brindlewick.example/lamp",
+    text=TEXT,
+    start_offset=20,
+    end_offset=20 + len(TEXT),
+    score=0.9,
+)
+
+
+class LostBus(MemoryBus):
+    """An event log that refuses everything."""
+
+    async def publish(self, *record: Any, **more: Any) -> Any:
+        """Refuse."""
+        raise Unavailable("the log is away")
+
+
+class SilentBus(MemoryBus):
+    """An event log that answers only when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.back = asyncio.Event()
+
+    async def publish(self, *record: Any, **more: Any) -> Any:
+        """Wait."""
+        await self.back.wait()
+        return await super().publish(*record, **more)
+
+
+@pytest.fixture
+def request_of(release: Release) -> Callable[..., pb.GenerateAnswerRequest]:
+    """A request that its one passage answers."""
+
+    def make(**fields: Any) -> pb.GenerateAnswerRequest:
+        ref = common_pb.ReleaseRef(application_id=release.application_id, release_id=release.id)
+        usual = {
+            "answer_id": str(uuid.uuid4()),
+            "question": "How much does the Aurora desk lamp cost?",
+            "passages": [PASSAGE],
+            "release": ref,
+        }
+        return pb.GenerateAnswerRequest(**usual | fields)
+
+    return make
+
+
+NewRequest = Callable[..., pb.GenerateAnswerRequest]
+
+
+async def completed(service: Any, request: pb.GenerateAnswerRequest) -> tuple[str, pb.AnswerCompleted]:
+    """The streamed text, and the last message."""
+    *deltas, last = [message async for message in service.stub.GenerateAnswer(request, timeout=10)]
+    assert last.HasField("completed")
+    return "".join(delta.text_delta for delta in deltas), last.completed
+
+
+async def error_of(service: Any, request: pb.GenerateAnswerRequest, **call: Any) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        async for _ in service.stub.GenerateAnswer(request, **{"timeout": 10} | call):
+            pass
+    return failure.value
+
+
+async def test_an_answer_streams_and_ends_with_its_sources(
+    serving: Serving, request_of: NewRequest, release: Release
+) -> None:
+    async with serving() as service:
+        streamed, done = await completed(service, request_of())
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert done.answer.outcome == common_pb.ANSWER_OUTCOME_ANSWERED
+    assert list(done.answer.sources) == [PASSAGE]
+    [claim] = done.answer.claims
+    assert (claim.start_offset, claim.end_offset, list(claim.source_numbers)) == (0, len(streamed), [1])
+    assert (done.record.model, done.record.prompt_version) == (release.model.name, release.prompt_version)
+    assert done.record.completion_tokens == 7
+    assert done.record.total_time.ToTimedelta() >= done.record.time_to_first_token.ToTimedelta()
+
+
+async def test_the_fact_is_published_once_and_for_its_caller(serving: Serving, request_of: NewRequest) -> None:
+    bus, request = MemoryBus(), request_of()
+    async with serving(bus=bus, groups=("staff", "buyers")) as service:
+        _, done = await completed(service, request)
+    [fact] = bus.records(ANSWER_GENERATED)
+    assert done.recorded
+    assert (fact.key, fact.event_id) == (request.answer_id, str(uuid.uuid5(EVENT_IDS, request.answer_id)))
+    assert fact.body is not None
+    assert (fact.body.tenant_id, list(fact.body.groups)) == ("acme", ["buyers", "staff"])
+    assert (fact.body.question, fact.body.release) == (request.question, request.release)
+    assert (fact.body.answer, fact.body.record) == (done.answer, done.record)
+
+
+async def test_an_answer_generated_twice_is_one_fact(serving: Serving, request_of: NewRequest) -> None:
+    bus, request = MemoryBus(), request_of()
+    async with serving(bus=bus) as service:
+        await completed(service, request)
+        await completed(service, request)
+    assert len({fact.event_id for fact in bus.records(ANSWER_GENERATED)}) == 1
+
+
+async def test_without_passages_the_answer_is_a_refusal_and_is_published(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    bus = MemoryBus()
+    async with serving(bus=bus) as service:
+        streamed, done = await completed(service, request_of(passages=[]))
+    assert streamed == done.answer.text == "The documents do not answer this question."
+    assert done.answer.outcome == common_pb.ANSWER_OUTCOME_REFUSED
+    assert done.record.reason
+    assert len(bus.records(ANSWER_GENERATED)) == 1
+    assert not service.model.requests
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"hang": True}], ids=["fails", "hangs"])
+async def test_a_model_that_is_away_degrades_the_answer_which_is_published(
+    serving: Serving, request_of: NewRequest, hasty: Release, how: dict[str, Any]
+) -> None:
+    bus = MemoryBus()
+    ref = common_pb.ReleaseRef(application_id=hasty.application_id, release_id=hasty.id)
+    async with serving(bus=bus, release=hasty) as service:
+        with service.model.failing(**how):
+            streamed, done = await completed(service, request_of(release=ref))
+    assert streamed == done.answer.text
+    assert "49 euros" in streamed
+    assert done.answer.outcome == common_pb.ANSWER_OUTCOME_DEGRADED
+    assert (done.record.model, done.recorded) == ("extractive", True)
+    assert len(bus.records(ANSWER_GENERATED)) == 1
+
+
+async def test_a_caller_in_a_hurry_gets_an_extract_before_its_deadline(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    async with serving() as service:
+        with service.model.failing(hang=True):
+            call = service.stub.GenerateAnswer(request_of(), timeout=0.8)
+            *_, last = [message async for message in call]
+    assert last.completed.answer.outcome == common_pb.ANSWER_OUTCOME_DEGRADED
+
+
+async def test_a_model_that_breaks_off_leaves_its_complete_sentences(serving: Serving, request_of: NewRequest) -> None:
+    async with serving(model=FakeLLM(script=lambda _: TEXT)) as service:
+        with service.model.failing(drop_after=9):
+            streamed, done = await completed(service, request_of())
+    assert streamed == "The Aurora desk lamp costs 49 euros. It weighs"
+    assert done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert done.answer.outcome == common_pb.ANSWER_OUTCOME_DEGRADED
+    assert "broke off" in done.record.reason
+
+
+async def test_an_event_log_that_refuses_takes_nothing_but_the_promise(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    async with serving(bus=LostBus()) as service:
+        streamed, done = await completed(service, request_of())
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert not done.recorded
+
+
+async def test_nobody_waits_long_for_the_event_log_and_the_fact_still_arrives(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    bus = SilentBus()
+    async with serving(bus=bus) as service:
+        _, done = await completed(service, request_of())
+        assert not done.recorded
+        bus.back.set()
+        assert await eventually(lambda: bus.records(ANSWER_GENERATED))
+
+
+async def test_a_caller_that_leaves_stops_the_model_and_nothing_is_published(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    bus = MemoryBus()
+    async with serving(model=FakeLLM(tokens_per_second=5), bus=bus) as service:
+        call = service.stub.GenerateAnswer(request_of(), timeout=10)
+        await call.read()
+        call.cancel()
+        await eventually(lambda: service.model.abandoned == 1)
+    assert not bus.records(ANSWER_GENERATED)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"question": ""}, "question"),
+        ({"question": "x" * 100_000}, "question"),
+        ({"answer_id": "answer-1"}, "answer_id"),
+    ],
+    ids=["empty", "100 kB", "no uuid"],
+)
+async def test_a_wrong_request_says_which_field_is_wrong(
+    serving: Serving, request_of: NewRequest, fields: dict[str, str], field: str
+) -> None:
+    async with serving() as service:
+        error = await error_of(service, request_of(**fields))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    violations = BadRequest()
+    assert rpc_status.from_call(error).details[0].Unpack(violations)
+    assert violations.field_violations[0].field == field
+
+
+async def test_another_release_is_not_found(serving: Serving, request_of: NewRequest) -> None:
+    async with serving() as service:
+        error = await error_of(service, request_of(release=common_pb.ReleaseRef(release_id="0123456789ab")))
+    assert error.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_an_answer_is_one_trace_with_the_call_to_the_model(
+    serving: Serving, request_of: NewRequest, spans: InMemorySpanExporter, release: Release
+) -> None:
+    request = request_of()
+    async with serving() as service:
+        await completed(service, request)
+    ended = {(span.name, span.kind.name): span for span in spans.get_finished_spans()}
+    server = ended["plumbline.generation.v1.GenerationService/GenerateAnswer", "SERVER"]
+    chat = ended[f"chat {release.model.name}", "CLIENT"]
+    assert chat.parent is not None
+    assert chat.parent.span_id == server.context.span_id
+    assert server.attributes is not None
+    assert server.attributes[names.ANSWER_ID] == request.answer_id
+    assert server.attributes[names.ANSWER_OUTCOME] == "answered"
+    assert server.attributes[names.RELEASE_ID] == release.id

@@ -1,0 +1,162 @@
+"""The use case, on fakes."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from plumbline_generation.domain.answer import EXTRACTIVE, Outcome, Usage
+from plumbline_generation.ports import Finish
+from plumbline_generation.testing import FakeJournal, FakeModel, a_passage, an_assignment
+from plumbline_kit.errors import NotFound
+from plumbline_kit.identity import Identity
+from plumbline_kit.release import Release
+
+NewDesk = Callable[..., Any]
+OTHER = a_passage("The Meridian clock costs 52 euros.", "Meridian clock", "clock")
+
+
+async def test_an_answer_streams_and_says_what_each_sentence_rests_on(desk: NewDesk, release: Release) -> None:
+    streamed, done = await desk().answer(an_assignment(release, passages=(OTHER, a_passage())))
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert done.answer.outcome is Outcome.ANSWERED
+    assert done.answer.claims[0].source_numbers == (2,)
+    assert [source.ref.document_id for source in done.answer.sources] == ["clock", "lamp"]
+
+
+async def test_the_record_says_how_the_answer_came_about(desk: NewDesk, release: Release) -> None:
+    _, done = await desk().answer(an_assignment(release))
+    assert (done.record.model, done.record.usage, done.record.reason) == (release.model.name, Usage(90, 9), "")
+    assert done.recorded
+
+
+async def test_the_fact_belongs_to_the_caller(desk: NewDesk, release: Release) -> None:
+    at = desk()
+    assignment = an_assignment(release)
+    _, done = await at.answer(assignment)
+    [fact] = at.journal.facts
+    assert (fact.caller.tenant, fact.caller.groups) == ("acme", ("staff",))
+    assert (fact.assignment, fact.answer, fact.record) == (assignment, done.answer, done.record)
+
+
+async def test_a_full_log_costs_nothing_but_the_promise(desk: NewDesk, release: Release) -> None:
+    streamed, done = await desk(journal=FakeJournal(away=True)).answer(an_assignment(release))
+    assert streamed == done.answer.text
+    assert not done.recorded
+
+
+async def test_markers_of_the_model_do_not_reach_the_caller(desk: NewDesk, release: Release) -> None:
+    model = FakeModel(pieces=("[", "1] The Aurora desk lamp costs 49 euros [1", "]."))
+    streamed, done = await desk(model=model).answer(an_assignment(release))
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros."
+
+
+@pytest.mark.parametrize(
+    ("passages", "found"),
+    [((), ""), ((a_passage(" "),), ""), ((OTHER,), " Found instead: Meridian clock.")],
+    ids=["none", "empty", "unrelated"],
+)
+async def test_what_the_documents_do_not_answer_is_refused_without_the_model(
+    desk: NewDesk, release: Release, passages: Any, found: str
+) -> None:
+    at = desk()
+    streamed, done = await at.answer(an_assignment(release, "Who won in Oslo?", passages))
+    assert streamed == done.answer.text == f"The documents do not answer this question.{found}"
+    assert (done.answer.outcome, done.answer.claims, done.record.model) == (Outcome.REFUSED, (), EXTRACTIVE)
+    assert done.record.reason
+    assert not at.model.asked
+    assert at.journal.facts
+
+
+async def test_a_model_that_does_not_know_makes_a_refusal(desk: NewDesk, release: Release) -> None:
+    _, done = await desk(model=FakeModel(pieces=("I don't", " know."))).answer(an_assignment(release))
+    assert (done.answer.text, done.answer.outcome) == ("I don't know.", Outcome.REFUSED)
+    assert done.record.model == release.model.name
+
+
+async def test_a_model_that_fails_at_once_leaves_an_extract_with_its_source(desk: NewDesk, release: Release) -> None:
+    at = desk(model=FakeModel(pieces=(), failure="the model could not be reached"))
+    streamed, done = await at.answer(an_assignment(release, passages=(OTHER, a_passage())))
+    assert "The Aurora desk lamp costs 49 euros." in streamed
+    assert streamed == done.answer.text
+    assert done.answer.outcome is Outcome.DEGRADED
+    assert (done.record.model, done.record.reason) == (EXTRACTIVE, "the model could not be reached")
+    assert all(claim.source_numbers for claim in done.answer.claims)
+    assert at.journal.facts
+
+
+async def test_a_model_that_writes_nothing_leaves_an_extract(desk: NewDesk, release: Release) -> None:
+    _, done = await desk(model=FakeModel(pieces=(" ", "\n"))).answer(an_assignment(release))
+    assert (done.answer.outcome, done.record.reason) == (Outcome.DEGRADED, "the model wrote nothing")
+
+
+async def test_a_model_that_breaks_off_leaves_its_complete_sentences(desk: NewDesk, release: Release) -> None:
+    model = FakeModel(pieces=("The Aurora desk lamp costs 49 euros.", " It wei"), failure="the model broke off")
+    streamed, done = await desk(model=model).answer(an_assignment(release))
+    assert streamed == "The Aurora desk lamp costs 49 euros. It wei"
+    assert done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert (done.answer.outcome, done.record.model) == (Outcome.DEGRADED, release.model.name)
+    assert len(done.answer.claims) == 1
+
+
+async def test_a_model_that_breaks_off_within_its_first_sentence_is_replaced(desk: NewDesk, release: Release) -> None:
+    model = FakeModel(pieces=("The Aurora desk lamp is",), failure="the model broke off")
+    streamed, done = await desk(model=model).answer(an_assignment(release))
+    assert streamed == "The Aurora desk lamp is"
+    assert done.answer.text.startswith("The Aurora desk lamp costs 49 euros.")
+    assert done.record.model == EXTRACTIVE
+
+
+async def test_an_answer_cut_by_its_limit_ends_with_a_sentence(desk: NewDesk, release: Release) -> None:
+    pieces = ("The Aurora desk lamp costs 49 euros.", " It weighs 1")
+    _, done = await desk(model=FakeModel(pieces, Finish(ended_itself=False))).answer(an_assignment(release))
+    assert done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert done.answer.outcome is Outcome.ANSWERED
+
+
+@pytest.mark.parametrize(
+    ("deadline", "first_token", "total"), [(100.0, 15.0, 25.0), (20.5, 15.0, 20.0), (10.5, 10.0, 10.0)]
+)
+async def test_the_model_gets_what_release_and_caller_leave(
+    desk: NewDesk, release: Release, deadline: float, first_token: float, total: float
+) -> None:
+    at = desk(deadline=deadline)
+    await at.answer(an_assignment(release))
+    [(_, limits)] = at.model.asked
+    assert (limits.first_token, limits.total) == (first_token, total)
+
+
+async def test_a_caller_with_no_time_gets_an_extract_at_once(desk: NewDesk, release: Release) -> None:
+    at = desk(deadline=0.4)
+    _, done = await at.answer(an_assignment(release))
+    assert (done.answer.outcome, done.record.reason) == (Outcome.DEGRADED, "no time was left for the model")
+    assert not at.model.asked
+    assert 0 < at.journal.waits[0] < 0.4
+
+
+async def test_the_prompt_holds_no_more_than_its_budget(desk: NewDesk, release: Release) -> None:
+    at = desk()
+    await at.answer(an_assignment(release, passages=(a_passage("lamp " * 500 + "."), OTHER)))
+    [(prompt, _)] = at.model.asked
+    assert len(prompt.user.split()) < release.model.context_tokens + 30
+    assert "Meridian" not in prompt.user
+
+
+async def test_another_release_is_not_found(desk: NewDesk, release: Release) -> None:
+    with pytest.raises(NotFound):
+        await desk().answer(replace(an_assignment(release), release_id="0123456789ab"))
+
+
+async def test_a_caller_that_leaves_stops_the_model_and_leaves_no_fact(desk: NewDesk, release: Release) -> None:
+    at = desk(model=FakeModel(hangs=True))
+    events = at.use_case(an_assignment(release), Identity("acme", "tester"), 30.0)
+    for _ in at.model.pieces:
+        await anext(events)
+    waiting = asyncio.ensure_future(anext(events))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(waiting, 0.01)
+    await events.aclose()
+    assert at.model.stopped_early
+    assert not at.journal.facts
