@@ -92,7 +92,7 @@ def _table(steps: list[Step], trace_id: str) -> Table:
 def _how_to_go_on(trace_id: str) -> str:
     return (
         "The platform is still up. Go on with:\n"
-        '  plumbline ask "Can I return an opened candle?"\n'
+        '  plumbline ask "How much does the Fennel salad bowl cost?"\n'
         f"  plumbline trace {trace_id}\n"
         "  plumbline events tail\n"
         "  plumbline down"
