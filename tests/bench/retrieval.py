@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 
+import grpc
 from rich.console import Console
 from rich.progress import Progress
 
@@ -17,6 +18,7 @@ from tests.bench.pooled import Pool, Query, load
 from tests.bench.settings import BenchSettings
 
 IN_FLIGHT = 64
+WAIT_SECONDS = 5
 DOCUMENTS_A_SEARCH = 10
 PASSAGES_A_SEARCH = 30  # a long document is several passages: enough to name ten documents
 BASELINE_PASSAGES = 256
@@ -74,15 +76,26 @@ async def _ingest(stub: RetrievalServiceStub, passages: Sequence[str], console: 
 
         async def wait() -> None:
             for document_id, version in waiting:
-                request = pb.WaitForDocumentRequest(document_id=document_id, version=version)
-                reply = await stub.WaitForDocument(request, timeout=3600)
-                assert reply.status.state == pb.DOCUMENT_STATE_LIVE, reply.status
+                await _indexed(stub, pb.WaitForDocumentRequest(document_id=document_id, version=version))
                 progress.advance(task)
 
         await asyncio.gather(*(submit() for _ in range(IN_FLIGHT)))
         waiting = iter(versions)
         await asyncio.gather(*(wait() for _ in range(IN_FLIGHT)))
     return len(passages) / (time.perf_counter() - started)
+
+
+async def _indexed(stub: RetrievalServiceStub, request: pb.WaitForDocumentRequest) -> None:
+    """Return once the document is live; ask again where a connection grew old over the wait."""
+    while True:
+        try:
+            reply = await stub.WaitForDocument(request, timeout=WAIT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE):
+                raise
+        else:
+            assert reply.status.state == pb.DOCUMENT_STATE_LIVE, reply.status
+            return
 
 
 async def _search(
