@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from plumbline_kit.testing import eventually
 from plumbline_kit.testing.llm import FakeLLM
 from plumbline_local.issuer import mint_token
 from plumbline_local.layout import Layout
@@ -44,4 +45,5 @@ async def system(layout: Layout, supervisor: Supervisor, kafka: str, postgres: s
         driver, other = (Driver(layout.address, mint_token(layout, tenant=tenant)) for tenant in ("acme", "globex"))
         running = System(layout, supervisor, model, driver, other)
         await running.start_services()
+        await eventually(driver.index_is_whole, seconds=60)
         yield running

@@ -84,6 +84,16 @@ class Driver:
         await self.wait(document_id, version)
         return version
 
+    async def index_is_whole(self) -> bool:
+        """Whether a new index has read the whole corpus; until then retrieval answers UNAVAILABLE."""
+        try:
+            await self.retrieval.SearchPassages(retrieval_pb.SearchPassagesRequest(query="anything"), timeout=5)
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                raise
+            return False
+        return True
+
     async def cache_stats(self) -> cache_pb.GetStatsResponse:
         """The tenant's cache counts."""
         return await self.cache.GetStats(cache_pb.GetStatsRequest(), timeout=5)
