@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ def ndcg(ranked: Sequence[int], relevant: dict[int, int], k: int = 10) -> float:
 
 def report(target: str, figures: Sequence[Figure]) -> None:
     """Print *figures* and keep them where `make results` finds them."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     table = Table("figure", "value", "95 %", "ratio", "baseline", "goal", "met", title=target)
     for figure in figures:
         table.add_row(figure.name, _number(figure.value), *_rest(figure))

@@ -8,7 +8,6 @@ import grpc
 import structlog
 
 from plumbline_kit import logs, telemetry
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.rpc import Server
 from plumbline_kit.testing import make_verifier, test_settings, token
@@ -25,7 +24,7 @@ async def answer(request: bytes, context: Any) -> bytes:
 async def main() -> int:
     settings = test_settings("desk")
     logs.configure("desk", "info")
-    server = Server(settings, make_verifier(), scopes={"/test.Desk/Answer": "ask"}, clock=SystemClock())
+    server = Server(settings, make_verifier(), scopes={"/test.Desk/Answer": "ask"})
     method = grpc.unary_unary_rpc_method_handler(answer)
     server.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Desk", {"Answer": method})])
     log.info("token_made", token=token())  # nobody else knows this process's issuer

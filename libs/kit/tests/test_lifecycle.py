@@ -16,7 +16,6 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 from structlog.testing import capture_logs
 
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.telemetry import Telemetry
@@ -98,7 +97,7 @@ class SlowDesk:
 def build(diary: Diary, *, consumer: Part | None = None, background: Part | None = None, **options: Any) -> Any:
     """A service of every kind of part, its server and its desk."""
     settings = test_settings("desk", **options)
-    server = Server(settings, make_verifier(), scopes={"/test.Desk/Answer": "ask"}, clock=SystemClock())
+    server = Server(settings, make_verifier(), scopes={"/test.Desk/Answer": "ask"})
     desk = SlowDesk(diary)
     server.grpc.add_generic_rpc_handlers([desk.handlers()])
     service = Service(

@@ -18,7 +18,6 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Exhausted, FieldViolation, Invalid, NotFound, PlumblineError, Unavailable
 from plumbline_kit.rpc import Server, current_call, open_channel, translate
 from plumbline_kit.settings import SettingsError
@@ -76,7 +75,7 @@ async def serving(behaviour: Behaviour = lambda: None, **options: Any) -> AsyncI
     """A server whose handlers all do *behaviour*."""
     desk = Desk(behaviour)
     scopes = {f"/test.Desk/{shape}": "ask" for shape in SHAPES} | options.pop("scopes", {})
-    server = Server(test_settings("desk", **options), make_verifier(), scopes=scopes, clock=SystemClock())
+    server = Server(test_settings("desk", **options), make_verifier(), scopes=scopes)
     server.grpc.add_generic_rpc_handlers([desk.handler()])
     await server.start()
     try:
@@ -88,7 +87,7 @@ async def serving(behaviour: Behaviour = lambda: None, **options: Any) -> AsyncI
 @asynccontextmanager
 async def serving_one(handler: Callable[..., Any], shape: str = "unary_unary") -> AsyncIterator[Server]:
     """A server with *handler* alone."""
-    server = Server(test_settings("desk"), make_verifier(), scopes={f"/test.Desk/{shape}": "ask"}, clock=SystemClock())
+    server = Server(test_settings("desk"), make_verifier(), scopes={f"/test.Desk/{shape}": "ask"})
     method = getattr(grpc, f"{shape}_rpc_method_handler")(handler)
     server.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Desk", {shape: method})])
     await server.start()

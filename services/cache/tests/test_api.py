@@ -88,7 +88,7 @@ class Served:
 async def served(release: Release) -> AsyncIterator[Served]:
     bus, store, readiness = MemoryBus(), MemoryStore(), Ready()
     parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
-    server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES, clock=SystemClock())
+    server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
     add_CacheServiceServicer_to_server(parts.api(readiness), server.grpc)
     await server.start()
     async with open_channel(f"127.0.0.1:{server.port}") as channel:

@@ -17,7 +17,6 @@ from plumbline.evaluation.v1.evaluation_service_pb2_grpc import (
 from plumbline_evaluation.api import SCOPES, EvaluationService
 from plumbline_evaluation.handlers import EvaluateAnswer, GetEvaluation, RecordEvaluation
 from plumbline_evaluation.testing import MINIMUMS, QUESTION, FakeSimilarity, MemoryEvaluations, a_subject
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import FakeClock, make_verifier, test_settings, token
 
@@ -34,7 +33,7 @@ ANSWER = common_pb.Answer(
 async def serving(store: MemoryEvaluations | None = None, **claims: str) -> AsyncIterator[EvaluationServiceStub]:
     """A stub of a server on *store*, whose caller's token holds *claims*."""
     evaluate = EvaluateAnswer(FakeSimilarity(), MINIMUMS, FakeClock())
-    server = Server(test_settings("evaluation"), make_verifier(), scopes=SCOPES, clock=SystemClock())
+    server = Server(test_settings("evaluation"), make_verifier(), scopes=SCOPES)
     service = EvaluationService(evaluate, GetEvaluation(store or MemoryEvaluations()))
     add_EvaluationServiceServicer_to_server(service, server.grpc)
     await server.start()

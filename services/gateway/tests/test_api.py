@@ -15,7 +15,6 @@ from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub, ad
 from plumbline_gateway.api import SCOPES, GatewayService
 from plumbline_gateway.domain import Hit, Lookup, Tier
 from plumbline_gateway.testing import FakeCache, FakeSearch, an_answer
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import make_verifier, test_settings, token
@@ -26,7 +25,7 @@ Door = Callable[..., Any]
 @asynccontextmanager
 async def serving(door: Any, bearer: str | None = None) -> AsyncIterator[GatewayServiceStub]:
     """A stub of a server that answers with *door*."""
-    server = Server(test_settings("gateway"), make_verifier(), scopes=SCOPES, clock=SystemClock())
+    server = Server(test_settings("gateway"), make_verifier(), scopes=SCOPES)
     add_GatewayServiceServicer_to_server(GatewayService(door.use_case), server.grpc)
     await server.start()
     channel = open_channel(f"127.0.0.1:{server.port}", token=token() if bearer is None else bearer)

@@ -98,7 +98,7 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
         groups: tuple[str, ...] = (),
     ) -> AsyncIterator[Service]:
         clock, publisher = SystemClock(), bus or MemoryBus()
-        server = Server(test_settings("generation"), make_verifier(), scopes=SCOPES, clock=clock)
+        server = Server(test_settings("generation"), make_verifier(), scopes=SCOPES)
         async with model or FakeLLM() as llm, open_client(llm.base_url, "key", connections=4) as client:
             asked = OpenAIModel(client, release.model, places=4, clock=clock)
             patience = Patience(record=0.2, margin=0.2)

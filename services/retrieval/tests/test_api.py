@@ -101,7 +101,7 @@ async def served() -> AsyncIterator[Served]:
     )
     consumer = log.consumer("retrieval-test", [parts.events.subscription()])
     indexing = asyncio.create_task(consumer.run())
-    server = Server(test_settings("retrieval"), make_verifier(), scopes=SCOPES, clock=SystemClock())
+    server = Server(test_settings("retrieval"), make_verifier(), scopes=SCOPES)
     add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
     await server.start()
     async with open_channel(f"127.0.0.1:{server.port}") as channel:

@@ -90,7 +90,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         clock=clock,
     )
     catching_up = CatchingUp(consumer)
-    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES, clock=clock)
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_CacheServiceServicer_to_server(parts.api(catching_up), server.grpc)
 
     async def close() -> None:

@@ -40,7 +40,7 @@ async def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         clock=clock,
         concurrency=settings.concurrent_answers,
     )
-    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES, clock=clock)
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_EvaluationServiceServicer_to_server(EvaluationService(evaluate, GetEvaluation(store)), server.grpc)
     return Service(
         common,

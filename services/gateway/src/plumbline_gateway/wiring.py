@@ -41,7 +41,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         clock=clock,
         new_id=lambda: str(uuid.uuid4()),
     )
-    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES, clock=clock)
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_GatewayServiceServicer_to_server(GatewayService(ask), server.grpc)
     closing: list[Callable[[], Awaitable[None]]] = [channel.close for channel in (cache, retrieval, generation)]
     return Service(common, server, background=[announcer], publisher=publisher, closing=closing, telemetry=telemetry)

@@ -27,7 +27,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     client = open_client(settings.llm_base_url, settings.llm_api_key, connections=settings.concurrent_completions)
     model = OpenAIModel(client, release.model, places=settings.concurrent_completions, clock=clock)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
-    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES, clock=clock)
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     api = build_api(model, publisher, offsets, release=release, patience=patience, clock=clock)
     add_GenerationServiceServicer_to_server(api, server.grpc)
     return Service(common, server, publisher=publisher, closing=[client.aclose], telemetry=telemetry)

@@ -86,7 +86,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         clock=clock,
         concurrency=settings.index_concurrency,
     )
-    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES, clock=clock)
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
 
     async def close() -> None:

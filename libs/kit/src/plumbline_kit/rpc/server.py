@@ -17,7 +17,6 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection
 
 from plumbline_kit.auth import TokenVerifier, require_scope
-from plumbline_kit.clock import Clock
 from plumbline_kit.errors import DeadlineExceeded, Invalid, PermissionDenied, Unauthenticated, Unavailable
 from plumbline_kit.rpc.call import Call, enter
 from plumbline_kit.rpc.status import DETAILS_KEY, code_of, details_of, is_promised, text_of
@@ -46,12 +45,9 @@ LONGEST_SECONDS: Final = 86_400.0
 class Server:
     """One gRPC server with health per service. Add servicers to `grpc`, then `start`."""
 
-    def __init__(
-        self, settings: ServiceSettings, verifier: TokenVerifier, *, scopes: Mapping[str, str], clock: Clock
-    ) -> None:
+    def __init__(self, settings: ServiceSettings, verifier: TokenVerifier, *, scopes: Mapping[str, str]) -> None:
         """*scopes* names the scope of every full method ("a|b" means either); a method that it lacks is refused."""
         self._settings = settings
-        self._clock = clock
         self._health = HealthServicer()
         self._services = sorted({method.split("/")[1] for method in scopes})
         self.grpc = grpc.aio.server(interceptors=[_Doorman(verifier, scopes)], options=_options(settings))

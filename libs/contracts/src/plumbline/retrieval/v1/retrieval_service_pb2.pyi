@@ -308,12 +308,16 @@ class Document(_message.Message):
     document_id: _builtins.str
     """Unique within the tenant, 1 to 512 characters, no slash at either end."""
     title: _builtins.str
+    """At most 1,000 characters."""
     text: _builtins.str
-    """Plain text or Markdown, 1 byte to 1,000,000 bytes in UTF-8."""
+    """Plain text or Markdown, 1 byte to 1,000,000 bytes in UTF-8, with a letter or a digit."""
     url: _builtins.str
+    """At most 2,000 characters."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Who may see it; empty means everybody in the tenant."""
+        """Who may see it, at most 100 names of 1 to 200 characters; empty means everybody in
+        the tenant.
+        """
 
     def __init__(
         self,
