@@ -89,6 +89,25 @@ class FakePlatform(
         self.documents[document.document_id] = document
         return retrieval_pb.SubmitDocumentResponse(version=len(self.documents))
 
+    def SubmitFile(self, requests: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        header = next(requests).header
+        text = b"".join(request.data for request in requests).decode()
+        if not text.strip():
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "file holds no text")
+        if header.document_id in self.refused:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, self.refused[header.document_id])
+        title = text.splitlines()[0].strip("# ")
+        self.documents[header.document_id] = retrieval_pb.Document(
+            document_id=header.document_id,
+            title=title,
+            text=text,
+            groups=header.groups,
+            source_id=header.source_id,
+            metadata=header.metadata,
+        )
+        return retrieval_pb.SubmitFileResponse(version=len(self.documents), title=title, notes=["read as it is"])
+
     def DeleteDocument(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         if self.documents.pop(request.document_id, None) is None:
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no document {request.document_id}")

@@ -55,17 +55,29 @@ def test_ingest_reports_every_file_and_a_refused_one_stops_no_other(
     assert platform.documents["lamps/aurora.md"].title == "Aurora"
     lines = sorted(result.stdout.splitlines())
     assert [line.split()[0] for line in lines] == ["indexed", "indexed", "refused"]
-    assert "there is no text in it" in lines[2]
+    assert "file holds no text" in lines[2]
     assert "2 in, 1 not" in result.stderr
 
 
 def test_ingest_says_what_the_service_and_the_index_refuse(plumbline: Any, platform: Any, tmp_path: Path) -> None:
     platform.refused["hours.txt"] = "text is too short"
     platform.rejected["lamps/aurora.md"] = "no passages"
-    reports = {report["document_id"] or "empty": report for report in plumbline.json("ingest", a_folder(tmp_path))}
+    reports = {report["document_id"]: report for report in plumbline.json("ingest", a_folder(tmp_path))}
     assert reports["hours.txt"]["reason"] == "text is too short"
     assert reports["lamps/aurora.md"]["reason"] == "no passages"
     assert {report["state"] for report in reports.values()} == {"refused"}
+
+
+def test_ingest_sends_what_is_said_of_every_document(plumbline: Any, platform: Any, tmp_path: Path) -> None:
+    said = ("--source", "wiki", "--group", "sales", "--group", "ops", "--metadata", "room=hall")
+    plumbline("ingest", a_folder(tmp_path), *said)
+    document = platform.documents["hours.txt"]
+    assert (document.source_id, list(document.groups), dict(document.metadata)) == (
+        "wiki",
+        ["sales", "ops"],
+        {"room": "hall"},
+    )
+    assert "write NAME=VALUE" in plumbline("ingest", a_folder(tmp_path / "again"), "--metadata", "hall").stderr
 
 
 def test_ingest_without_waiting_reports_what_was_accepted(plumbline: Any, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the tests of retrieval arrange with."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
-from plumbline_retrieval.domain.document import Document, Passage
+from plumbline_retrieval.domain.document import Document, Found, Passage
+from plumbline_retrieval.domain.query import Scope
+from plumbline_retrieval.domain.ranking import fuse
 from plumbline_retrieval.ports import Index
 
 MakeDocument = Callable[..., Document]
@@ -53,6 +56,18 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     engine = QdrantIndex.open(tmp_path / "index", WordEncoder.dimensions)
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="session")
+def look() -> Callable[..., Awaitable[list[Found]]]:
+    """What an index shows, best first: `await look(index, "acme", "lamp", vector)`."""
+
+    async def find(index: Index, tenant: str, text: str, vector: np.ndarray, **wanted: Any) -> list[Found]:
+        fused = fuse([await index.ranked(Scope(tenant, **wanted), text, vector)])
+        read = await index.read(tenant, [name for name, _ in fused])
+        return [replace(read.live[name], score=score) for name, score in fused if name in read.live]
+
+    return find
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """The contract over a real channel, with an indexer behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
@@ -23,12 +26,16 @@ from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.telemetry import names
 from plumbline_kit.testing import eventually, make_verifier, test_settings, token
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder, word_offsets
+from plumbline_retrieval.adapters.reading import SandboxedReader
 from plumbline_retrieval.api import SCOPES
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.wiring import Parts
 
 Make = Callable[..., Any]
 
+READS = {"GetDocument", "WaitForDocument", "ListSources"}
+WRITES = {"SubmitDocument", "SubmitFile", "DeleteDocument", "PutSource", "ConfirmSource", "RecordFacts"}
+FILES = Path(__file__).parent / "adapters/reading/files"
 LAMP = "The lamp costs 12 euros."
 
 
@@ -58,6 +65,16 @@ class Caller:
     async def submit(self, text: str = LAMP, document_id: str = "lamp", **fields: Any) -> int:
         document = pb.Document(document_id=document_id, title="Lamp", text=text, **fields)
         return int((await self.call("SubmitDocument", document=document)).version)
+
+    async def send(self, name: str, *parts: bytes, **fields: Any) -> pb.SubmitFileResponse:
+        header = pb.FileHeader(document_id=name, file_name=name, **fields)
+        requests = (pb.SubmitFileRequest(data=part) for part in parts)
+        return await self.upload(chain([pb.SubmitFileRequest(header=header)], requests))
+
+    async def upload(self, requests: Iterable[pb.SubmitFileRequest] = ()) -> pb.SubmitFileResponse:
+        metadata = (("authorization", f"Bearer {self.token}"),)
+        response: pb.SubmitFileResponse = await self.stub.SubmitFile(iter(requests), metadata=metadata, timeout=60)
+        return response
 
     async def wait(self, version: int, document_id: str = "lamp", timeout: float = 10) -> pb.DocumentStatus:
         response = await self.call("WaitForDocument", timeout, document_id=document_id, version=version)
@@ -89,17 +106,20 @@ class Served:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
-    log, encoder, readiness = Log(), WordEncoder(), Readiness(complete=True)
+    log, encoder, readiness, reader = Log(), WordEncoder(), Readiness(complete=True), SandboxedReader()
     parts = Parts(
         MemoryIndex(),
         passages=encoder,
         queries=encoder,
         offsets=word_offsets,
+        reader=reader,
         publisher=log,
         clock=SystemClock(),
         readiness=readiness,
+        generation="generation-1",
     )
-    consumer = log.consumer("retrieval-test", [parts.events.subscription()])
+    parts.registry.completed()
+    consumer = log.consumer("retrieval-test", [*parts.events.subscriptions(), *parts.registry_events.subscriptions()])
     indexing = asyncio.create_task(consumer.run())
     server = Server(test_settings("retrieval"), make_verifier(), scopes=SCOPES)
     add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
@@ -109,6 +129,7 @@ async def served() -> AsyncIterator[Served]:
     await server.stop(1)
     await consumer.stop()
     await indexing
+    await reader.aclose()
 
 
 def violations(error: grpc.aio.AioRpcError) -> list[str]:
@@ -289,8 +310,8 @@ async def test_a_document_can_be_followed_through_one_trace(served: Served, span
     ("scopes", "allowed"),
     [
         ("ask", {"SearchPassages", "VerifySources"}),
-        ("documents.read", {"GetDocument", "WaitForDocument", "SearchPassages", "VerifySources"}),
-        ("documents.write", {"SubmitDocument", "DeleteDocument", "GetDocument", "WaitForDocument"}),
+        ("documents.read", READS | {"ListDocuments", "SearchPassages", "VerifySources"}),
+        ("documents.write", READS | WRITES),
         ("cache.read", set()),
     ],
 )
@@ -298,9 +319,142 @@ async def test_each_scope_opens_its_rpcs_only(served: Served, scopes: str, allow
     caller, opened = served.caller(scopes=scopes), set()
     for method in (name.rsplit("/", 1)[1] for name in SCOPES):
         try:
-            await caller.call(method, timeout=0.3)
+            await (caller.upload() if method == "SubmitFile" else caller.call(method, timeout=0.3))
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.PERMISSION_DENIED:
                 continue
         opened.add(method)
     assert opened == allowed
+
+
+async def test_a_file_is_read_found_and_cited_by_page(served: Served) -> None:
+    anna = served.caller()
+    pdf = (FILES / "handbook.pdf").read_bytes()
+    response = await anna.send("handbook.pdf", pdf[:1_000], pdf[1_000:], metadata={"room": "hall"})
+    assert (response.media_type, bool(response.title)) == ("application/pdf", True)
+    await anna.wait(response.version, "handbook.pdf")
+    passages = await anna.search("Who waters the two lemon trees?", page_size=20)
+    assert {passage.page for passage in passages} == {1, 2, 3}
+    assert passages[0].page == 1
+
+
+async def test_a_table_becomes_a_passage_a_row(served: Served) -> None:
+    anna = served.caller()
+    response = await anna.send("prices.csv", b"product,price\nAurora,49\nFjord,890\n")
+    await anna.wait(response.version, "prices.csv")
+    assert "Fjord" in (await anna.search("Fjord price"))[0].text
+    assert len(await anna.search("Fjord price")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("broken.pdf", b"%PDF-1.7 nothing", "PDF"),
+        ("notes.txt", b"\x00\x01\x02\x03" * 100, "text"),
+        ("empty.md", b" \n", "text"),
+    ],
+)
+async def test_a_file_that_cannot_be_read_is_refused_with_a_reason(
+    served: Served, name: str, data: bytes, expected: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await served.caller().send(name, data)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert expected in str(refusal.value.details())
+
+
+async def test_a_file_of_200_megabytes_is_refused_and_not_kept(served: Served) -> None:
+    part = b"x" * 1_000_000
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await served.caller().send("a.txt", *[part] * 200)
+    assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert violations(refusal.value) == ["file"]
+    assert psutil.Process().memory_info().rss - before < 150 * 2**20
+
+
+async def test_messages_of_a_file_in_a_wrong_order_are_refused(served: Served) -> None:
+    header = pb.SubmitFileRequest(header=pb.FileHeader(document_id="a.txt", file_name="a.txt"))
+    data = pb.SubmitFileRequest(data=b"text")
+    for requests in ([], [data], [header, data, header]):
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await served.caller().upload(requests)
+        assert (refusal.value.code(), violations(refusal.value)) == (grpc.StatusCode.INVALID_ARGUMENT, ["part"])
+
+
+async def test_a_registered_source_is_in_force_at_once_and_an_unknown_one_refused(served: Served) -> None:
+    anna = served.caller()
+    refusal = await anna.refused("SubmitDocument", document=pb.Document(document_id="a", text="b", source_id="wiki"))
+    assert (refusal.code(), violations(refusal)) == (grpc.StatusCode.INVALID_ARGUMENT, ["document.source_id"])
+    wiki = pb.Source(source_id="wiki", owner="anna", trust=pb.TRUST_LEVEL_HIGH)
+    wiki.refresh_interval.FromSeconds(3600)
+    await anna.call("PutSource", source=wiki)
+    await anna.wait(await anna.submit(source_id="wiki"))
+    listed = list((await anna.call("ListSources")).sources)
+    assert [source.source_id for source in listed] == ["default", "wiki"]
+    assert listed[1] == wiki
+    [passage] = await anna.search()
+    assert (passage.source_id, passage.freshness) == ("wiki", common.FRESHNESS_CURRENT)
+    assert list((await served.caller(tenant="globex").call("ListSources")).sources) == listed[:1]
+
+
+async def test_a_confirmed_source_is_as_of_then(served: Served) -> None:
+    anna = served.caller()
+    await anna.call("PutSource", source=pb.Source(source_id="wiki"))
+    await anna.wait(await anna.submit(source_id="wiki"))
+    confirmed = (await anna.call("ConfirmSource", source_id="wiki")).as_of_time
+    await eventually(lambda: _as_of(anna, confirmed))
+    assert (await anna.refused("ConfirmSource", source_id="shop")).code() is grpc.StatusCode.NOT_FOUND
+
+
+async def _as_of(caller: Caller, expected: Any) -> bool:
+    return [passage.as_of_time for passage in await caller.search()] == [expected]
+
+
+async def test_facts_are_found_and_the_newest_holds(served: Served) -> None:
+    anna = served.caller()
+    for value in ("49", "68"):
+        fact = pb.Fact(subject="Aurora lamp", attribute="price", value=value, unit="EUR")
+        [recorded] = (await anna.call("RecordFacts", facts=[fact])).recorded
+        await anna.wait(recorded.version, recorded.document_id)
+    [passage] = await anna.search("What is the price of the Aurora lamp?")
+    assert passage.text.startswith("Aurora lamp: the price is 68 EUR since ")
+    assert (await anna.refused("RecordFacts", facts=[])).code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_search_says_which_index_answered_and_how_well(served: Served) -> None:
+    anna = served.caller()
+    await anna.wait(await anna.submit())
+    response = await anna.call("SearchPassages", query="What does the lamp cost?")
+    assert response.index_generation == "generation-1"
+    assert 0 < response.support < 1
+
+
+async def test_filters_narrow_a_search(served: Served) -> None:
+    anna = served.caller()
+    await anna.wait(await anna.submit(language="en", metadata={"room": "hall"}))
+    await anna.wait(await anna.submit("Die Lampe kostet 12 Euro.", "lampe", language="de"), "lampe")
+    german = await anna.search(filter=pb.SearchFilter(languages=["de"]))
+    hall = await anna.search(filter=pb.SearchFilter(metadata={"room": "hall"}))
+    assert [passage.ref.document_id for passage in (*german, *hall)] == ["lampe", "lamp"]
+    old = pb.SearchFilter()
+    old.to_time.FromSeconds(1)
+    assert await anna.search(filter=old) == []
+
+
+async def test_documents_are_listed_and_tell_their_history(served: Served) -> None:
+    anna = served.caller()
+    for text in ("It costs 12.", "It costs 13."):
+        version = await anna.submit(text)
+        await anna.wait(version)
+    await anna.wait(await anna.submit("It costs 13.", "copy"), "copy")
+    listed = list((await anna.call("ListDocuments")).documents)
+    assert sorted(document.document_id for document in listed) == ["copy", "lamp"]
+    assert not any(document.history for document in listed)
+    status = (await anna.call("GetDocument", document_id="lamp")).status
+    assert [(step.version, step.added_passages, step.removed_passages) for step in status.history] == [
+        (version, 1, 1),
+        (0, 1, 0),
+    ]
+    assert list(status.duplicate_ids) == ["copy"]
+    assert (await anna.refused("ListDocuments", page_size=1_001)).code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -4,23 +4,39 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
-from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged, DocumentRejected, DocumentSubmitted
-from plumbline_contracts.topics import DOCUMENT_CHANGED, DOCUMENT_REJECTED, DOCUMENT_SUBMITTED
+from plumbline.retrieval.v1.retrieval_events_pb2 import (
+    DocumentChanged,
+    DocumentRejected,
+    DocumentSubmitted,
+    FactRecorded,
+)
+from plumbline_contracts.topics import (
+    DOCUMENT_CHANGED,
+    DOCUMENT_REJECTED,
+    DOCUMENT_SUBMITTED,
+    FACT_RECORDED,
+    SOURCE_REGISTERED,
+)
 from plumbline_kit.bus import Backoff, KafkaConsumer, KafkaPublisher, MemoryBus, Received, Subscription
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.testing import eventually
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder, word_offsets
-from plumbline_retrieval.domain.document import DocumentKey, Head, State
-from plumbline_retrieval.domain.ranking import Query
+from plumbline_retrieval.adapters.reading import SandboxedReader
+from plumbline_retrieval.domain.document import DocumentKey
+from plumbline_retrieval.domain.fact import Fact
+from plumbline_retrieval.domain.head import Head, State
+from plumbline_retrieval.domain.source import Source, Trust
 from plumbline_retrieval.events import BusCorpus
 from plumbline_retrieval.handlers.readiness import Readiness
+from plumbline_retrieval.translation import fact_message
 from plumbline_retrieval.wiring import Parts
 
 Make = Callable[..., Any]
@@ -35,6 +51,7 @@ def parts_on(bus: Any, index: MemoryIndex) -> Parts:
         passages=encoder,
         queries=encoder,
         offsets=word_offsets,
+        reader=SandboxedReader(),
         publisher=bus,
         clock=CLOCK,
         readiness=Readiness(complete=True),
@@ -47,6 +64,7 @@ class Running:
 
     bus: MemoryBus
     index: MemoryIndex
+    look: Make
     tenant: str = "acme"
 
     async def submit(self, *documents: Any) -> list[int]:
@@ -61,8 +79,9 @@ class Running:
 
     async def index_all(self, group: str = "retrieval-test") -> None:
         """Return once the group has handled everything."""
-        subscription = parts_on(self.bus, self.index).events.subscription()
-        consumer = self.bus.consumer(group, [subscription], backoff=Backoff(first=0.01, most=0.02))
+        parts = parts_on(self.bus, self.index)
+        subscriptions = [*parts.registry_events.subscriptions(), *parts.events.subscriptions()]
+        consumer = self.bus.consumer(group, subscriptions, backoff=Backoff(first=0.01, most=0.02))
         running = asyncio.create_task(consumer.run())
         await consumer.caught_up()
         await consumer.stop()
@@ -75,8 +94,8 @@ class Running:
         return (await self.index.heads([self.key(document_id)]))[self.key(document_id)]
 
     async def find(self, text: str) -> list[str]:
-        found = await self.index.search(self.tenant, (), Query(text), await WordEncoder().encode_one(text))
-        return [each.text.split(" filler")[0] for each in found]
+        found = await self.look(self.index, self.tenant, text, await WordEncoder().encode_one(text))
+        return [each.passage.text.split(" filler")[0] for each in found]
 
     def changed(self) -> list[Received[DocumentChanged]]:
         return self.bus.records(DOCUMENT_CHANGED)
@@ -89,8 +108,8 @@ class Running:
 
 
 @pytest.fixture
-def running() -> Running:
-    return Running(MemoryBus(), MemoryIndex())
+def running(look: Make) -> Running:
+    return Running(MemoryBus(), MemoryIndex(), look)
 
 
 async def test_a_submitted_document_is_found_and_its_change_told(running: Running, document: Make) -> None:
@@ -102,7 +121,7 @@ async def test_a_submitted_document_is_found_and_its_change_told(running: Runnin
     assert record.key == "acme/lamp"
     assert (fact.tenant_id, fact.document_id, fact.old_version, fact.new_version) == ("acme", "lamp", -1, version)
     assert (fact.deleted, list(fact.removed_passage_hashes)) == (False, [])
-    assert tuple(fact.added_passage_hashes) == (await running.head()).passage_hashes
+    assert tuple(fact.added_passage_hashes) == (await running.head()).live.passage_hashes
     assert fact.change_time.seconds > 0
 
 
@@ -189,9 +208,9 @@ async def test_a_record_that_belongs_to_no_document_is_a_dead_letter_and_the_nex
     assert await running.find("costs 12") == ["costs 12"]
 
 
-async def test_a_change_that_cannot_be_told_is_told_once_the_log_is_back(document: Make) -> None:
+async def test_a_change_that_cannot_be_told_is_told_once_the_log_is_back(document: Make, look: Make) -> None:
     bus = FlakyBus(failures=3)
-    running = Running(bus, MemoryIndex())
+    running = Running(bus, MemoryIndex(), look)
     await running.submit(document("costs 12"))
     await running.index_all()
     assert len(running.changed()) == 1
@@ -222,8 +241,8 @@ async def test_on_kafka_versions_are_offsets_and_changes_form_a_chain(kafka: str
 
     publisher = KafkaPublisher(kafka, source="test", clock=CLOCK)
     corpus, key = BusCorpus(publisher, CLOCK), DocumentKey(tenant, "lamp")
-    indexer = parts_on(publisher, index).events.subscription()
-    async with consuming(kafka, publisher, indexer), consuming(kafka, publisher, Subscription(DOCUMENT_CHANGED, hear)):
+    indexer = parts_on(publisher, index).events.subscriptions()
+    async with consuming(kafka, publisher, *indexer), consuming(kafka, publisher, Subscription(DOCUMENT_CHANGED, hear)):
         versions = [await corpus.append(key, document(f"costs {price}")) for price in range(5)]
         versions.append(await corpus.append(key, None))
         await eventually(lambda: len(heard) == 6, seconds=30)
@@ -236,11 +255,52 @@ async def test_on_kafka_versions_are_offsets_and_changes_form_a_chain(kafka: str
 
 
 @asynccontextmanager
-async def consuming(kafka: str, publisher: KafkaPublisher, subscription: Subscription[Any]) -> AsyncIterator[None]:
+async def consuming(kafka: str, publisher: KafkaPublisher, *subscriptions: Subscription[Any]) -> AsyncIterator[None]:
     consumer = KafkaConsumer(
-        kafka, group=f"test-{uuid.uuid4().hex}", subscriptions=[subscription], dead_letters=publisher, clock=CLOCK
+        kafka, group=f"test-{uuid.uuid4().hex}", subscriptions=subscriptions, dead_letters=publisher, clock=CLOCK
     )
     running = asyncio.create_task(consumer.run())
     yield
     await consumer.stop()
     await running
+
+
+LAMP_PRICE = Fact("Aurora lamp", "price", "49", datetime(2026, 3, 1, 12, tzinfo=UTC), "EUR")
+
+
+async def test_a_fact_is_found_and_its_successor_takes_its_place(running: Running) -> None:
+    corpus = BusCorpus(running.bus, CLOCK)
+    await corpus.append_fact("acme", LAMP_PRICE)
+    await running.index_all()
+    assert await running.find("Aurora lamp price") == [LAMP_PRICE.document().text]
+    dearer = replace(LAMP_PRICE, value="68")
+    await corpus.append_fact("acme", dearer)
+    await running.index_all()
+    assert await running.find("Aurora lamp price") == [dearer.document().text]
+    await corpus.append_fact("acme", replace(LAMP_PRICE, retracted=True))
+    await running.index_all()
+    assert await running.find("Aurora lamp price") == []
+    assert [record.body.deleted for record in running.changed()] == [False, False, True]
+
+
+async def test_a_fact_under_another_ones_name_is_rejected(running: Running) -> None:
+    body = FactRecorded(tenant_id="acme", document_id="facts/aurora lamp/stock", fact=fact_message(LAMP_PRICE))
+    await running.bus.publish(FACT_RECORDED, "acme/facts/aurora lamp/stock", body)
+    await running.index_all()
+    [record] = running.rejected()
+    assert "belongs under facts/aurora lamp/price" in record.body.reason
+
+
+async def test_a_source_is_registered_and_confirmed_from_the_log(running: Running) -> None:
+    corpus, at = BusCorpus(running.bus, CLOCK), LAMP_PRICE.since
+    wiki = Source("wiki", "The wiki", trust=Trust.HIGH, refresh_interval=timedelta(hours=1))
+    await corpus.append_source("acme", wiki)
+    await corpus.confirm_source("acme", "wiki", at)
+    await running.index_all()
+    assert await running.index.sources("acme") == {"wiki": replace(wiki, confirmed_at=at)}
+
+
+async def test_what_is_no_source_is_a_dead_letter(running: Running) -> None:
+    await running.bus.publish(SOURCE_REGISTERED, "acme/wiki", None)
+    await running.index_all()
+    assert len(running.bus.raw_records(SOURCE_REGISTERED.dead_letters("retrieval-test"))) == 1

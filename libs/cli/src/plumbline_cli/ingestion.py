@@ -1,14 +1,15 @@
 """Documents into the platform, many at a time: every one gets a report, and none stops the others."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
-from plumbline_cli.reading import Document, Item, Source, read
+from plumbline_cli.reading import Document, Item, Source, Unreadable, read
 from plumbline_kit.errors import Exhausted
 from plumbline_kit.rpc import translate
 
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 CONCURRENCY: Final = 16
 SUBMIT_SECONDS: Final = 30.0
+FILE_SECONDS: Final = 120.0
+"""A file that takes its reader to its limit takes twice 20 s."""
+PART_BYTES: Final = 256 * 1024
 TRIES: Final = 5
 NOTHING: Final = object()
 
@@ -49,10 +53,30 @@ class Report:
 Tell = Callable[[Report], None]
 
 
-async def submit_all(stub: "Stub", files: Iterable[Source], tell: Tell) -> None:
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is said of every document beside what its file says."""
+
+    source_id: str = ""
+    groups: tuple[str, ...] = ()
+    language: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """As the contract names them."""
+        return {
+            "source_id": self.source_id,
+            "groups": self.groups,
+            "language": self.language,
+            "metadata": dict(self.metadata),
+        }
+
+
+async def submit_all(stub: "Stub", files: Iterable[Source], about: About, tell: Tell) -> None:
     """Submit what the files hold; *tell* hears of each document as it is accepted or refused."""
     items = (item for file in files for item in read(file))
-    await _concurrently(items, lambda item: _submit(stub, item), tell)
+    await _concurrently(items, lambda item: _submit(stub, item, about), tell)
 
 
 async def wait_all(stub: "Stub", accepted: Iterable[Report], seconds: float, tell: Tell) -> None:
@@ -60,19 +84,44 @@ async def wait_all(stub: "Stub", accepted: Iterable[Report], seconds: float, tel
     await _concurrently(accepted, lambda report: _wait(stub, report, seconds), tell)
 
 
-async def _submit(stub: "Stub", item: Item) -> Report:
-    if not isinstance(item.found, Document):
+async def _submit(stub: "Stub", item: Item, about: About) -> Report:
+    if isinstance(item.found, Unreadable):
         return Report(item.place, "refused", reason=str(item.found))
-    document = item.found
-    about = Report(item.place, "accepted", document.id, document.title, note=document.note)
-    request = pb.SubmitDocumentRequest(
-        document=pb.Document(document_id=document.id, title=document.title, text=document.text, url=document.url)
-    )
+    report = Report(item.place, "accepted", _id(item.found))
     try:
-        response = await _patiently(lambda: stub.SubmitDocument(request, timeout=SUBMIT_SECONDS))
+        if isinstance(item.found, Source):
+            return await _submit_file(stub, item.found, about, report)
+        return await _submit_document(stub, item.found, about, report)
     except grpc.aio.AioRpcError as error:
-        return replace(about, state="refused", reason=str(translate(error)))
-    return replace(about, version=response.version)
+        return replace(report, state="refused", reason=str(translate(error)))
+    except OSError as error:
+        return replace(report, state="refused", reason=(error.strerror or str(error)).lower())
+
+
+def _id(found: Source | Document) -> str:
+    return found.document_id if isinstance(found, Source) else found.id
+
+
+async def _submit_document(stub: "Stub", document: Document, about: About, report: Report) -> Report:
+    message = pb.Document(
+        document_id=document.id, title=document.title, text=document.text, url=document.url, **about.fields
+    )
+    request = pb.SubmitDocumentRequest(document=message)
+    response = await _patiently(lambda: stub.SubmitDocument(request, timeout=SUBMIT_SECONDS))
+    return replace(report, title=document.title, version=response.version)
+
+
+async def _submit_file(stub: "Stub", source: Source, about: About, report: Report) -> Report:
+    header = pb.FileHeader(document_id=source.document_id, file_name=source.path.name, **about.fields)
+    response = await _patiently(lambda: stub.SubmitFile(_parts(header, source.path), timeout=FILE_SECONDS))
+    return replace(report, title=response.title, version=response.version, note="; ".join(response.notes))
+
+
+async def _parts(header: pb.FileHeader, path: Path) -> AsyncIterator[pb.SubmitFileRequest]:
+    yield pb.SubmitFileRequest(header=header)
+    with path.open("rb") as file:
+        while part := file.read(PART_BYTES):
+            yield pb.SubmitFileRequest(data=part)
 
 
 async def _wait(stub: "Stub", report: Report, seconds: float) -> Report:

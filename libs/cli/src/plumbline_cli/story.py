@@ -21,7 +21,7 @@ from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
 from plumbline_cli.commands.answers import ask_once
 from plumbline_cli.commands.documents import ingest_files
-from plumbline_cli.ingestion import Report
+from plumbline_cli.ingestion import About, Report
 from plumbline_cli.log import LogReader, Seen
 from plumbline_cli.problems import Problem
 from plumbline_cli.reading import Source, sources
@@ -103,7 +103,7 @@ class Story:
         files = list(sources([self.documents]))
         self.new_price = _new_price(files)
         await self._forget()
-        reports = await ingest_files(self.session, files, tell=self._report)
+        reports = await ingest_files(self.session, files, About(), tell=self._report)
         refused = [report for report in reports if report.failed]
         if refused:
             raise Differs(

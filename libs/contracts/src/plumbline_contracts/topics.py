@@ -10,7 +10,14 @@ from plumbline.cache.v1.cache_events_pb2 import EntryInvalidated
 from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
-from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged, DocumentRejected, DocumentSubmitted
+from plumbline.retrieval.v1.retrieval_events_pb2 import (
+    DocumentChanged,
+    DocumentRejected,
+    DocumentSubmitted,
+    FactRecorded,
+    SourceConfirmed,
+    SourceRegistered,
+)
 
 M = TypeVar("M", bound=Message)
 
@@ -52,6 +59,15 @@ DOCUMENT_SUBMITTED: Final = Topic(
 )
 DOCUMENT_CHANGED: Final = Topic("plumbline.retrieval.document-changed.v1", DocumentChanged, "tenant/document", 64)
 DOCUMENT_REJECTED: Final = Topic("plumbline.retrieval.document-rejected.v1", DocumentRejected, "tenant/document", 8)
+SOURCE_REGISTERED: Final = Topic(
+    "plumbline.retrieval.source-registered.v1", SourceRegistered, "tenant/source", 4, retention=None, compacted=True
+)
+SOURCE_CONFIRMED: Final = Topic(
+    "plumbline.retrieval.source-confirmed.v1", SourceConfirmed, "tenant/source", 4, retention=None, compacted=True
+)
+FACT_RECORDED: Final = Topic(
+    "plumbline.retrieval.fact-recorded.v1", FactRecorded, "tenant/document", 16, retention=None, compacted=True
+)
 ANSWER_GENERATED: Final = Topic("plumbline.generation.answer-generated.v1", AnswerGenerated, "answer id", 64)
 ANSWER_SERVED: Final = Topic("plumbline.gateway.answer-served.v1", AnswerServed, "answer id", 64)
 EVALUATION_COMPLETED: Final = Topic(
@@ -63,6 +79,9 @@ TOPICS: Final[tuple[Topic[Message], ...]] = (
     DOCUMENT_SUBMITTED,  # type: ignore[assignment]  # Topic is invariant in M; readers of the table only read
     DOCUMENT_CHANGED,
     DOCUMENT_REJECTED,
+    SOURCE_REGISTERED,
+    SOURCE_CONFIRMED,
+    FACT_RECORDED,
     ANSWER_GENERATED,
     ANSWER_SERVED,
     EVALUATION_COMPLETED,

@@ -2,67 +2,146 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from plumbline.retrieval.v1 import retrieval_events_pb2 as events
-from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
-from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentSubmitted
-from plumbline_contracts.topics import DOCUMENT_CHANGED, DOCUMENT_REJECTED, DOCUMENT_SUBMITTED
+from plumbline.retrieval.v1.retrieval_events_pb2 import (
+    DocumentSubmitted,
+    FactRecorded,
+    SourceConfirmed,
+    SourceRegistered,
+)
+from plumbline_contracts.topics import (
+    DOCUMENT_CHANGED,
+    DOCUMENT_REJECTED,
+    DOCUMENT_SUBMITTED,
+    FACT_RECORDED,
+    SOURCE_CONFIRMED,
+    SOURCE_REGISTERED,
+    tenant_key,
+)
 from plumbline_kit.bus import Publisher, Received, Subscription
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Invalid
 from plumbline_kit.telemetry import annotate, names
-from plumbline_retrieval.domain.document import Document, DocumentKey, Head
-from plumbline_retrieval.handlers.index import IndexDocument
+from plumbline_retrieval.domain.document import FACTS, Document, DocumentKey
+from plumbline_retrieval.domain.fact import Fact
+from plumbline_retrieval.domain.head import Head
+from plumbline_retrieval.domain.source import Source
+from plumbline_retrieval.handlers.index import IndexDocument, Submission
+from plumbline_retrieval.ports import Sources
+from plumbline_retrieval.translation import (
+    document_from,
+    document_message,
+    fact_from,
+    fact_message,
+    source_from,
+    source_message,
+    timestamp,
+)
 
 _NAMESPACE: Final = uuid.UUID("1d6c9b0e-52f4-5a61-a3c7-0b9a2f4c7d15")
 
 
 @dataclass(frozen=True)
 class CorpusEvents:
-    """The listening side."""
+    """The listening side: documents and facts."""
 
     index: IndexDocument
 
-    def subscription(self) -> Subscription[DocumentSubmitted]:
+    def subscriptions(self) -> list[Subscription[Any]]:
         """What to consume."""
-        return Subscription(DOCUMENT_SUBMITTED, self.document_submitted)
+        return [
+            Subscription(DOCUMENT_SUBMITTED, self.document_submitted),
+            Subscription(FACT_RECORDED, self.fact_recorded),
+        ]
 
     async def document_submitted(self, record: Received[DocumentSubmitted]) -> None:
         """Index the version that *record* is. Raises `Invalid` for a record that belongs to no document."""
-        key = _key(record)
+        body = record.body
+        key = _key(record, body and (body.tenant_id, body.document.document_id))
+        await self._index(key, record, body and _document(key, body))
+
+    async def fact_recorded(self, record: Received[FactRecorded]) -> None:
+        """The same for the document that the fact becomes."""
+        body = record.body
+        key = _key(record, body and (body.tenant_id, body.document_id))
+        await self._index(key, record, body and _fact_document(body))
+
+    async def _index(self, key: DocumentKey, record: Received[Any], document: Document | Invalid | None) -> None:
         position = record.position
         annotate({names.TENANT_ID: key.tenant, names.DOCUMENT_ID: key.document_id})
         annotate({names.DOCUMENT_VERSION: position.offset})
         log_part = f"{record.topic.name}[{position.partition}]"
-        await self.index(key, position.offset, _document(key, record.body), log_part)
+        await self.index(Submission(key, position.offset, document, record.event_time, log_part))
+
+
+@dataclass(frozen=True)
+class RegistryEvents:
+    """The listening side: sources."""
+
+    sources: Sources
+
+    def subscriptions(self) -> list[Subscription[Any]]:
+        """What to consume."""
+        return [
+            Subscription(SOURCE_REGISTERED, self.source_registered),
+            Subscription(SOURCE_CONFIRMED, self.source_confirmed),
+        ]
+
+    async def source_registered(self, record: Received[SourceRegistered]) -> None:
+        """Store it. Raises `Invalid` for what is no source."""
+        if record.body is None:
+            raise Invalid("a source cannot be taken back: the documents that name it would be nobody's")
+        await self.sources.put_source(record.body.tenant_id, source_from(record.body.source))
+
+    async def source_confirmed(self, record: Received[SourceConfirmed]) -> None:
+        """Store it."""
+        if record.body is None:
+            raise Invalid("a confirmation cannot be taken back")
+        body = record.body
+        await self.sources.confirm_source(body.tenant_id, body.source_id, body.confirm_time.ToDatetime(UTC))
 
 
 @dataclass(frozen=True)
 class BusCorpus:
-    """`Corpus` on the compacted topic."""
+    """`Corpus` on the compacted topics."""
 
     publisher: Publisher
     clock: Clock
 
     async def append(self, key: DocumentKey, document: Document | None) -> int:
         """See `Corpus`."""
-        body = None if document is None else self._body(key, document)
+        body = None if document is None else self._submitted(key, document)
         return (await self.publisher.publish(DOCUMENT_SUBMITTED, str(key), body)).offset
 
-    def _body(self, key: DocumentKey, document: Document) -> DocumentSubmitted:
-        submitted = DocumentSubmitted(
-            tenant_id=key.tenant,
-            document=pb.Document(
-                document_id=document.document_id,
-                title=document.title,
-                text=document.text,
-                url=document.url,
-                groups=document.groups,
-            ),
+    async def append_fact(self, tenant: str, fact: Fact) -> int:
+        """See `Corpus`."""
+        body = FactRecorded(
+            tenant_id=tenant,
+            document_id=fact.document_id,
+            fact=fact_message(fact),
+            record_time=timestamp(self.clock.now()),
         )
-        submitted.submit_time.FromDatetime(self.clock.now())
-        return submitted
+        key = tenant_key(tenant, fact.document_id)
+        return (await self.publisher.publish(FACT_RECORDED, key, None if fact.retracted else body)).offset
+
+    async def append_source(self, tenant: str, source: Source) -> None:
+        """See `Corpus`."""
+        body = SourceRegistered(
+            tenant_id=tenant, source=source_message(source), register_time=timestamp(self.clock.now())
+        )
+        await self.publisher.publish(SOURCE_REGISTERED, tenant_key(tenant, source.source_id), body)
+
+    async def confirm_source(self, tenant: str, source_id: str, at: datetime) -> None:
+        """See `Corpus`."""
+        body = SourceConfirmed(tenant_id=tenant, source_id=source_id, confirm_time=timestamp(at))
+        await self.publisher.publish(SOURCE_CONFIRMED, tenant_key(tenant, source_id), body)
+
+    def _submitted(self, key: DocumentKey, document: Document) -> DocumentSubmitted:
+        now = timestamp(self.clock.now())
+        return DocumentSubmitted(tenant_id=key.tenant, document=document_message(document), submit_time=now)
 
 
 @dataclass(frozen=True)
@@ -108,22 +187,30 @@ def _event_id(kind: str, key: DocumentKey, version: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{kind}/{key}/{version}"))
 
 
-def _key(record: Received[DocumentSubmitted]) -> DocumentKey:
+def _key(record: Received[Any], inside: tuple[str, str] | None) -> DocumentKey:
+    """*inside* is what the body says of itself; None without a body."""
     tenant, _, document_id = record.key.partition("/")
     if not tenant or not document_id:
         raise Invalid(f"the key {record.key[:100]!r} is not tenant/document")
-    body = record.body
-    if body is not None and (body.tenant_id, body.document.document_id) != (tenant, document_id):
+    if inside is not None and inside != (tenant, document_id):
         raise Invalid(f"the key {record.key[:100]!r} and the document inside do not belong together")
     return DocumentKey(tenant, document_id)
 
 
-def _document(key: DocumentKey, body: DocumentSubmitted | None) -> Document | Invalid | None:
-    if body is None:
-        return None
-    submitted = body.document
-    groups = tuple(sorted(set(submitted.groups)))
+def _document(key: DocumentKey, body: DocumentSubmitted) -> Document | Invalid:
     try:
-        return Document(key.document_id, submitted.title, submitted.text, submitted.url, groups)
+        if key.document_id.startswith(FACTS):
+            raise Invalid(f"document.document_id must not begin with {FACTS}: such ids are those of facts")
+        return document_from(body.document)
+    except Invalid as error:
+        return error
+
+
+def _fact_document(body: FactRecorded) -> Document | Invalid:
+    try:
+        fact = fact_from(body.fact, body.record_time.ToDatetime(UTC))
+        if fact.document_id != body.document_id:
+            raise Invalid(f"the fact belongs under {fact.document_id}, and names {body.document_id}")
+        return fact.document()
     except Invalid as error:
         return error

@@ -1,13 +1,20 @@
 """What retrieval needs from outside, in its own words."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Head, Passage
-from plumbline_retrieval.domain.ranking import Query
+from plumbline_retrieval.domain.content import Content, File
+from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Passage
+from plumbline_retrieval.domain.fact import Fact
+from plumbline_retrieval.domain.head import Head
+from plumbline_retrieval.domain.query import Scope
+from plumbline_retrieval.domain.ranking import Ranked
+from plumbline_retrieval.domain.source import Source
 
 Vector = NDArray[np.float32]
 
@@ -38,6 +45,22 @@ class QueryEncoder(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """A second look at the best passages."""
+
+    async def scores(self, question: str, texts: Sequence[str]) -> Sequence[float]:
+        """How well each text answers, in [0, 1]. Raises `Unavailable`."""
+        ...
+
+
+class Reader(Protocol):
+    """Files to text."""
+
+    async def read(self, file: File) -> Content:
+        """Raises `Invalid` for a file that cannot be read, whatever it does to its reader."""
+        ...
+
+
 class Heads(Protocol):
     """What the index knows of each document."""
 
@@ -46,34 +69,92 @@ class Heads(Protocol):
         ...
 
     async def put_head(self, head: Head) -> None:
-        """Durable when this returns. Makes `head.live_version` the one that readers see, and no other."""
+        """Durable when this returns. Makes `head.live.version` the one that readers see, and no other."""
         ...
+
+    async def list_heads(
+        self, tenant: str, groups: Sequence[str], source_id: str, limit: int, token: str
+    ) -> tuple[list[Head], str]:
+        """A page of the documents that are not deleted and that *groups* may see, and the token of the next page.
+
+        An empty *source_id* means all. The token is empty for the first page and after the last. Raises `Invalid`
+        for a token that is none.
+        """
+        ...
+
+    async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
+        """Ids of the documents that *groups* may see whose live text has this hash, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Passages by their ids."""
+
+    live: dict[str, Found]
+    """Those that are of the live version of their document."""
+    lost: bool
+    """Whether a document has a live version and none of its passages here are of it: it changed meanwhile."""
 
 
 class Passages(Protocol):
     """The searchable passages."""
 
     async def stage(
-        self, key: DocumentKey, version: int, document: Document, passages: Sequence[Passage], vectors: Vector
+        self,
+        key: DocumentKey,
+        version: int,
+        document: Document,
+        passages: Sequence[Passage],
+        vectors: Vector,
+        submitted_at: datetime,
     ) -> None:
         """Keep them, unseen until the document's head says that *version* is live. Durable; may be repeated."""
         ...
 
     async def vectors(self, key: DocumentKey, version: int) -> dict[str, Vector]:
-        """The vector of each passage of *version*, by the passage's hash."""
+        """The vector of each passage of *version*, by what the encoder saw of it."""
         ...
 
     async def remove_others(self, key: DocumentKey, version: int) -> None:
         """Remove the document's passages of every version but *version*."""
         ...
 
-    async def search(self, tenant: str, groups: Sequence[str], query: Query, vector: Vector) -> list[Found]:
-        """The best passages of live versions that the caller may see, best first."""
+    async def ranked(self, scope: Scope, text: str, vector: Vector) -> Ranked:
+        """Ids of the passages in *scope* that fit best by meaning and by words; some may not be live."""
+        ...
+
+    async def read(self, tenant: str, ids: Sequence[str]) -> Read:
+        """What those ids stand for."""
+        ...
+
+    async def vectors_of(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """The vectors of those passages that are still there."""
+        ...
+
+    async def around(self, tenant: str, found: Sequence[Found], reach: int) -> dict[tuple[str, int], Passage]:
+        """Up to *reach* passages before and after each, of the same version, by document id and ordinal."""
         ...
 
 
-class Index(Heads, Passages, Protocol):
-    """Both, in one place."""
+class Sources(Protocol):
+    """The registered sources."""
+
+    async def sources(self, tenant: str) -> dict[str, Source]:
+        """By id; without the one that every tenant has, unless it was registered."""
+        ...
+
+    async def put_source(self, tenant: str, source: Source) -> None:
+        """Durable when this returns; what was confirmed stays."""
+        ...
+
+    async def confirm_source(self, tenant: str, source_id: str, at: datetime) -> None:
+        """Everything of it was current then."""
+        ...
+
+
+class Index(Heads, Passages, Sources, Protocol):
+    """All of it, in one place."""
 
 
 class Corpus(Protocol):
@@ -81,6 +162,18 @@ class Corpus(Protocol):
 
     async def append(self, key: DocumentKey, document: Document | None) -> int:
         """The new version; None deletes. Raises `Unavailable`, and then nothing was accepted."""
+        ...
+
+    async def append_fact(self, tenant: str, fact: Fact) -> int:
+        """The same for the document that the fact becomes."""
+        ...
+
+    async def append_source(self, tenant: str, source: Source) -> None:
+        """Raises `Unavailable`."""
+        ...
+
+    async def confirm_source(self, tenant: str, source_id: str, at: datetime) -> None:
+        """Raises `Unavailable`."""
         ...
 
 

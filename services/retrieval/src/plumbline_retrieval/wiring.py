@@ -1,5 +1,7 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
+import structlog
+
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import add_RetrievalServiceServicer_to_server
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher, Publisher
@@ -8,24 +10,32 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
 from plumbline_models import BatchingEncoder, Encoder
-from plumbline_retrieval.adapters.rebuild import Rebuild
+from plumbline_retrieval.adapters.filling import Filling
+from plumbline_retrieval.adapters.reading import SandboxedReader
 from plumbline_retrieval.adapters.state import open_state
 from plumbline_retrieval.api import SCOPES, RetrievalService
 from plumbline_retrieval.domain.chunking import Offsets
-from plumbline_retrieval.events import BusAnnouncer, BusCorpus, CorpusEvents
+from plumbline_retrieval.events import BusAnnouncer, BusCorpus, CorpusEvents, RegistryEvents
 from plumbline_retrieval.handlers.documents import (
     Acceptance,
     DeleteDocument,
     GetDocument,
+    ListDocuments,
+    RecordFacts,
+    Statuses,
     SubmitDocument,
+    SubmitFile,
     WaitForDocument,
 )
 from plumbline_retrieval.handlers.index import IndexDocument
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
+from plumbline_retrieval.handlers.registry import ConfirmSource, ListSources, PutSource, Registry
 from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
-from plumbline_retrieval.ports import Index, PassageEncoder, QueryEncoder
+from plumbline_retrieval.ports import Index, PassageEncoder, QueryEncoder, Reader
 from plumbline_retrieval.settings import Settings
+
+log = structlog.get_logger()
 
 ACK_SECONDS = 5.0
 """How long a submitter waits for the event log."""
@@ -41,22 +51,37 @@ class Parts:
         passages: PassageEncoder,
         queries: QueryEncoder,
         offsets: Offsets,
+        reader: Reader,
         publisher: Publisher,
         clock: Clock,
         readiness: Readiness,
+        generation: str = "",
     ) -> None:
         progress = Progress()
-        acceptance = Acceptance(BusCorpus(publisher, clock), index, progress)
+        corpus = BusCorpus(publisher, clock)
+        self.registry = Registry(index, clock)
+        acceptance = Acceptance(corpus, index, progress)
+        statuses = Statuses(index, progress, self.registry)
+        submit = SubmitDocument(acceptance, self.registry)
         self.api = RetrievalService(
-            SubmitDocument(acceptance),
+            submit,
+            SubmitFile(reader, submit),
             DeleteDocument(acceptance, index, progress, readiness),
-            GetDocument(index, readiness),
-            WaitForDocument(index, progress),
-            SearchPassages(index, queries, readiness),
+            GetDocument(index, statuses, readiness),
+            ListDocuments(index, statuses, readiness),
+            WaitForDocument(index, statuses, progress),
+            SearchPassages(index, queries, self.registry, readiness, progress),
             VerifySources(index, readiness),
+            PutSource(corpus, self.registry),
+            ListSources(self.registry),
+            ConfirmSource(corpus, self.registry),
+            RecordFacts(acceptance, self.registry),
+            clock,
+            generation,
         )
+        self.registry_events = RegistryEvents(index)
         self.events = CorpusEvents(
-            IndexDocument(index, index, passages, offsets, BusAnnouncer(publisher), clock, progress)
+            IndexDocument(index, index, passages, offsets, BusAnnouncer(publisher), self.registry, clock, progress)
         )
 
 
@@ -69,19 +94,29 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="retrieval", clock=clock, ack_seconds=ACK_SECONDS)
     passages = BatchingEncoder(encoder, workers=settings.index_workers)
     queries = BatchingEncoder(encoder)
+    reader = SandboxedReader()
     parts = Parts(
         state.index,
         passages=passages,
         queries=queries,
         offsets=encoder.offsets,
+        reader=reader,
         publisher=publisher,
         clock=clock,
         readiness=readiness,
+        generation=state.generation.id,
     )
-    consumer = KafkaConsumer(
+    sources = KafkaConsumer(
+        common.kafka_bootstrap_servers,
+        group=f"retrieval-sources-{state.generation.id}",
+        subscriptions=parts.registry_events.subscriptions(),
+        dead_letters=publisher,
+        clock=clock,
+    )
+    corpus = KafkaConsumer(
         common.kafka_bootstrap_servers,
         group=f"retrieval-indexer-{state.generation.id}",
-        subscriptions=[parts.events.subscription()],
+        subscriptions=parts.events.subscriptions(),
         dead_letters=publisher,
         clock=clock,
         concurrency=settings.index_concurrency,
@@ -89,17 +124,24 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
 
+    def index_is_whole() -> None:
+        if not readiness.complete:
+            state.completed()
+            readiness.complete = True
+            log.info("index_complete", generation=state.generation.id)
+
     async def close() -> None:
         await passages.aclose()
         await queries.aclose()
+        await reader.aclose()
         state.close()
 
     return Service(
         common,
         server,
         telemetry=telemetry,
-        consumers=[consumer],
-        background=[Rebuild(consumer, state, readiness)],
+        consumers=[sources, corpus],
+        background=[Filling(sources, parts.registry.completed), Filling(corpus, index_is_whole)],
         publisher=publisher,
         closing=[close],
     )

@@ -14,8 +14,8 @@ import pytest
 from plumbline_kit.errors import Unavailable
 from plumbline_retrieval.adapters import qdrant
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
-from plumbline_retrieval.domain.document import Document, DocumentKey, Head, Passage, State
-from plumbline_retrieval.domain.ranking import Query
+from plumbline_retrieval.domain.document import Document, DocumentKey, Passage
+from plumbline_retrieval.domain.head import Head, Live, State
 
 Make = Callable[..., Any]
 
@@ -29,7 +29,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 import numpy as np
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
-from plumbline_retrieval.domain.document import Document, DocumentKey, Passage, next_head, published
+from plumbline_retrieval.domain.document import Document, DocumentKey, Passage
+from plumbline_retrieval.domain.head import next_head, published
 
 async def main():
     index, before, version = QdrantIndex.open(Path(sys.argv[1]), 4), {}, 0
@@ -37,9 +38,9 @@ async def main():
         for name in ("lamp", "desk"):
             key, document = DocumentKey("acme", name), Document(name, name, f"{name} version {version}")
             passages = [Passage(number, 0, 1, f"{document.text} part {number}") for number in range(3)]
-            await index.stage(key, version, document, passages, np.ones((3, 4), np.float32) / 2)
             now = datetime(2026, 3, 1, tzinfo=UTC)
-            before[name] = published(next_head(before.get(name), key, version, now), document, passages)
+            await index.stage(key, version, document, passages, np.ones((3, 4), np.float32) / 2, now)
+            before[name] = published(next_head(before.get(name), key, version, now), document, passages, now)
             await index.put_head(before[name])
             await index.remove_others(key, version)
         sys.stdout.write(f"{version}\\n")
@@ -61,20 +62,23 @@ def killed_after(folder: Path, versions: int) -> int:
 
 async def write(index: QdrantIndex, version: int, count: int) -> None:
     passages = [Passage(number, 0, 1, f"version {version} part {number}") for number in range(count)]
-    await index.stage(KEY, version, Document("lamp", "Lamp", "text"), passages, np.ones((count, 4), np.float32) / 2)
-    await index.put_head(Head(KEY, version, State.LIVE, NOON, version))
+    vectors = np.ones((count, 4), np.float32) / 2
+    await index.stage(KEY, version, Document("lamp", "Lamp", "text"), passages, vectors, NOON)
+    await index.put_head(Head(KEY, version, State.LIVE, NOON, Live(version)))
     await index.remove_others(KEY, version)
 
 
 @pytest.mark.parametrize("versions", [0, 40, 200])
-async def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path, versions: int) -> None:
+async def test_nothing_acknowledged_is_lost_when_the_process_is_killed(
+    tmp_path: Path, look: Make, versions: int
+) -> None:
     last = killed_after(tmp_path / "index", versions)
     index = QdrantIndex.open(tmp_path / "index", 4)
     heads = await index.heads([KEY, DocumentKey("acme", "desk")])
-    found = await index.search("acme", (), Query("part"), np.ones(4, np.float32) / 2)
+    found = await look(index, "acme", "part", np.ones(4, np.float32) / 2)
     for head in heads.values():
         assert head.version in (last, last + 1)
-        texts = sorted(each.text for each in found if each.ref.document_id == head.key.document_id)
+        texts = sorted(each.passage.text for each in found if each.ref.document_id == head.key.document_id)
         assert texts == [f"{head.key.document_id} version {head.version} part {number}" for number in range(3)]
     assert len(heads) == 2
     index.close()
@@ -86,22 +90,22 @@ async def test_the_log_is_cut_so_that_it_does_not_grow_for_ever(
     monkeypatch.setattr(qdrant, "FLUSH_EVERY", 10)
     index = QdrantIndex.open(tmp_path / "index", 4)
     for version in range(140):
-        await index.put_head(Head(KEY, version, State.LIVE, NOON, title="x" * 1_000_000))
+        await index.put_head(Head(KEY, version, State.LIVE, NOON, Live(title="x" * 1_000_000)))
     log = sum(path.stat().st_size for path in (tmp_path / "index/heads/wal").rglob("*"))
     assert log < 4 * 32 * 2**20  # the engine keeps three pieces of 32 MiB
     index.close()
 
 
-async def test_opening_gives_back_what_removed_passages_took(tmp_path: Path) -> None:
+async def test_opening_gives_back_what_removed_passages_took(tmp_path: Path, look: Make) -> None:
     index = QdrantIndex.open(tmp_path / "index", 4)
     for version in range(8):
         await write(index, version, 400)
     index.close()
     before = size_of(tmp_path / "index/passages/segments")
     index = QdrantIndex.open(tmp_path / "index", 4)
-    found = await index.search("acme", (), Query("part", 100), np.ones(4, np.float32) / 2)
+    found = await look(index, "acme", "part", np.ones(4, np.float32) / 2)
     assert {each.ref.version for each in found} == {7}
-    assert len(found) == 100
+    assert len(found) == 100  # of both lists, which are the same
     index.close()
     assert size_of(tmp_path / "index/passages/segments") < before
 

@@ -10,11 +10,12 @@ import pytest
 
 from plumbline_kit.settings import SettingsError
 from plumbline_retrieval.adapters.state import OpenState, open_state
-from plumbline_retrieval.domain.document import DocumentKey, Head, State
+from plumbline_retrieval.domain.document import DocumentKey
+from plumbline_retrieval.domain.head import Head, Live, State
 
 Make = Callable[..., Any]
 
-HEAD = Head(DocumentKey("acme", "lamp"), 3, State.LIVE, datetime(2026, 3, 1, tzinfo=UTC), 3)
+HEAD = Head(DocumentKey("acme", "lamp"), 3, State.LIVE, datetime(2026, 3, 1, tzinfo=UTC), Live(3))
 
 
 def reopen(folder: Path, encoder_id: str = "encoder@1") -> OpenState:

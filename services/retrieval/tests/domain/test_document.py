@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 
 from plumbline_kit.errors import Invalid
-from plumbline_retrieval.domain.document import (
-    MAX_TEXT_BYTES,
+from plumbline_retrieval.domain.document import MAX_TEXT_BYTES, Document, DocumentKey, Passage
+from plumbline_retrieval.domain.head import (
+    KEPT_VERSIONS,
     NO_VERSION,
-    Document,
-    DocumentKey,
     Head,
-    Passage,
+    Live,
     State,
     deleted,
     next_head,
@@ -33,7 +32,7 @@ def passages(*texts: str) -> list[Passage]:
 
 
 def live(version: int, *texts: str, before: Head | None = None, **fields: Any) -> Head:
-    return published(next_head(before, KEY, version, NOON), lamp(**fields), passages(*texts))
+    return published(next_head(before, KEY, version, NOON), lamp(**fields), passages(*texts), NOON)
 
 
 def hashes(*texts: str) -> tuple[str, ...]:
@@ -61,6 +60,11 @@ def hashes(*texts: str) -> tuple[str, ...]:
         pytest.param({"groups": ("*",)}, "document.groups", id="group_of_everybody"),
         pytest.param({"groups": ("x" * 201,)}, "document.groups", id="long_group"),
         pytest.param({"groups": tuple(map(str, range(101)))}, "document.groups", id="many_groups"),
+        pytest.param({"metadata": (("", "x"),)}, "document.metadata", id="nameless_metadata"),
+        pytest.param({"metadata": (("a=b", "x"),)}, "document.metadata", id="equals_sign_in_a_name"),
+        pytest.param({"metadata": (("a", "x" * 501),)}, "document.metadata", id="long_metadata"),
+        pytest.param({"metadata": tuple((str(n), "") for n in range(51))}, "document.metadata", id="much_metadata"),
+        pytest.param({"language": "x" * 36}, "document.language", id="long_language"),
     ],
 )
 def test_a_wrong_field_is_named(fields: dict[str, Any], field: str) -> None:
@@ -91,7 +95,7 @@ def test_the_limits_themselves_are_allowed(fields: dict[str, Any]) -> None:
 
 def test_the_first_version_adds_all_its_passages() -> None:
     head = live(3, "a", "b")
-    assert (head.state, head.live_version, head.passage_hashes) == (State.LIVE, 3, hashes("a", "b"))
+    assert (head.state, head.live.version, head.live.passage_hashes) == (State.LIVE, 3, hashes("a", "b"))
     assert head.change is not None
     assert (head.change.old_version, head.change.removed, head.change.added) == (NO_VERSION, (), hashes("a", "b"))
 
@@ -112,7 +116,7 @@ def test_another_title_or_audience_removes_every_passage(fields: dict[str, Any])
 
 def test_a_deletion_removes_every_passage_and_keeps_who_may_know_of_it() -> None:
     head = deleted(next_head(live(3, "a", groups=("sales",)), KEY, 4, NOON))
-    assert (head.state, head.live_version, head.passage_hashes) == (State.DELETED, NO_VERSION, ())
+    assert (head.state, head.live) == (State.DELETED, Live())
     assert head.change is not None
     assert (head.change.deleted, head.change.removed) == (True, hashes("a"))
     assert head.admits(["sales"])
@@ -122,7 +126,7 @@ def test_a_deletion_removes_every_passage_and_keeps_who_may_know_of_it() -> None
 def test_a_refused_version_leaves_the_one_before_live() -> None:
     head = rejected(next_head(live(3, "a"), KEY, 4, NOON), "the document holds no text")
     assert (head.version, head.state, head.reason) == (4, State.REJECTED, "the document holds no text")
-    assert (head.live_version, head.passage_hashes, head.change) == (3, hashes("a"), None)
+    assert (head.live.version, head.live.passage_hashes, head.change) == (3, hashes("a"), None)
 
 
 def test_the_step_after_a_refused_version_starts_from_what_is_live() -> None:
@@ -136,3 +140,21 @@ def test_a_document_without_groups_is_everybodys_and_one_with_groups_theirs() ->
     assert live(1, "a", groups=("sales", "ops")).shows(["ops", "it"])
     assert not live(1, "a", groups=("sales",)).shows(["ops"])
     assert not deleted(live(1, "a")).shows([])
+
+
+def test_a_head_remembers_its_last_steps() -> None:
+    head = live(0, "a")
+    for version in range(1, KEPT_VERSIONS + 5):
+        head = live(version, "a", str(version), before=head)
+    head = rejected(next_head(head, KEY, 99, NOON), "no text")
+    assert len(head.history) == KEPT_VERSIONS
+    newest, before = head.history[:2]
+    assert (newest.version, newest.state, newest.reason) == (99, State.REJECTED, "no text")
+    assert (before.version, before.added, before.removed) == (KEPT_VERSIONS + 4, 1, 1)
+
+
+def test_the_encoder_sees_a_passage_under_its_title_and_headings() -> None:
+    passage = Passage(0, 0, 8, "costs 12", ("Lamp", "Prices"))
+    assert passage.embedded("Lamp") == "Lamp > Prices\ncosts 12"
+    assert passage.embedded("") == "Lamp > Prices\ncosts 12"
+    assert Passage(0, 0, 8, "costs 12").embedded("") == "costs 12"

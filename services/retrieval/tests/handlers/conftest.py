@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from plumbline_kit.errors import Invalid
+from plumbline_kit.identity import Identity
 from plumbline_kit.testing import FakeClock
 from plumbline_retrieval.adapters.memory import WordEncoder, word_offsets
-from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Head
-from plumbline_retrieval.domain.ranking import Query
-from plumbline_retrieval.handlers.index import IndexDocument
+from plumbline_retrieval.domain.document import Document, DocumentKey, Found
+from plumbline_retrieval.domain.head import Head
+from plumbline_retrieval.domain.query import Query
+from plumbline_retrieval.handlers.index import IndexDocument, Submission
 from plumbline_retrieval.handlers.progress import Progress
+from plumbline_retrieval.handlers.readiness import Readiness
+from plumbline_retrieval.handlers.registry import Registry
+from plumbline_retrieval.handlers.search import SearchPassages
 from plumbline_retrieval.ports import Index
 
 
@@ -80,6 +85,9 @@ class Bench:
     clock: FakeClock = field(default_factory=FakeClock)
     key: DocumentKey = field(default_factory=lambda: DocumentKey("acme", "lamp"))
 
+    def __post_init__(self) -> None:
+        self.registry = Registry(self.index, self.clock, complete=True)
+
     async def hear(
         self,
         version: int,
@@ -92,19 +100,30 @@ class Bench:
         fuse = fuse or Fuse()
         index, announcer = Fragile(self.index, fuse), Fragile(self.announcer, fuse)
         handle = IndexDocument(
-            index, index, Fragile(self.encoder, fuse), word_offsets, announcer, self.clock, progress or Progress()
+            index,
+            index,
+            Fragile(self.encoder, fuse),
+            word_offsets,
+            announcer,
+            self.registry,
+            self.clock,
+            progress or Progress(),
         )
-        await handle(self.key, version, document, "corpus[0]")
+        await handle(Submission(self.key, version, document, self.clock.now(), "corpus[0]"))
 
     async def head(self) -> Head | None:
         return (await self.index.heads([self.key])).get(self.key)
 
-    async def find(self, text: str = "lamp costs", groups: Sequence[str] = ()) -> list[Found]:
-        return await self.index.search(self.key.tenant, groups, Query(text, 100), await WordEncoder().encode_one(text))
+    def search(self, *, complete: bool = True, **parts: Any) -> SearchPassages:
+        return SearchPassages(self.index, WordEncoder(), self.registry, Readiness(complete), Progress(), **parts)
+
+    async def find(self, text: str = "lamp costs", groups: Sequence[str] = ()) -> Sequence[Found]:
+        anna = Identity(self.key.tenant, "anna", tuple(groups))
+        return (await self.search()(anna, Query(text, 100), None, "")).found
 
     async def first_words(self) -> list[str]:
         """The first two words of each passage that a search finds."""
-        return sorted(" ".join(found.text.split()[:2]) for found in await self.find())
+        return sorted(" ".join(found.passage.text.split()[:2]) for found in await self.find())
 
     def facts(self) -> dict[int, set[object]]:
         """What was told about each version. More than one entry means that two tellings differ."""

@@ -8,19 +8,24 @@ from typing import Any
 
 import pytest
 
-from plumbline_kit.errors import NotFound, Unavailable
+from plumbline_kit.errors import Invalid, NotFound, Unavailable
 from plumbline_kit.identity import Identity
+from plumbline_kit.testing import FakeClock
 from plumbline_retrieval.adapters.memory import MemoryIndex
-from plumbline_retrieval.domain.document import Document, DocumentKey, Head, deleted, next_head, published
+from plumbline_retrieval.domain.document import Document, DocumentKey
+from plumbline_retrieval.domain.head import Head, deleted, next_head, published
+from plumbline_retrieval.domain.source import Freshness, Source
 from plumbline_retrieval.handlers.documents import (
     Acceptance,
     DeleteDocument,
     GetDocument,
+    Statuses,
     SubmitDocument,
     WaitForDocument,
 )
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
+from plumbline_retrieval.handlers.registry import Registry
 
 Make = Callable[..., Any]
 
@@ -53,15 +58,17 @@ class Desk:
         self.corpus, self.index, self.progress = MemoryCorpus(), MemoryIndex(), Progress()
         self.readiness = Readiness(complete=True)
         acceptance = Acceptance(self.corpus, self.index, self.progress)
-        self.submit = SubmitDocument(acceptance)
+        self.registry = Registry(self.index, FakeClock(), complete=True)
+        statuses = Statuses(self.index, self.progress, self.registry)
+        self.submit = SubmitDocument(acceptance, self.registry)
         self.delete = DeleteDocument(acceptance, self.index, self.progress, self.readiness)
-        self.get = GetDocument(self.index, self.readiness)
-        self.wait = WaitForDocument(self.index, self.progress)
+        self.get = GetDocument(self.index, statuses, self.readiness)
+        self.wait = WaitForDocument(self.index, statuses, self.progress)
 
     async def indexed(self, version: int, **fields: Any) -> Head:
         before = (await self.index.heads([KEY])).get(KEY)
         document = Document(**({"document_id": "lamp", "title": "Lamp", "text": "costs 12"} | fields))
-        return await self._reached(published(next_head(before, KEY, version, NOON), document, []))
+        return await self._reached(published(next_head(before, KEY, version, NOON), document, [], NOON))
 
     async def removed(self, version: int) -> Head:
         before = (await self.index.heads([KEY])).get(KEY)
@@ -136,7 +143,9 @@ async def test_what_is_not_known_is_not_denied_while_the_index_is_rebuilt(desk: 
 
 async def test_a_known_document_says_what_is_known_of_it(desk: Desk) -> None:
     head = await desk.indexed(3)
-    assert await desk.get(ANNA, "lamp") == head
+    status = await desk.get(ANNA, "lamp")
+    assert (status.head, status.as_of, status.freshness) == (head, NOON, Freshness.CURRENT)
+    assert status.duplicate_ids == ()
 
 
 @pytest.mark.parametrize("caller", [Identity("globex", "gus", ("sales",)), Identity("acme", "otto", ("ops",))])
@@ -152,7 +161,7 @@ async def test_a_document_of_others_does_not_exist(desk: Desk, caller: Identity)
 async def test_waiting_ends_at_once_for_what_was_reached(desk: Desk) -> None:
     await desk.indexed(3)
     for version in (1, 3):
-        assert (await desk.wait(ANNA, "lamp", version)).version == 3
+        assert (await desk.wait(ANNA, "lamp", version)).head.version == 3
 
 
 async def test_waiting_ends_when_the_version_or_a_newer_one_is_reached(desk: Desk) -> None:
@@ -160,9 +169,9 @@ async def test_waiting_ends_when_the_version_or_a_newer_one_is_reached(desk: Des
     waits = [asyncio.create_task(desk.wait(ANNA, "lamp", version)) for version in (2, 3, 4, 5)]
     await asyncio.sleep(0)
     await desk.indexed(2)
-    assert (await waits[0]).version == 2
+    assert (await waits[0]).head.version == 2
     await desk.removed(4)
-    assert [(await wait).version for wait in waits[1:3]] == [4, 4]
+    assert [(await wait).head.version for wait in waits[1:3]] == [4, 4]
     assert not waits[3].done()
     waits[3].cancel()
 
@@ -176,5 +185,31 @@ async def test_who_gives_up_waiting_is_forgotten(desk: Desk) -> None:
 
 async def test_who_submits_for_a_group_may_wait_without_learning_the_title(desk: Desk) -> None:
     await desk.indexed(3, groups=("sales",))
-    assert (await desk.wait(ANNA, "lamp", 3)).title == ""
-    assert (await desk.wait(Identity("acme", "sam", ("sales",)), "lamp", 3)).title == "Lamp"
+    assert (await desk.wait(ANNA, "lamp", 3)).head.live.title == ""
+    assert (await desk.wait(Identity("acme", "sam", ("sales",)), "lamp", 3)).head.live.title == "Lamp"
+
+
+async def test_a_document_of_an_unregistered_source_is_refused_and_not_recorded(desk: Desk) -> None:
+    with pytest.raises(Invalid, match="wiki, which is not registered"):
+        await desk.submit(ANNA, Document("lamp", "Lamp", "costs 12", source_id="wiki"))
+    assert desk.corpus.records == []
+    await desk.index.put_source("acme", Source("wiki"))
+    assert await desk.submit(ANNA, Document("lamp", "Lamp", "costs 12", source_id="wiki")) == 0
+
+
+async def test_an_id_that_is_a_facts_is_refused(desk: Desk) -> None:
+    with pytest.raises(Invalid, match="facts/"):
+        await desk.submit(ANNA, Document("facts/lamp/price", "Lamp", "costs 12"))
+
+
+async def test_a_document_says_which_others_have_the_same_text(desk: Desk) -> None:
+    await desk.indexed(3)
+    copy = DocumentKey("acme", "lamp copy")
+    await desk.index.put_head(published(next_head(None, copy, 1, NOON), Document("x", "Lamp", "costs 12"), [], NOON))
+    assert (await desk.get(ANNA, "lamp")).duplicate_ids == ("lamp copy",)
+
+
+async def test_a_document_on_its_way_supersedes_the_one_shown(desk: Desk) -> None:
+    await desk.indexed(3)
+    desk.progress.accepted(KEY, 4)
+    assert (await desk.get(ANNA, "lamp")).freshness is Freshness.SUPERSEDED

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from plumbline_kit.errors import Invalid
-from plumbline_retrieval.domain.document import Document, State
+from plumbline_kit.errors import Invalid, Unavailable
+from plumbline_retrieval.domain.document import Document
+from plumbline_retrieval.domain.head import State
+from plumbline_retrieval.domain.source import Source
 from plumbline_retrieval.handlers.progress import Progress
 
 Make = Callable[..., Any]
@@ -31,7 +33,7 @@ async def test_a_document_is_found_once_it_is_indexed(bench: Any, document: Make
     head = await bench.head()
     assert (head.version, head.state, head.told) == (3, State.LIVE, True)
     [told] = bench.announcer.changed
-    assert (told.change.old_version, told.change.new_version, told.change.added) == (-1, 3, head.passage_hashes)
+    assert (told.change.old_version, told.change.new_version, told.change.added) == (-1, 3, head.live.passage_hashes)
 
 
 async def test_the_steps_of_an_update_come_in_the_order_that_a_crash_needs(
@@ -78,7 +80,7 @@ async def test_a_refused_version_is_told_and_the_one_before_stays(bench: Any, do
     await bench.hear(2, Invalid("document.text is empty"))
     assert await bench.first_words() == ["costs 12"]
     head = await bench.head()
-    assert (head.version, head.state, head.live_version, head.reason) == (
+    assert (head.version, head.state, head.live.version, head.reason) == (
         2,
         State.REJECTED,
         1,
@@ -151,7 +153,9 @@ async def test_a_change_is_told_even_if_its_record_never_comes_again(
         changes = [change for told in bench.facts().values() for change in told]
         assert [change.old_version for change in changes[1:]] == [change.new_version for change in changes[:-1]]
         gone = {each for change in changes for each in change.removed}
-        assert gone == {each for change in changes for each in change.added} - set((await bench.head()).passage_hashes)
+        assert gone == {each for change in changes for each in change.added} - set(
+            (await bench.head()).live.passage_hashes
+        )
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before_the_step", "after_the_step"])
@@ -165,8 +169,8 @@ async def test_while_the_process_is_dead_readers_see_one_whole_version(
             await bench.hear(2, two, fuse(step, after=after))
         found = await bench.find()
         head = await bench.head()
-        assert {each.ref.version for each in found} == {head.live_version}
-        assert sorted(each.ref.passage_hash for each in found) == sorted(head.passage_hashes)
+        assert {each.ref.version for each in found} == {head.live.version}
+        assert sorted(each.ref.passage_hash for each in found) == sorted(head.live.passage_hashes)
 
 
 async def test_a_query_loop_during_200_updates_sees_no_empty_and_no_mixed_document(bench: Any, document: Make) -> None:
@@ -175,7 +179,7 @@ async def test_a_query_loop_during_200_updates_sees_no_empty_and_no_mixed_docume
     updating = asyncio.create_task(update(bench, document, 200))
     while not updating.done():
         found = await bench.find()
-        assert {each.text.split()[-151] for each in found} == {str(found[0].ref.version)}
+        assert {each.passage.text.split()[-151] for each in found} == {str(found[0].ref.version)}
         assert len({each.ref.version for each in found}) == 1
         assert len(found) == 3
         seen.append(found[0].ref.version)
@@ -213,13 +217,13 @@ async def outcome(bench: Any) -> tuple[object, ...]:
     """What one can know of a life at its end; its times apart."""
     head = await bench.head()
     change = head.change and (head.change.old_version, head.change.removed, head.change.added, head.change.deleted)
-    found = [(each.ref, each.text, each.start, each.end) for each in await bench.find(groups=["sales"])]
+    found = [(each.ref, each.passage) for each in await bench.find(groups=["sales"])]
     kept = [len(await bench.index.vectors(bench.key, version)) for version in range(6)]
     return (
         head.version,
         head.state,
-        head.live_version,
-        head.passage_hashes,
+        head.live.version,
+        head.live.passage_hashes,
         head.told,
         change,
         sorted(map(str, found)),
@@ -230,3 +234,22 @@ async def outcome(bench: Any) -> tuple[object, ...]:
 async def update(bench: Any, document: Make, count: int) -> None:
     for version in range(1, count + 1):
         await bench.hear(version, document(f"costs {version}", f"is number {version}", f"was {version}"))
+
+
+async def test_a_document_of_an_unregistered_source_is_refused(bench: Any, document: Make) -> None:
+    await bench.hear(1, document("costs 12", source_id="wiki"))
+    head = await bench.head()
+    assert (head.state, head.live.version) == (State.REJECTED, -1)
+    assert "wiki, which is not registered" in head.reason
+    await bench.index.put_source("acme", Source("wiki"))
+    bench.clock.advance(2)
+    await bench.hear(2, document("costs 12", source_id="wiki"))
+    assert (await bench.head()).state is State.LIVE
+
+
+async def test_while_sources_are_being_read_a_document_waits_for_its_own(bench: Any, document: Make) -> None:
+    bench.registry.complete = False
+    with pytest.raises(Unavailable):
+        await bench.hear(1, document("costs 12", source_id="wiki"))
+    await bench.hear(1, document("costs 12"))
+    assert (await bench.head()).state is State.LIVE

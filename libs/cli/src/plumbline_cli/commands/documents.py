@@ -13,9 +13,9 @@ from rich.text import Text
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
-from plumbline_cli.ingestion import Report, Tell, submit_all, wait_all
+from plumbline_cli.ingestion import About, Report, Tell, submit_all, wait_all
 from plumbline_cli.problems import Problem
-from plumbline_cli.reading import Source, sources
+from plumbline_cli.reading import SUFFIXES, Source, sources
 from plumbline_cli.session import Json, Session
 
 CONNECT_SECONDS: Final = 3.0
@@ -30,7 +30,11 @@ def add_to(app: typer.Typer) -> None:
 
 def ingest(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders: .md .txt .html .htm .pdf .jsonl")],
+    paths: Annotated[list[Path], typer.Argument(help=f"Files or folders: {' '.join(SUFFIXES)}")],
+    source: Annotated[str, typer.Option(help="The registered source that they come from.")] = "",
+    group: Annotated[list[str], typer.Option(help="Who may see them; may be given again. Default: everybody.")] = [],  # noqa: B006  # typer copies it
+    language: Annotated[str, typer.Option(help="Their language, such as en.")] = "",
+    metadata: Annotated[list[str], typer.Option(help="NAME=VALUE, for filters; may be given again.")] = [],  # noqa: B006  # typer copies it
     wait: Annotated[bool, typer.Option(help="Wait until every document is searchable.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for one document.")] = 120.0,
     as_json: Json = False,
@@ -41,7 +45,8 @@ def ingest(
     if not found:
         raise Problem(f"there is nothing to read in {', '.join(map(str, paths))}")
     tell = _emitter(session) if as_json else _nothing
-    reports = asyncio.run(ingest_files(session, found, wait=wait, seconds=timeout, tell=tell))
+    about = About(source, tuple(group), language, tuple(_pair(each) for each in metadata))
+    reports = asyncio.run(ingest_files(session, found, about, wait=wait, seconds=timeout, tell=tell))
     if not as_json:
         show(session, reports)
     if any(report.failed for report in reports):
@@ -64,7 +69,7 @@ def delete(
 
 
 async def ingest_files(
-    session: Session, files: list[Source], *, wait: bool = True, seconds: float = 120.0, tell: Tell
+    session: Session, files: list[Source], about: About, *, wait: bool = True, seconds: float = 120.0, tell: Tell
 ) -> list[Report]:
     """Submit *files*; *tell* hears of each document as soon as its fate is known, and all of it is returned."""
     reports: list[Report] = []
@@ -84,7 +89,7 @@ async def ingest_files(
         await _connect(channel, session.settings.addresses["retrieval"])
         stub = RetrievalServiceStub(channel)
         with _progress(session, "submitting", None) as step:
-            await submit_all(stub, files, _both(sort, step))
+            await submit_all(stub, files, about, _both(sort, step))
         with _progress(session, "indexing", len(accepted)) as step:
             await wait_all(stub, accepted, seconds, _both(settle, step))
     return reports
@@ -106,6 +111,13 @@ async def _delete(session: Session, document_id: str, wait: bool) -> int:
             request = pb.WaitForDocumentRequest(document_id=document_id, version=response.version)
             await stub.WaitForDocument(request, timeout=60)
     return response.version
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise Problem(f"--metadata {text}: write NAME=VALUE")
+    return name, value
 
 
 def _existing(paths: list[Path]) -> list[Path]:

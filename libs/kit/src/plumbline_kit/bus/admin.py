@@ -21,6 +21,7 @@ from plumbline_kit.errors import Unavailable
 
 SECONDS: Final = 15.0
 BROKERS_DEFAULT: Final = -1
+COMPACTION_LAG: Final = timedelta(days=1)
 DEAD_LETTER_RETENTION: Final = timedelta(days=90)
 DEAD_LETTER_BYTES: Final = MAX_MESSAGE_BYTES + 2 * FRAMING_BYTES
 
@@ -118,7 +119,10 @@ def _new_topic(topic: Topic[Any], max_partitions: int | None, replication: int) 
 def _config(retention: timedelta | None, max_bytes: int, *, compacted: bool = False) -> dict[str, str]:
     policy = ("compact,delete" if retention else "compact") if compacted else "delete"
     milliseconds = -1 if retention is None else int(retention.total_seconds() * 1000)
-    return {"cleanup.policy": policy, "retention.ms": str(milliseconds), "max.message.bytes": str(max_bytes)}
+    config = {"cleanup.policy": policy, "retention.ms": str(milliseconds), "max.message.bytes": str(max_bytes)}
+    if compacted:  # what was deleted must not stay readable because its segment is not full yet
+        config["max.compaction.lag.ms"] = str(int(COMPACTION_LAG.total_seconds() * 1000))
+    return config
 
 
 def _create(bootstrap_servers: str, topics: list[NewTopic]) -> list[str]:

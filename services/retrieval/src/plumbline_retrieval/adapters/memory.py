@@ -3,24 +3,59 @@
 import re
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
+from plumbline_kit.errors import Invalid
 from plumbline_models.text import content_words
-from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Head, Passage, PassageRef
-from plumbline_retrieval.domain.ranking import CANDIDATES, Query, Scored, fuse
-from plumbline_retrieval.ports import Vector
+from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Passage, PassageRef
+from plumbline_retrieval.domain.head import Head, State
+from plumbline_retrieval.domain.query import Scope
+from plumbline_retrieval.domain.ranking import CANDIDATES, Ranked, Scored
+from plumbline_retrieval.domain.source import Freshness, Source
+from plumbline_retrieval.ports import Read, Vector
 
-Staged = tuple[DocumentKey, int, Document, Passage, Vector]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Staged:
+    key: DocumentKey
+    version: int
+    document: Document
+    passage: Passage
+    vector: Vector
+    submitted_at: datetime
+
+    def is_within(self, scope: Scope) -> bool:
+        document, wanted = self.document, scope.filter
+        time = document.content_time or self.submitted_at
+        return (
+            self.key.tenant == scope.tenant
+            and (not document.groups or not set(document.groups).isdisjoint(scope.groups))
+            and (not wanted.source_ids or document.source_id in wanted.source_ids)
+            and (not wanted.languages or document.language in wanted.languages)
+            and set(wanted.metadata) <= set(document.metadata)
+            and (wanted.since is None or wanted.since <= time)
+            and (wanted.until is None or time < wanted.until)
+        )
+
+    def found(self) -> Found:
+        ref = PassageRef(self.key.document_id, self.version, self.passage.hash)
+        document = self.document
+        words = self.passage.words(document.title)
+        return Found(ref, document.title, document.url, self.passage, document.source_id, self.submitted_at, words)
 
 
 class MemoryIndex:
-    """`Heads` and `Passages` in dicts, with exact search."""
+    """`Index` in dicts, with exact search."""
 
     def __init__(self) -> None:
         self._heads: dict[DocumentKey, Head] = {}
-        self._staged: dict[str, Staged] = {}
+        self._staged: dict[str, _Staged] = {}
+        self._sources: dict[tuple[str, str], Source] = {}
+        self._confirmed: dict[tuple[str, str], datetime] = {}
 
     async def heads(self, keys: Sequence[DocumentKey]) -> dict[DocumentKey, Head]:
         """See `Heads`."""
@@ -30,33 +65,102 @@ class MemoryIndex:
         """See `Heads`."""
         self._heads[head.key] = head
 
+    async def list_heads(
+        self, tenant: str, groups: Sequence[str], source_id: str, limit: int, token: str
+    ) -> tuple[list[Head], str]:
+        """See `Heads`."""
+        if token and not token.isdecimal():
+            raise Invalid.field("page_token", "is not one that this service gave")
+        heads = [head for head in self._of(tenant, groups) if source_id in ("", head.source_id)]
+        end = int(token or 0) + limit
+        return heads[int(token or 0) : end], str(end) if end < len(heads) else ""
+
+    async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
+        """See `Heads`."""
+        return [head.key.document_id for head in self._of(tenant, groups) if head.live.text_hash == text_hash]
+
+    async def sources(self, tenant: str) -> dict[str, Source]:
+        """See `Sources`."""
+        return {
+            name: replace(source, confirmed_at=self._confirmed.get((owner, name)))
+            for (owner, name), source in self._sources.items()
+            if owner == tenant
+        }
+
+    async def put_source(self, tenant: str, source: Source) -> None:
+        """See `Sources`."""
+        self._sources[tenant, source.source_id] = source
+
+    async def confirm_source(self, tenant: str, source_id: str, at: datetime) -> None:
+        """See `Sources`."""
+        self._confirmed[tenant, source_id] = at
+
     async def stage(
-        self, key: DocumentKey, version: int, document: Document, passages: Sequence[Passage], vectors: Vector
+        self,
+        key: DocumentKey,
+        version: int,
+        document: Document,
+        passages: Sequence[Passage],
+        vectors: Vector,
+        submitted_at: datetime,
     ) -> None:
         """See `Passages`."""
         for passage, vector in zip(passages, vectors, strict=True):
-            self._staged[f"{key}/{version}/{passage.ordinal}"] = (key, version, document, passage, vector)
+            staged = _Staged(key, version, document, passage, vector, submitted_at)
+            self._staged[f"{key}/{version}/{passage.ordinal}"] = staged
 
     async def vectors(self, key: DocumentKey, version: int) -> dict[str, Vector]:
         """See `Passages`."""
-        return {s[3].hash: s[4] for s in self._staged.values() if (s[0], s[1]) == (key, version)}
+        of_version = [each for each in self._staged.values() if (each.key, each.version) == (key, version)]
+        return {each.passage.embedded(each.document.title): each.vector for each in of_version}
 
     async def remove_others(self, key: DocumentKey, version: int) -> None:
         """See `Passages`."""
-        self._staged = {name: s for name, s in self._staged.items() if s[0] != key or s[1] == version}
+        self._staged = {name: each for name, each in self._staged.items() if each.key != key or each.version == version}
 
-    async def search(self, tenant: str, groups: Sequence[str], query: Query, vector: Vector) -> list[Found]:
+    async def ranked(self, scope: Scope, text: str, vector: Vector) -> Ranked:
         """See `Passages`."""
-        visible = {name: staged for name, staged in self._staged.items() if self._is_visible(staged, tenant, groups)}
-        dense = _best({name: float(staged[4] @ vector) for name, staged in visible.items()})
-        words = set(content_words(query.text))
-        shared = {name: float(len(words & set(content_words(s[3].text)))) for name, s in visible.items()}
-        sparse = _best({name: count for name, count in shared.items() if count})
-        return [_found(visible[name], score) for name, score in fuse(dense, sparse)][: query.limit]
+        within = {name: each for name, each in self._staged.items() if each.is_within(scope)}
+        words = set(content_words(text))
+        shared = {name: float(len(words & set(content_words(each.passage.text)))) for name, each in within.items()}
+        return Ranked(
+            _best({name: float(each.vector @ vector) for name, each in within.items()}),
+            _best({name: count for name, count in shared.items() if count}),
+        )
 
-    def _is_visible(self, staged: Staged, tenant: str, groups: Sequence[str]) -> bool:
-        head = self._heads.get(staged[0])
-        return head is not None and head.key.tenant == tenant and head.live_version == staged[1] and head.shows(groups)
+    async def read(self, tenant: str, ids: Sequence[str]) -> Read:
+        """See `Passages`."""
+        return Read({name: self._found(name) for name in ids if self._is_live(name, tenant)}, lost=False)
+
+    async def vectors_of(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """See `Passages`."""
+        return {name: self._staged[name].vector for name in ids if name in self._staged}
+
+    async def around(self, tenant: str, found: Sequence[Found], reach: int) -> dict[tuple[str, int], Passage]:
+        """See `Passages`."""
+        return {
+            (each.key.document_id, each.passage.ordinal): each.passage
+            for each in self._staged.values()
+            for one in found
+            if (each.key.tenant, each.key.document_id, each.version) == (tenant, one.ref.document_id, one.ref.version)
+            and abs(each.passage.ordinal - one.passage.ordinal) <= reach
+        }
+
+    def _found(self, name: str) -> Found:
+        staged = self._staged[name]
+        superseded = self._heads[staged.key].is_superseded
+        return replace(staged.found(), freshness=Freshness.SUPERSEDED if superseded else Freshness.CURRENT)
+
+    def _is_live(self, name: str, tenant: str) -> bool:
+        staged = self._staged.get(name)
+        head = self._heads.get(staged.key) if staged else None
+        return (
+            staged is not None and head is not None and (head.key.tenant, head.live.version) == (tenant, staged.version)
+        )
+
+    def _of(self, tenant: str, groups: Sequence[str]) -> list[Head]:
+        heads = [head for head in self._heads.values() if head.key.tenant == tenant and head.state is not State.DELETED]
+        return sorted((head for head in heads if head.admits(groups)), key=lambda head: head.key.document_id)
 
 
 class WordEncoder:
@@ -91,9 +195,3 @@ def word_offsets(text: str) -> list[tuple[int, int]]:
 
 def _best(scores: dict[str, float]) -> Scored:
     return sorted(scores.items(), key=lambda item: -item[1])[:CANDIDATES]
-
-
-def _found(staged: Staged, score: float) -> Found:
-    key, version, document, passage, _ = staged
-    ref = PassageRef(key.document_id, version, passage.hash)
-    return Found(ref, document.title, document.url, passage.text, passage.start, passage.end, score)

@@ -1,23 +1,26 @@
-"""Points of the engine as heads and passages, and back."""
+"""Points of the engine as heads, passages and sources, and back."""
 
 import uuid
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from plumbline_retrieval.domain.document import (
     EVERYBODY,
-    Change,
     Document,
     DocumentKey,
     Found,
-    Head,
     Passage,
     PassageRef,
-    State,
 )
+from plumbline_retrieval.domain.head import NO_VERSION, Change, Head, Live, State, Step
+from plumbline_retrieval.domain.source import Freshness, Source, Trust
+from plumbline_retrieval.ports import Read
 
 Payload = dict[str, Any]
+Versions = Mapping[str, tuple[int, int]]
+"""By document id: its newest version, and the one that readers see."""
 
 _NAMESPACE: Final = uuid.UUID("0c0f3a52-6a0e-5d0c-9a0e-3f5a9f6f1b77")
 
@@ -32,27 +35,47 @@ def passage_id(key: DocumentKey, version: int, ordinal: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"passage/{key}/{version}/{ordinal}"))
 
 
+def source_id(tenant: str, source: str) -> str:
+    """The point of a registered source."""
+    return str(uuid.uuid5(_NAMESPACE, f"source/{tenant}/{source}"))
+
+
+def confirmation_id(tenant: str, source: str) -> str:
+    """The point of a source's confirmation: another writer's than that of the source itself."""
+    return str(uuid.uuid5(_NAMESPACE, f"confirmation/{tenant}/{source}"))
+
+
 def audiences(tenant: str, groups: Sequence[str]) -> list[str]:
     """Who *groups* of a tenant are, in one value each: a filter on one field is three times as fast as on two."""
     return [f"{tenant}/{group}" for group in groups]  # a tenant's name holds no slash
 
 
+def tag(name: str, value: str) -> str:
+    """A name and a value of a document's metadata in one value; a name holds no equals sign."""
+    return f"{name}={value}"
+
+
 def head_payload(head: Head) -> Payload:
     """Everything of *head*."""
-    change = head.change
     return {
         "tenant": head.key.tenant,
         "document_id": head.key.document_id,
         "version": head.version,
         "state": head.state.value,
         "time": head.time.isoformat(),
-        "live_version": head.live_version,
-        "title": head.title,
+        "live_version": head.live.version,
+        "title": head.live.title,
+        "passage_hashes": list(head.live.passage_hashes),
+        "text_hash": head.live.text_hash,
+        "submitted_at": head.live.submitted_at.isoformat(),
         "groups": list(head.groups),
-        "passage_hashes": list(head.passage_hashes),
+        # Who finds it in a list; nobody, once it is deleted.
+        "audience": [] if head.state is State.DELETED else audiences(head.key.tenant, head.groups or [EVERYBODY]),
+        "source": head.source_id,
         "reason": head.reason,
-        "change": change and _change_payload(change),
+        "change": head.change and _change_payload(head.change),
         "told": head.told,
+        "history": [_step_payload(step) for step in head.history],
     }
 
 
@@ -63,37 +86,147 @@ def head_from(payload: Payload) -> Head:
         version=payload["version"],
         state=State(payload["state"]),
         time=datetime.fromisoformat(payload["time"]),
-        live_version=payload["live_version"],
-        title=payload["title"],
+        live=Live(
+            payload["live_version"],
+            payload["title"],
+            tuple(payload["passage_hashes"]),
+            payload["text_hash"],
+            datetime.fromisoformat(payload["submitted_at"]),
+        ),
         groups=tuple(payload["groups"]),
-        passage_hashes=tuple(payload["passage_hashes"]),
+        source_id=payload["source"],
         reason=payload["reason"],
         change=_change_from(payload["change"]) if payload["change"] else None,
         told=payload["told"],
+        history=tuple(_step_from(step) for step in payload["history"]),
     )
 
 
-def passage_payload(key: DocumentKey, version: int, document: Document, passage: Passage) -> Payload:
+def passage_payload(
+    key: DocumentKey, version: int, document: Document, passage: Passage, submitted_at: datetime
+) -> Payload:
     """Everything that a search needs of *passage*."""
     return {
-        "tenant": key.tenant,
         "document": str(key),
         "document_id": key.document_id,
         "version": version,
         "audience": audiences(key.tenant, document.groups or [EVERYBODY]),
+        "source": document.source_id,
+        "language": document.language,
+        "tags": [tag(*pair) for pair in document.metadata],
+        "time": (document.content_time or submitted_at).timestamp(),
+        "submitted_at": submitted_at.timestamp(),
         "title": document.title,
         "url": document.url,
         "text": passage.text,
+        "words": passage.words(document.title),
         "hash": passage.hash,
+        "ordinal": passage.ordinal,
         "start": passage.start,
         "end": passage.end,
+        "title_path": list(passage.title_path),
+        "page": passage.page,
     }
 
 
-def found_from(payload: Payload, score: float) -> Found:
-    """The passage that *payload* was made from, as a search found it."""
-    ref = PassageRef(payload["document_id"], payload["version"], payload["hash"])
-    return Found(ref, payload["title"], payload["url"], payload["text"], payload["start"], payload["end"], score)
+def passage_from(payload: Payload) -> Passage:
+    """The passage that *payload* was made from."""
+    return Passage(
+        payload["ordinal"],
+        payload["start"],
+        payload["end"],
+        payload["text"],
+        tuple(payload["title_path"]),
+        payload["page"],
+    )
+
+
+def found_from(payload: Payload) -> Found:
+    """The same as a search finds it."""
+    return Found(
+        PassageRef(payload["document_id"], payload["version"], payload["hash"]),
+        payload["title"],
+        payload["url"],
+        passage_from(payload),
+        payload["source"],
+        datetime.fromtimestamp(payload["submitted_at"], UTC),
+        payload["words"],
+    )
+
+
+def ids_around(tenant: str, found: Sequence[Found], reach: int) -> list[str]:
+    """The points of up to *reach* passages before and after each of *found*."""
+    return list(
+        {
+            passage_id(DocumentKey(tenant, each.ref.document_id), each.ref.version, ordinal): None
+            for each in found
+            for ordinal in range(max(each.passage.ordinal - reach, 0), each.passage.ordinal + reach + 1)
+        }
+    )
+
+
+def read_of(known: Mapping[str, Found], versions: Versions, *, asked: int) -> Read:
+    """What *asked* points were, of which *known* are still there, when their documents have these *versions*."""
+    live: dict[str, Found] = {}
+    changed: set[str] = set()
+    for name, each in known.items():
+        newest, shown = versions.get(each.ref.document_id, (NO_VERSION, NO_VERSION))
+        if shown == each.ref.version:
+            freshness = Freshness.CURRENT if newest == shown else Freshness.SUPERSEDED
+            live[name] = replace(each, freshness=freshness)
+        elif shown != NO_VERSION:
+            changed.add(each.ref.document_id)
+    seen = {each.ref.document_id for each in live.values()}
+    return Read(live, lost=len(known) < asked or not changed <= seen)
+
+
+def source_payload(tenant: str, source: Source) -> Payload:
+    """Everything of *source* but when it was confirmed."""
+    return {
+        "registry": tenant,
+        "source_id": source.source_id,
+        "name": source.name,
+        "owner": source.owner,
+        "kind": source.kind,
+        "trust": int(source.trust),
+        "refresh_interval": _seconds(source.refresh_interval),
+        "retention": _seconds(source.retention),
+        "license": source.license,
+    }
+
+
+def confirmation_payload(tenant: str, source: str, at: datetime) -> Payload:
+    """When *source* was confirmed."""
+    return {"registry": tenant, "source_id": source, "confirmed_at": at.isoformat()}
+
+
+def sources_from(payloads: Sequence[Payload]) -> dict[str, Source]:
+    """A tenant's registered sources, each with its confirmation."""
+    confirmed = {each["source_id"]: each["confirmed_at"] for each in payloads if "confirmed_at" in each}
+    registered = [each for each in payloads if "confirmed_at" not in each]
+    return {each["source_id"]: _source_from(each, confirmed.get(each["source_id"])) for each in registered}
+
+
+def _source_from(payload: Payload, confirmed_at: str | None) -> Source:
+    return Source(
+        payload["source_id"],
+        payload["name"],
+        payload["owner"],
+        payload["kind"],
+        Trust(payload["trust"]),
+        _duration(payload["refresh_interval"]),
+        _duration(payload["retention"]),
+        payload["license"],
+        datetime.fromisoformat(confirmed_at) if confirmed_at else None,
+    )
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else length.total_seconds()
+
+
+def _duration(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _change_payload(change: Change) -> Payload:
@@ -116,3 +249,12 @@ def _change_from(payload: Payload) -> Change:
         added=tuple(payload["added"]),
         time=datetime.fromisoformat(payload["time"]),
     )
+
+
+def _step_payload(step: Step) -> list[Any]:
+    return [step.version, step.state.value, step.time.isoformat(), step.added, step.removed, step.reason]
+
+
+def _step_from(payload: Sequence[Any]) -> Step:
+    version, state, time, added, removed, reason = payload
+    return Step(version, State(state), datetime.fromisoformat(time), added, removed, reason)

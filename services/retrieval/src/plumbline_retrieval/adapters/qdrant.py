@@ -1,4 +1,4 @@
-"""`Heads` and `Passages` on two embedded shards of Qdrant's engine.
+"""`Index` on two embedded shards of Qdrant's engine.
 
 Every update is in the shard's write-ahead log when it returns, so the death of the process loses none.
 
@@ -7,8 +7,10 @@ nothing: everything runs on the event loop. Hence a search is one step that no u
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +34,7 @@ from qdrant_edge import (
     PayloadSchemaType,
     Point,
     QueryRequest,
+    RangeFloat,
     ScrollRequest,
     SearchParams,
     UpdateOperation,
@@ -40,20 +43,25 @@ from qdrant_edge import (
     Query as EngineQuery,
 )
 
-from plumbline_kit.errors import Unavailable
+from plumbline_kit.errors import Invalid, Unavailable
 from plumbline_retrieval.adapters import payloads
-from plumbline_retrieval.domain.document import EVERYBODY, Document, DocumentKey, Found, Head, Passage
-from plumbline_retrieval.domain.ranking import CANDIDATES, Query, Scored, fuse
-from plumbline_retrieval.ports import Vector
+from plumbline_retrieval.domain.document import EVERYBODY, Document, DocumentKey, Found, Passage
+from plumbline_retrieval.domain.head import Head
+from plumbline_retrieval.domain.query import Scope
+from plumbline_retrieval.domain.ranking import CANDIDATES, Ranked, Scored
+from plumbline_retrieval.domain.source import Source
+from plumbline_retrieval.ports import Read, Vector
 
 log = structlog.get_logger()
 
 DENSE: Final = "dense"
 SPARSE: Final = "sparse"
+_KEYWORDS: Final = ("audience", "document", "source", "language", "tags")
+PASSAGE_FIELDS: Final = {**dict.fromkeys(_KEYWORDS, PayloadSchemaType.Keyword), "time": PayloadSchemaType.Float}
+HEAD_FIELDS: Final = dict.fromkeys(("audience", "source", "text_hash", "registry"), PayloadSchemaType.Keyword)
+"""What is filtered by."""
 STEP: Final = 32
 """Passages that are staged before others get their turn."""
-SPARE: Final = 5
-"""Passages looked at beyond twice those wanted: some may be of versions that are not live."""
 FLUSH_EVERY: Final = 20_000
 """Updates between two flushes. The log is only cut at a flush: without any it grows for ever."""
 NEVER: Final = 10**9
@@ -73,8 +81,8 @@ class QdrantIndex:
     def open(cls, folder: Path, dimensions: int) -> "QdrantIndex":
         """The index in *folder*, made if there is none."""
         return cls(
-            _open(folder / "passages", {DENSE: dimensions}, ("audience", "document")),
-            _open(folder / "heads", {}, ()),
+            _open(folder / "passages", {DENSE: dimensions}, PASSAGE_FIELDS),
+            _open(folder / "heads", {}, HEAD_FIELDS),
         )
 
     def close(self) -> None:
@@ -94,65 +102,128 @@ class QdrantIndex:
         point = Point(payloads.head_id(head.key), {}, payloads.head_payload(head))
         self._update(self._heads, UpdateOperation.upsert_points([point]))
 
+    async def list_heads(
+        self, tenant: str, groups: Sequence[str], source_id: str, limit: int, token: str
+    ) -> tuple[list[Head], str]:
+        """See `Heads`."""
+        wanted = _all([_visible(tenant, groups), *([_is("source", source_id)] if source_id else [])])
+        request = ScrollRequest(offset=_offset(token), limit=limit, filter=wanted, with_payload=True)
+        with _engine():
+            records, following = self._heads.scroll(request)
+        return [payloads.head_from(record.payload or {}) for record in records], str(following or "")
+
+    async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
+        """See `Heads`."""
+        wanted = Filter(must=[_visible(tenant, groups), _is("text_hash", text_hash)])
+        with _engine():
+            return sorted(payload["document_id"] for payload, _ in _scroll(self._heads, wanted, ["document_id"], []))
+
+    async def sources(self, tenant: str) -> dict[str, Source]:
+        """See `Sources`."""
+        with _engine():
+            points = list(_scroll(self._heads, Filter(must=[_is("registry", tenant)]), True, []))
+        return payloads.sources_from([payload for payload, _ in points])
+
+    async def put_source(self, tenant: str, source: Source) -> None:
+        """See `Sources`."""
+        name = payloads.source_id(tenant, source.source_id)
+        point = Point(name, {}, payloads.source_payload(tenant, source))
+        self._update(self._heads, UpdateOperation.upsert_points([point]))
+
+    async def confirm_source(self, tenant: str, source_id: str, at: datetime) -> None:
+        """See `Sources`."""
+        name = payloads.confirmation_id(tenant, source_id)
+        point = Point(name, {}, payloads.confirmation_payload(tenant, source_id, at))
+        self._update(self._heads, UpdateOperation.upsert_points([point]))
+
     async def stage(
-        self, key: DocumentKey, version: int, document: Document, passages: Sequence[Passage], vectors: Vector
+        self,
+        key: DocumentKey,
+        version: int,
+        document: Document,
+        passages: Sequence[Passage],
+        vectors: Vector,
+        submitted_at: datetime,
     ) -> None:
         """See `Passages`."""
         rows = list(zip(passages, vectors, strict=True))
         for start in range(0, len(rows), STEP):
-            points = [self._point(key, version, document, *row) for row in rows[start : start + STEP]]
+            points = [
+                self._point(key, version, document, passage, vector, submitted_at)
+                for passage, vector in rows[start : start + STEP]
+            ]
             self._update(self._passages, UpdateOperation.upsert_points(points))
             await asyncio.sleep(0)
 
     async def vectors(self, key: DocumentKey, version: int) -> dict[str, Vector]:
         """See `Passages`."""
-        of_version = FieldCondition("version", match=MatchValue(version))
-        wanted = Filter(must=[_of_document(key), of_version])
+        wanted = Filter(must=[_of_document(key), _of_version(version)])
         with _engine():
-            points = list(_scroll(self._passages, wanted, ["hash"], [DENSE]))
-        return {payload["hash"]: np.array(vector[DENSE], np.float32) for payload, vector in points}
+            points = list(_scroll(self._passages, wanted, True, [DENSE]))
+        return {
+            payloads.passage_from(payload).embedded(payload["title"]): np.array(vector[DENSE], np.float32)
+            for payload, vector in points
+        }
 
     async def remove_others(self, key: DocumentKey, version: int) -> None:
         """See `Passages`."""
-        of_version = FieldCondition("version", match=MatchValue(version))
-        others = Filter(must=[_of_document(key)], must_not=[of_version])
+        others = Filter(must=[_of_document(key)], must_not=[_of_version(version)])
         self._update(self._passages, UpdateOperation.delete_points_by_filter(others))
 
-    async def search(self, tenant: str, groups: Sequence[str], query: Query, vector: Vector) -> list[Found]:
+    async def ranked(self, scope: Scope, text: str, vector: Vector) -> Ranked:
         """See `Passages`."""
-        ranked = self._ranked(tenant, groups, query, vector)[: 2 * query.limit + SPARE]
-        known = _retrieve(self._passages, [name for name, _ in ranked])
-        found = [payloads.found_from(known[name], score) for name, score in ranked]
-        live = self._live_versions(tenant, {each.ref.document_id for each in found})
-        return [each for each in found if live.get(each.ref.document_id) == each.ref.version][: query.limit]
+        wanted = _within(scope)
+        dense = EngineQuery.Nearest(vector.tolist(), using=DENSE)
+        sparse = EngineQuery.Nearest(self._bm25.embed_query(text), using=SPARSE)
+        # How rare a word is in what others may see must not show in the caller's ranking.
+        rarity = SearchParams(idf=IdfParams(corpus=wanted))
+        return Ranked(self._scored(dense, wanted), self._scored(sparse, wanted, rarity))
 
-    def _point(self, key: DocumentKey, version: int, document: Document, passage: Passage, vector: Vector) -> Point:
-        sparse = self._bm25.embed_document(f"{document.title} {passage.text}")
+    async def read(self, tenant: str, ids: Sequence[str]) -> Read:
+        """See `Passages`."""
+        known = {name: payloads.found_from(payload) for name, payload in _retrieve(self._passages, ids).items()}
+        versions = self._versions(tenant, {each.ref.document_id for each in known.values()})
+        return payloads.read_of(known, versions, asked=len(ids))
+
+    async def vectors_of(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """See `Passages`."""
+        with _engine():
+            records = self._passages.retrieve(list(ids), with_payload=False, with_vector=[DENSE])
+        named = {str(record.id): record.vector for record in records}
+        return {name: np.array(each[DENSE], np.float32) for name, each in named.items() if isinstance(each, dict)}
+
+    async def around(self, tenant: str, found: Sequence[Found], reach: int) -> dict[tuple[str, int], Passage]:
+        """See `Passages`."""
+        records = _retrieve(self._passages, payloads.ids_around(tenant, found, reach))
+        passages = [(payload["document_id"], payloads.passage_from(payload)) for payload in records.values()]
+        return {(document_id, passage.ordinal): passage for document_id, passage in passages}
+
+    def _point(
+        self,
+        key: DocumentKey,
+        version: int,
+        document: Document,
+        passage: Passage,
+        vector: Vector,
+        submitted_at: datetime,
+    ) -> Point:
+        sparse = self._bm25.embed_document(passage.embedded(document.title))
         return Point(
             payloads.passage_id(key, version, passage.ordinal),
             {DENSE: vector.tolist(), SPARSE: sparse},
-            payloads.passage_payload(key, version, document, passage),
+            payloads.passage_payload(key, version, document, passage, submitted_at),
         )
 
-    def _ranked(self, tenant: str, groups: Sequence[str], query: Query, vector: Vector) -> list[tuple[str, float]]:
-        audiences = payloads.audiences(tenant, [*groups, EVERYBODY])
-        visible = Filter(must=[FieldCondition("audience", match=_any_of(audiences))])
-        dense = EngineQuery.Nearest(vector.tolist(), using=DENSE)
-        sparse = EngineQuery.Nearest(self._bm25.embed_query(query.text), using=SPARSE)
-        # How rare a word is in what others may see must not show in the caller's ranking.
-        rarity = SearchParams(idf=IdfParams(corpus=visible))
-        return fuse(self._scored(dense, visible), self._scored(sparse, visible, rarity))
-
-    def _scored(self, query: Any, visible: Filter, params: SearchParams | None = None) -> Scored:
-        request = QueryRequest(limit=CANDIDATES, query=query, filter=visible, params=params)
+    def _scored(self, query: Any, wanted: Filter, params: SearchParams | None = None) -> Scored:
+        request = QueryRequest(limit=CANDIDATES, query=query, filter=wanted, params=params)
         with _engine():
             points = self._passages.query(request)
         return [(str(point.id), point.score) for point in points]
 
-    def _live_versions(self, tenant: str, document_ids: set[str]) -> dict[str, int]:
+    def _versions(self, tenant: str, document_ids: set[str]) -> payloads.Versions:
         ids = [payloads.head_id(DocumentKey(tenant, document_id)) for document_id in document_ids]
-        found = _retrieve(self._heads, ids, ["document_id", "live_version"]).values()
-        return {payload["document_id"]: payload["live_version"] for payload in found}
+        found = _retrieve(self._heads, ids, ["document_id", "version", "live_version"]).values()
+        return {payload["document_id"]: (payload["version"], payload["live_version"]) for payload in found}
 
     def _update(self, shard: EdgeShard, operation: UpdateOperation) -> None:
         with _engine():
@@ -176,13 +247,45 @@ def _engine() -> Iterator[None]:
         raise Unavailable("the index cannot be used", retry_after=5.0) from error
 
 
-def _any_of(values: Sequence[str]) -> MatchAny | MatchValue:
+def _within(scope: Scope) -> Filter:
+    wanted, chosen = [_visible(scope.tenant, scope.groups)], scope.filter
+    if chosen.source_ids:
+        wanted.append(_is("source", *chosen.source_ids))
+    if chosen.languages:
+        wanted.append(_is("language", *chosen.languages))
+    wanted += [_is("tags", payloads.tag(*pair)) for pair in chosen.metadata]
+    if chosen.since or chosen.until:
+        since, until = (None if moment is None else moment.timestamp() for moment in (chosen.since, chosen.until))
+        wanted.append(FieldCondition("time", range=RangeFloat(gte=since, lt=until)))
+    return _all(wanted)
+
+
+def _all(conditions: Sequence[FieldCondition]) -> Filter:
+    return Filter(must=list(conditions))
+
+
+def _visible(tenant: str, groups: Sequence[str]) -> FieldCondition:
+    return _is("audience", *payloads.audiences(tenant, [*groups, EVERYBODY]))
+
+
+def _is(field: str, *values: str) -> FieldCondition:
     # The engine takes three times as long for a choice of one as for a value.
-    return MatchValue(values[0]) if len(values) == 1 else MatchAny(list(values))
+    return FieldCondition(field, match=MatchValue(values[0]) if len(values) == 1 else MatchAny(list(values)))
+
+
+def _of_version(version: int) -> FieldCondition:
+    return FieldCondition("version", match=MatchValue(version))
 
 
 def _of_document(key: DocumentKey) -> FieldCondition:
-    return FieldCondition("document", match=MatchValue(str(key)))
+    return _is("document", str(key))
+
+
+def _offset(token: str) -> str | None:
+    try:
+        return str(uuid.UUID(token)) if token else None
+    except ValueError:
+        raise Invalid.field("page_token", "is not one that this service gave") from None
 
 
 def _retrieve(shard: EdgeShard, ids: Sequence[str], fields: list[str] | None = None) -> dict[str, payloads.Payload]:
@@ -192,20 +295,19 @@ def _retrieve(shard: EdgeShard, ids: Sequence[str], fields: list[str] | None = N
 
 
 def _scroll(
-    shard: EdgeShard, wanted: Filter, fields: list[str], vectors: list[str]
+    shard: EdgeShard, wanted: Filter, fields: list[str] | bool, vectors: list[str]
 ) -> Iterator[tuple[payloads.Payload, dict[str, Any]]]:
     offset = None
     while True:
         request = ScrollRequest(offset=offset, limit=1_000, filter=wanted, with_payload=fields, with_vector=vectors)
         records, offset = shard.scroll(request)
         for record in records:
-            if record.payload is not None and isinstance(record.vector, dict):
-                yield record.payload, record.vector
+            yield record.payload or {}, record.vector if isinstance(record.vector, dict) else {}
         if offset is None:
             return
 
 
-def _open(folder: Path, vectors: dict[str, int], keywords: Sequence[str]) -> EdgeShard:
+def _open(folder: Path, vectors: dict[str, int], fields: Mapping[str, PayloadSchemaType]) -> EdgeShard:
     if folder.exists():
         shard = EdgeShard.load(str(folder))
         shard.optimize()  # gives back what deleted points took, if that is worth it
@@ -219,6 +321,6 @@ def _open(folder: Path, vectors: dict[str, int], keywords: Sequence[str]) -> Edg
         wal_enabled=True,
     )
     shard = EdgeShard.create(str(folder), config)
-    for field in keywords:
-        shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
+    for field, kind in fields.items():
+        shard.update(UpdateOperation.create_field_index(field, kind))
     return shard

@@ -2,23 +2,49 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import pairwise, takewhile
 from typing import Final
 
 from plumbline_models.text import sentences
+from plumbline_retrieval.domain.content import Layout
 from plumbline_retrieval.domain.document import Passage
 
 BUDGET_TOKENS: Final = 220
-"""The encoder sees 256; the rest is for the title and the two tokens that frame a text."""
+"""The encoder sees 256; the rest is for title and headings and the two tokens that frame a text."""
 OVERLAP_TOKENS: Final = 40
 """The longest sentence that two passages of one paragraph share."""
+SECTION_TOKENS: Final = 100
+"""A passage of so many ends where the next section begins; a shorter one takes it in."""
+PAGE_BREAK: Final = "\f"
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
 """Where each token of a text lies."""
 
-_BREAK: Final = re.compile(r"\n[^\S\n]*\n|\n(?=[^\S\n]*#{1,6}\s)")
-_HEADING: Final = re.compile(r"#{1,6}\s[^\n]*")
+_LINE: Final = re.compile(r"[^\n\f]*(?:[\n\f]|\Z)")
+_HEADING: Final = re.compile(r"\s*(#{1,6})\s+(.*?)[\s#]*")
+_FENCE: Final = re.compile(r"\s*(```+|~~~+)")
+_TABLE_ROW: Final = re.compile(r"\s*\|.*\|\s*")
+_TABLE_RULE: Final = re.compile(r"\s*\|[\s:|-]+\|\s*")
+
+Path = tuple[str, ...]
+
+
+class _Kind(Enum):
+    TEXT = "text"
+    HEADING = "heading"
+    TABLE = "table"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Lines that belong together."""
+
+    start: int
+    end: int
+    kind: _Kind = _Kind.TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +54,114 @@ class _Unit:
     start: int
     end: int
     tokens: int
+    path: Path = ()
     is_heading: bool = False
     goes_on: bool = False
     """Whether the unit before is of the same paragraph."""
+    header: str = ""
+    """Of the table that the unit is a row of, unless it is the first."""
 
 
-def cut(text: str, offsets: Offsets) -> list[Passage]:
+def cut(text: str, offsets: Offsets, layout: Layout = Layout.PROSE) -> list[Passage]:
     """Passages of at most BUDGET_TOKENS, each as many whole paragraphs as fit; none for a blank text.
 
-    A heading goes with what follows it. A paragraph that is too long is cut between sentences, and the sentence
-    before the cut is in both passages if it is short. A sentence that is too long is cut between tokens. Every
-    character that is not white space is in a passage.
+    A heading goes with what follows it, and a passage of some length ends where a section does. A paragraph that is
+    too long is cut between sentences, and the sentence before the cut is in both passages if it is short; a table,
+    between rows, and each passage has its header. A sentence that is too long is cut between tokens. Of records each
+    is a passage. Every character that is not white space is in a passage.
     """
-    spans = [(units[0].start, units[-1].end) for units in _pack(_units(text, offsets))]
-    return [Passage(number, start, end, text[start:end]) for number, (start, end) in enumerate(spans)]
+    if layout is Layout.RECORDS:
+        packed = [[unit] for block in _records(text) for unit in _units_of(text, block, offsets)]
+    else:
+        packed = _pack(_units(text, offsets))
+    pages = _Pages(text)
+    return [_passage(text, number, units, pages) for number, units in enumerate(packed)]
+
+
+class _Pages:
+    """Where the pages of a text begin."""
+
+    def __init__(self, text: str) -> None:
+        self._breaks = [match.start() for match in re.finditer(PAGE_BREAK, text)]
+        self._passed = 0
+
+    def of(self, start: int) -> int:
+        """The 1-based page, 0 where there are none; asked in order."""
+        while self._passed < len(self._breaks) and self._breaks[self._passed] < start:
+            self._passed += 1
+        return self._passed + 1 if self._breaks else 0
+
+
+def _passage(text: str, number: int, units: Sequence[_Unit], pages: _Pages) -> Passage:
+    start, end = units[0].start, units[-1].end
+    body = text[start:end].replace(PAGE_BREAK, "\n")
+    whole = f"{units[0].header}\n{body}" if units[0].header else body
+    return Passage(number, start, end, whole, _common([unit.path for unit in units]), pages.of(start))
+
+
+def _records(text: str) -> Iterator[_Block]:
+    return (replace(block, kind=_Kind.TEXT) for block in _blocks(text, plain=True))
 
 
 def _units(text: str, offsets: Offsets) -> Iterator[_Unit]:
-    for start, end in _blocks(text):
-        block = text[start:end]
-        tokens = len(offsets(block))
-        if tokens <= BUDGET_TOKENS:
-            yield _Unit(start, end, tokens, _is_heading(block, tokens))
-        else:
-            yield from _sentences(block, start, offsets)
+    path: list[tuple[int, str]] = []
+    for block in _blocks(text):
+        if block.kind is _Kind.HEADING:
+            level, title = _heading(text[block.start : block.end])
+            path = [each for each in path if each[0] < level] + [(level, title)]
+        titles = tuple(title for _, title in path)
+        for unit in _units_of(text, block, offsets):
+            yield replace(unit, path=titles)
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int]]:
-    start = 0
-    for end, following in [*(match.span() for match in _BREAK.finditer(text)), (len(text), len(text))]:
-        if text[start:end].strip():
-            yield _trimmed(text, start, end)
-        start = following
+def _units_of(text: str, block: _Block, offsets: Offsets) -> Iterator[_Unit]:
+    piece = text[block.start : block.end]
+    tokens = offsets(piece)
+    if len(tokens) <= BUDGET_TOKENS:
+        short = len(tokens) <= OVERLAP_TOKENS
+        yield _Unit(block.start, block.end, len(tokens), is_heading=short and block.kind is _Kind.HEADING)
+    elif block.kind is _Kind.TABLE:
+        yield from _rows(piece, block.start, offsets)
+    elif block.kind is _Kind.CODE:
+        yield from _lines(piece, block.start, offsets)
+    else:
+        yield from _sentences(piece, block.start, offsets)
+
+
+def _blocks(text: str, *, plain: bool = False) -> Iterator[_Block]:
+    """Paragraphs, headings, tables and fenced code; of a *plain* text, what lies between empty lines."""
+    start, end, kind, fence = 0, 0, _Kind.TEXT, ""
+    for match in _LINE.finditer(text):
+        line = match[0]
+        if fence:  # within code nothing else counts
+            end = match.end()
+            fence = "" if line.strip().startswith(fence) else fence
+            continue
+        is_blank = not line.strip()
+        of_line = _Kind.TEXT if plain or is_blank else _kind(line)
+        if is_blank or of_line is not kind or of_line is _Kind.HEADING:
+            if start < end:
+                yield _trimmed_block(text, start, end, kind)
+            start, kind = match.start(), of_line
+        if is_blank:
+            start = end = match.end()
+            continue
+        if of_line is _Kind.CODE:
+            fence = line.strip()[:3]
+        end = match.end()
+        if line.endswith(PAGE_BREAK):
+            yield _trimmed_block(text, start, end, kind)
+            start = end
+    if start < end:
+        yield _trimmed_block(text, start, end, kind)
+
+
+def _kind(line: str) -> _Kind:
+    if _HEADING.fullmatch(line):
+        return _Kind.HEADING
+    if _FENCE.match(line):
+        return _Kind.CODE
+    return _Kind.TABLE if _TABLE_ROW.fullmatch(line) else _Kind.TEXT
 
 
 def _sentences(block: str, at: int, offsets: Offsets) -> Iterator[_Unit]:
@@ -68,10 +170,42 @@ def _sentences(block: str, at: int, offsets: Offsets) -> Iterator[_Unit]:
         sentence = span.of(block)
         tokens = offsets(sentence)
         if len(tokens) <= BUDGET_TOKENS:
-            heading = _is_heading(sentence, len(tokens))
-            yield _Unit(at + span.start, at + span.end, len(tokens), heading, goes_on=number > 0)
+            yield _Unit(at + span.start, at + span.end, len(tokens), goes_on=number > 0)
         else:
             yield from _parts(sentence, at + span.start, tokens)
+
+
+def _rows(table: str, at: int, offsets: Offsets) -> Iterator[_Unit]:
+    """The rows of a *table*, each but those of the header under it."""
+    lines = list(_spans(table))
+    has_header = len(lines) > 1 and _TABLE_RULE.fullmatch(table[slice(*lines[1])])
+    header = table[lines[0][0] : lines[1][1]] if has_header else ""
+    header_tokens = len(offsets(header))
+    if header_tokens > BUDGET_TOKENS // 2:
+        header, header_tokens = "", 0
+    for number, (start, end) in enumerate(lines):
+        tokens = offsets(table[start:end])
+        below = header if number > 1 else ""
+        if len(tokens) + header_tokens <= BUDGET_TOKENS:
+            yield _Unit(at + start, at + end, len(tokens), header=below)
+        else:
+            yield from _parts(table[start:end], at + start, tokens)
+
+
+def _lines(code: str, at: int, offsets: Offsets) -> Iterator[_Unit]:
+    for start, end in _spans(code):
+        tokens = offsets(code[start:end])
+        if len(tokens) <= BUDGET_TOKENS:
+            yield _Unit(at + start, at + end, len(tokens))
+        else:
+            yield from _parts(code[start:end], at + start, tokens)
+
+
+def _spans(block: str) -> Iterator[tuple[int, int]]:
+    """The lines of a block that are not blank."""
+    for match in _LINE.finditer(block):
+        if match[0].strip():
+            yield _trimmed(block, match.start(), match.end())
 
 
 def _parts(sentence: str, at: int, tokens: Sequence[tuple[int, int]]) -> Iterator[_Unit]:
@@ -86,29 +220,57 @@ def _parts(sentence: str, at: int, tokens: Sequence[tuple[int, int]]) -> Iterato
 def _pack(units: Iterator[_Unit]) -> list[list[_Unit]]:
     packed: list[list[_Unit]] = []
     for unit in units:
-        if packed and _tokens(packed[-1]) + unit.tokens <= BUDGET_TOKENS:
+        if packed and _fits(packed[-1], unit):
             packed[-1].append(unit)
         else:
             packed.append([*_lead(packed, unit), unit])
     return [passage for passage in packed if passage]
 
 
+def _fits(passage: Sequence[_Unit], unit: _Unit) -> bool:
+    tokens = _tokens(passage)
+    ends_here = unit.is_heading and tokens >= SECTION_TOKENS and not passage[-1].is_heading
+    return not ends_here and tokens + unit.tokens <= BUDGET_TOKENS
+
+
 def _lead(packed: list[list[_Unit]], unit: _Unit) -> list[_Unit]:
-    """What a passage has before *unit*: a heading, taken from the passage before, or that one's last sentence."""
-    last = packed[-1][-1] if packed else None
-    if last is None or last.tokens + unit.tokens > BUDGET_TOKENS:
+    """What a passage has before *unit*: headings, taken from the passage before, or that one's last sentence."""
+    before = packed[-1] if packed else []
+    headings = list(takewhile(lambda each: each.is_heading, reversed(before)))[::-1]
+    if headings and not unit.header and _tokens(headings) + unit.tokens <= BUDGET_TOKENS:
+        del before[-len(headings) :]
+        return headings
+    last = before[-1] if before else None
+    if last is None or not unit.goes_on or last.tokens > OVERLAP_TOKENS:
         return []
-    if last.is_heading:
-        return [packed[-1].pop()]
-    return [last] if unit.goes_on and last.tokens <= OVERLAP_TOKENS else []
+    return [last] if last.tokens + unit.tokens <= BUDGET_TOKENS else []
 
 
 def _tokens(units: Sequence[_Unit]) -> int:
-    return sum(unit.tokens for unit in units)
+    return sum(unit.tokens for unit in units) + _header_tokens(units)
 
 
-def _is_heading(text: str, tokens: int) -> bool:
-    return tokens <= OVERLAP_TOKENS and _HEADING.fullmatch(text) is not None
+def _header_tokens(units: Sequence[_Unit]) -> int:
+    # A word is two tokens at most times: counted once a passage, so a guess on the safe side is enough.
+    return 2 * len(units[0].header.split()) if units and units[0].header else 0
+
+
+def _common(paths: Sequence[Path]) -> Path:
+    first = paths[0]
+    shared = len(first)
+    for path in paths[1:]:
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, path, strict=False)))
+        shared = min(shared, same)
+    return first[:shared]
+
+
+def _heading(line: str) -> tuple[int, str]:
+    match = _HEADING.fullmatch(line)
+    return (len(match[1]), match[2]) if match else (1, line.strip())
+
+
+def _trimmed_block(text: str, start: int, end: int, kind: _Kind) -> _Block:
+    return _Block(*_trimmed(text, start, end), kind)
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

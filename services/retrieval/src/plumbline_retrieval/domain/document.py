@@ -1,13 +1,15 @@
-"""Documents, their passages, and what the index knows of each document."""
+"""Documents as their owners submit them, and the passages that they are cut into."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Final
 
 from plumbline_kit.errors import FieldViolation, Invalid
+from plumbline_models.text import content_words
+from plumbline_retrieval.domain.content import Layout
+from plumbline_retrieval.domain.source import DEFAULT_SOURCE, Freshness
 
 MAX_ID_CHARACTERS: Final = 512
 MAX_TEXT_BYTES: Final = 1_000_000
@@ -15,17 +17,20 @@ MAX_TITLE_CHARACTERS: Final = 1_000
 MAX_URL_CHARACTERS: Final = 2_000
 MAX_GROUPS: Final = 100
 MAX_GROUP_CHARACTERS: Final = 200
+MAX_METADATA: Final = 50
+MAX_NAME_CHARACTERS: Final = 100
+MAX_VALUE_CHARACTERS: Final = 500
+MAX_LANGUAGE_CHARACTERS: Final = 35
+"""Of BCP 47."""
+CONTEXT_CHARACTERS: Final = 120
+"""What the encoder sees of title and headings: more would push the passage out of its window."""
 EVERYBODY: Final = "*"
 """Stands for the groups of a document that the whole tenant may see; no group can have this name."""
-NO_VERSION: Final = -1
+FACTS: Final = "facts/"
+"""Begins the ids of documents that are made of recorded facts; no submitted document may have such an id."""
 
-
-class State(Enum):
-    """What became of a document's newest version."""
-
-    LIVE = "live"
-    DELETED = "deleted"
-    REJECTED = "rejected"
+Metadata = tuple[tuple[str, str], ...]
+"""Names and values, in order of the names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,17 @@ class Document:
     document_id: str
     title: str
     text: str
+    """Plain text or Markdown; a form feed begins a new page."""
     url: str = ""
     groups: tuple[str, ...] = ()
     """Who may see it; empty means everybody in the tenant."""
+    source_id: str = DEFAULT_SOURCE
+    metadata: Metadata = ()
+    language: str = ""
+    """BCP 47; empty where nobody said it."""
+    content_time: datetime | None = None
+    """When the content was last changed where it came from."""
+    layout: Layout = Layout.PROSE
 
     def __post_init__(self) -> None:
         wrong = [
@@ -57,24 +70,44 @@ class Document:
             *_wrong_text(self.text),
             *_wrong_line("document.url", self.url, MAX_URL_CHARACTERS),
             *_wrong_groups(self.groups),
+            *_wrong_metadata(self.metadata),
+            *_wrong_line("document.language", self.language, MAX_LANGUAGE_CHARACTERS),
         ]
         if wrong:
             raise Invalid("; ".join(f"{each.field} {each.description}" for each in wrong), *wrong)
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the text: that of its duplicates too."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document: `text == document.text[start:end]`, in code points."""
+    """A piece of a document: `document.text[start:end]`, in code points; rows of a table under its header."""
 
     ordinal: int
     start: int
     end: int
     text: str
+    title_path: tuple[str, ...] = ()
+    """The headings it lies under, outermost first."""
+    page: int = 0
+    """1-based; 0 where the document has no pages."""
 
     @property
     def hash(self) -> str:
         """SHA-256 of the text: an unchanged passage keeps it from version to version."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def embedded(self, title: str) -> str:
+        """What the encoder sees: a passage alone often does not say what it is about."""
+        context = " > ".join(dict.fromkeys(each for each in (title, *self.title_path) if each))
+        return f"{context[:CONTEXT_CHARACTERS]}\n{self.text}" if context else self.text
+
+    def words(self, title: str) -> str:
+        """The stems of its words with content, and of its title and headings, in order, each between spaces."""
+        return f" {' '.join(content_words(self.embedded(title)))} "
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,97 +126,17 @@ class Found:
     ref: PassageRef
     title: str
     url: str
-    text: str
-    start: int
-    end: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The step from one live version of a document to the next."""
-
-    old_version: int
-    """NO_VERSION when there was none."""
-    new_version: int
-    deleted: bool
-    removed: tuple[str, ...]
-    added: tuple[str, ...]
-    """Hashes of passages that went and came."""
-    time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What the index knows of a document. Writing it is what makes a version live: readers show no other."""
-
-    key: DocumentKey
-    version: int
-    state: State
-    time: datetime
-    live_version: int = NO_VERSION
-    title: str = ""
-    groups: tuple[str, ...] = ()
-    passage_hashes: tuple[str, ...] = ()
-    """Of the live version."""
-    reason: str = ""
-    change: Change | None = None
-    """The step that led to `version`, kept so that it can be told again after a crash; None if it was refused."""
-    told: bool = False
-    """Whether everybody else has heard what became of `version`."""
-
-    def admits(self, groups: Sequence[str]) -> bool:
-        """Whether a caller of *groups* may know of the document."""
-        return not self.groups or not set(self.groups).isdisjoint(groups)
-
-    def shows(self, groups: Sequence[str]) -> bool:
-        """Whether a caller of *groups* finds passages of the document."""
-        return self.live_version != NO_VERSION and self.admits(groups)
-
-
-def next_head(before: Head | None, key: DocumentKey, version: int, time: datetime) -> Head:
-    """The head that *version* starts from: what is live stays as it is."""
-    if before is None:
-        return Head(key, version, State.DELETED, time)
-    return replace(before, version=version, time=time, reason="", change=None, told=False)
-
-
-def published(head: Head, document: Document, passages: Sequence[Passage]) -> Head:
-    """*head* once its version is live with *passages*.
-
-    A new title or audience counts as removing every passage: what was answered rested on them too.
-    """
-    hashes = tuple(dict.fromkeys(passage.hash for passage in passages))
-    same = (head.title, head.groups) == (document.title, document.groups)
-    kept = set(hashes) if same else set()
-    change = Change(
-        old_version=head.live_version,
-        new_version=head.version,
-        deleted=False,
-        removed=tuple(each for each in head.passage_hashes if each not in kept),
-        added=tuple(each for each in hashes if each not in head.passage_hashes),
-        time=head.time,
-    )
-    return replace(
-        head,
-        state=State.LIVE,
-        live_version=head.version,
-        title=document.title,
-        groups=document.groups,
-        passage_hashes=hashes,
-        change=change,
-    )
-
-
-def deleted(head: Head) -> Head:
-    """*head* once its version is "deleted"."""
-    change = Change(head.live_version, head.version, True, head.passage_hashes, (), head.time)
-    return replace(head, state=State.DELETED, live_version=NO_VERSION, passage_hashes=(), change=change)
-
-
-def rejected(head: Head, reason: str) -> Head:
-    """*head* once its version was refused: the one before stays live."""
-    return replace(head, state=State.REJECTED, reason=reason)
+    passage: Passage
+    source_id: str
+    submitted_at: datetime
+    words: str = ""
+    """See `Passage.words`."""
+    score: float = 0.0
+    freshness: Freshness = Freshness.CURRENT
+    as_of: datetime | None = None
+    """When it was last known to be what its source says."""
+    preceding: str = ""
+    following: str = ""
 
 
 def _wrong_id(document_id: str) -> list[FieldViolation]:
@@ -224,4 +177,15 @@ def _wrong_groups(groups: Sequence[str]) -> list[FieldViolation]:
         return [FieldViolation(field, f"holds a name that has not 1 to {MAX_GROUP_CHARACTERS} characters")]
     if EVERYBODY in groups:
         return [FieldViolation(field, f"must not name {EVERYBODY}: leave it empty for everybody")]
+    return []
+
+
+def _wrong_metadata(metadata: Metadata) -> list[FieldViolation]:
+    field = "document.metadata"
+    if len(metadata) > MAX_METADATA:
+        return [FieldViolation(field, f"has {len(metadata)} entries; at most {MAX_METADATA} are allowed")]
+    if any(not 1 <= len(name) <= MAX_NAME_CHARACTERS or "=" in name for name, _ in metadata):
+        return [FieldViolation(field, f"holds a name that has not 1 to {MAX_NAME_CHARACTERS} characters, or an =")]
+    if any(len(value) > MAX_VALUE_CHARACTERS for _, value in metadata):
+        return [FieldViolation(field, f"holds a value of more than {MAX_VALUE_CHARACTERS} characters")]
     return []

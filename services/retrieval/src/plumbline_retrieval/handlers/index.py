@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 import structlog
@@ -10,25 +11,26 @@ import structlog
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Invalid
 from plumbline_retrieval.domain.chunking import Offsets, cut
-from plumbline_retrieval.domain.document import (
-    NO_VERSION,
-    Document,
-    DocumentKey,
-    Head,
-    Passage,
-    State,
-    deleted,
-    next_head,
-    published,
-    rejected,
-)
+from plumbline_retrieval.domain.document import Document, DocumentKey, Passage
+from plumbline_retrieval.domain.head import NO_VERSION, Head, State, deleted, next_head, published, rejected
 from plumbline_retrieval.handlers.progress import Progress
+from plumbline_retrieval.handlers.registry import Registry
 from plumbline_retrieval.ports import Announcer, Heads, PassageEncoder, Passages, Vector
 
 log = structlog.get_logger()
 
-TITLE_CHARACTERS = 120
-"""What the encoder sees of a title: a longer one would push the passage out of its window."""
+
+@dataclass(frozen=True)
+class Submission:
+    """One record of the corpus."""
+
+    key: DocumentKey
+    version: int
+    document: Document | Invalid | None
+    """None for a deletion, `Invalid` where the record holds no acceptable one."""
+    submitted_at: datetime
+    log_part: str
+    """The part of the log where the document's versions lie."""
 
 
 @dataclass(frozen=True)
@@ -45,54 +47,52 @@ class IndexDocument:
     encoder: PassageEncoder
     offsets: Offsets
     announcer: Announcer
+    registry: Registry
     clock: Clock
     progress: Progress = field(default_factory=Progress)
 
-    async def __call__(
-        self, key: DocumentKey, version: int, document: Document | Invalid | None, log_part: str
-    ) -> None:
-        """*document* is None for a deletion, `Invalid` where the record holds no acceptable one.
-
-        *log_part* names the part of the log where the document's versions lie. Raises `Unavailable`; the record
-        then has to come again.
-        """
-        before = (await self.heads.heads([key])).get(key)
-        if before is None or before.version < version:
-            head = await self._advance(before, next_head(before, key, version, self.clock.now()), document, log_part)
+    async def __call__(self, record: Submission) -> None:
+        """Raises `Unavailable`; the record then has to come again."""
+        before = (await self.heads.heads([record.key])).get(record.key)
+        if before is None or before.version < record.version:
+            head = await self._advance(before, record)
         else:
             head = before
-        self.progress.reached(key, head.version)
-        if head.version == version:
-            await self._finish(head, log_part)
+        self.progress.reached(record.key, head.version)
+        if head.version == record.version:
+            await self._finish(head, record.log_part)
 
-    async def _advance(
-        self, before: Head | None, head: Head, document: Document | Invalid | None, log_part: str
-    ) -> Head:
+    async def _advance(self, before: Head | None, record: Submission) -> Head:
         if before is not None:
             # Its own record may never come again: the log forgets a version once there is a newer one.
-            await self._finish(before, log_part)
-        head = await self._made_of(head, document)
+            await self._finish(before, record.log_part)
+        head = await self._made_of(next_head(before, record.key, record.version, self.clock.now()), record)
         await self.heads.put_head(head)
         return head
 
-    async def _made_of(self, head: Head, document: Document | Invalid | None) -> Head:
+    async def _made_of(self, head: Head, record: Submission) -> Head:
+        document = record.document
         if document is None:
             return deleted(head)
-        if isinstance(document, Invalid):
-            return rejected(head, str(document))
-        passages = await asyncio.to_thread(cut, document.text, self.offsets)  # a large one takes a second
+        try:
+            if isinstance(document, Invalid):
+                raise document
+            await self.registry.require(head.key.tenant, document.source_id)
+        except Invalid as error:
+            return rejected(head, str(error))
+        passages = await asyncio.to_thread(cut, document.text, self.offsets, document.layout)  # may take a second
         vectors = await self._vectors(head, document, passages)
-        await self.passages.stage(head.key, head.version, document, passages, vectors)
-        return published(head, document, passages)
+        await self.passages.stage(head.key, head.version, document, passages, vectors, record.submitted_at)
+        return published(head, document, passages, record.submitted_at)
 
-    async def _vectors(self, live: Head, document: Document, passages: Sequence[Passage]) -> Vector:
-        """One row a passage; what the live version holds under the same title is not encoded again."""
-        same = live.live_version != NO_VERSION and live.title == document.title
-        known = await self.passages.vectors(live.key, live.live_version) if same else {}
-        new = [passage for passage in passages if passage.hash not in known]
-        encoded = await self.encoder.encode([_embedded(document, passage) for passage in new])
-        known |= {passage.hash: vector for passage, vector in zip(new, encoded, strict=True)}
-        return np.stack([known[passage.hash] for passage in passages])
+    async def _vectors(self, head: Head, document: Document, passages: Sequence[Passage]) -> Vector:
+        """One row a passage; what the live version holds under the same headings is not encoded again."""
+        live = head.live.version
+        known = await self.passages.vectors(head.key, live) if live != NO_VERSION else {}
+        texts = [passage.embedded(document.title) for passage in passages]
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known |= dict(zip(new, await self.encoder.encode(new), strict=True))
+        return np.stack([known[text] for text in texts])
 
     async def _finish(self, head: Head, log_part: str) -> None:
         """Take the old passages away and tell what became of the version, unless that was done."""
@@ -101,13 +101,7 @@ class IndexDocument:
         if head.state is State.REJECTED:
             await self.announcer.document_rejected(head, log_part)
         else:
-            await self.passages.remove_others(head.key, head.live_version)
+            await self.passages.remove_others(head.key, head.live.version)
             await self.announcer.document_changed(head)
         await self.heads.put_head(replace(head, told=True))
         log.debug("document_indexed", document_id=head.key.document_id, document_version=head.version)
-
-
-def _embedded(document: Document, passage: Passage) -> str:
-    """What the encoder sees of a passage: a passage alone often does not say what it is about."""
-    title = document.title[:TITLE_CHARACTERS]
-    return f"{title}\n{passage.text}" if title else passage.text

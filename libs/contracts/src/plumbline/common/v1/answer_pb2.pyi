@@ -6,6 +6,7 @@ What an answer is and what it rests on: shared by every service that carries one
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -18,6 +19,32 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Freshness:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FreshnessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Freshness.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FRESHNESS_UNSPECIFIED: _Freshness.ValueType  # 0
+    FRESHNESS_CURRENT: _Freshness.ValueType  # 1
+    """The newest version accepted, confirmed within its source's refresh interval."""
+    FRESHNESS_STALE: _Freshness.ValueType  # 2
+    """Not confirmed for longer than its source's refresh interval."""
+    FRESHNESS_SUPERSEDED: _Freshness.ValueType  # 3
+    """A newer version was accepted and is not searchable yet, or was rejected."""
+
+class Freshness(_Freshness, metaclass=_FreshnessEnumTypeWrapper):
+    """Whether a passage may be out of date."""
+
+FRESHNESS_UNSPECIFIED: Freshness.ValueType  # 0
+FRESHNESS_CURRENT: Freshness.ValueType  # 1
+"""The newest version accepted, confirmed within its source's refresh interval."""
+FRESHNESS_STALE: Freshness.ValueType  # 2
+"""Not confirmed for longer than its source's refresh interval."""
+FRESHNESS_SUPERSEDED: Freshness.ValueType  # 3
+"""A newer version was accepted and is not searchable yet, or was rejected."""
+Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
 
 class _AnswerOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -114,6 +141,13 @@ class Passage(_message.Message):
     START_OFFSET_FIELD_NUMBER: _builtins.int
     END_OFFSET_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    TITLE_PATH_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    PRECEDING_TEXT_FIELD_NUMBER: _builtins.int
+    FOLLOWING_TEXT_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """Title of the document."""
     url: _builtins.str
@@ -124,8 +158,24 @@ class Passage(_message.Message):
     end_offset: _builtins.int
     score: _builtins.float
     """Fused relevance in [0, 1]; comparable only within one response."""
+    page: _builtins.int
+    """1-based page of the original where the passage begins; 0 where it has no pages."""
+    source_id: _builtins.str
+    """Registered source that the document came from."""
+    freshness: Global___Freshness.ValueType
+    preceding_text: _builtins.str
+    """What stands before and after it in the document, where the caller asked for it."""
+    following_text: _builtins.str
     @_builtins.property
     def ref(self) -> Global___PassageRef: ...
+    @_builtins.property
+    def title_path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The headings the passage lies under, outermost first, without the document's title."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """When the document was last known to be what its source says."""
+
     def __init__(
         self,
         *,
@@ -136,10 +186,17 @@ class Passage(_message.Message):
         start_offset: _builtins.int = ...,
         end_offset: _builtins.int = ...,
         score: _builtins.float = ...,
+        title_path: _abc.Iterable[_builtins.str] | None = ...,
+        page: _builtins.int = ...,
+        source_id: _builtins.str = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        freshness: Global___Freshness.ValueType = ...,
+        preceding_text: _builtins.str = ...,
+        following_text: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "ref", b"ref", "score", b"score", "start_offset", b"start_offset", "text", b"text", "title", b"title", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "end_offset", b"end_offset", "following_text", b"following_text", "freshness", b"freshness", "page", b"page", "preceding_text", b"preceding_text", "ref", b"ref", "score", b"score", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "title", b"title", "title_path", b"title_path", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

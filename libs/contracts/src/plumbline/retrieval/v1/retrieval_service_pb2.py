@@ -22,47 +22,100 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.plumbline/retrieval/v1/retrieval_service.proto\x12\x16plumbline.retrieval.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\"K\n\x15SubmitDocumentRequest\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .plumbline.retrieval.v1.Document\")\n\x16SubmitDocumentResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\",\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\")\n\x16\x44\x65leteDocumentResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"M\n\x13GetDocumentResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.plumbline.retrieval.v1.DocumentStatus\">\n\x16WaitForDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"Q\n\x17WaitForDocumentResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.plumbline.retrieval.v1.DocumentStatus\"l\n\x15SearchPassagesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x31\n\tembedding\x18\x02 \x01(\x0b\x32\x1e.plumbline.common.v1.Embedding\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"H\n\x16SearchPassagesResponse\x12.\n\x08passages\x18\x01 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\"H\n\x14VerifySourcesRequest\x12\x30\n\x07sources\x18\x01 \x03(\x0b\x32\x1f.plumbline.common.v1.PassageRef\"Q\n\x15VerifySourcesResponse\x12\x38\n\x0f\x63hanged_sources\x18\x01 \x03(\x0b\x32\x1f.plumbline.common.v1.PassageRef\"Y\n\x08\x44ocument\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\"\xd2\x01\n\x0e\x44ocumentStatus\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x34\n\x05state\x18\x03 \x01(\x0e\x32%.plumbline.retrieval.v1.DocumentState\x12\r\n\x05title\x18\x04 \x01(\t\x12\x15\n\rpassage_count\x18\x05 \x01(\x05\x12.\n\nindex_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x07 \x01(\t*\x81\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44OCUMENT_STATE_LIVE\x10\x01\x12\x1a\n\x16\x44OCUMENT_STATE_DELETED\x10\x02\x12\x1b\n\x17\x44OCUMENT_STATE_REJECTED\x10\x03\x32\xaf\x05\n\x10RetrievalService\x12o\n\x0eSubmitDocument\x12-.plumbline.retrieval.v1.SubmitDocumentRequest\x1a..plumbline.retrieval.v1.SubmitDocumentResponse\x12o\n\x0e\x44\x65leteDocument\x12-.plumbline.retrieval.v1.DeleteDocumentRequest\x1a..plumbline.retrieval.v1.DeleteDocumentResponse\x12\x66\n\x0bGetDocument\x12*.plumbline.retrieval.v1.GetDocumentRequest\x1a+.plumbline.retrieval.v1.GetDocumentResponse\x12r\n\x0fWaitForDocument\x12..plumbline.retrieval.v1.WaitForDocumentRequest\x1a/.plumbline.retrieval.v1.WaitForDocumentResponse\x12o\n\x0eSearchPassages\x12-.plumbline.retrieval.v1.SearchPassagesRequest\x1a..plumbline.retrieval.v1.SearchPassagesResponse\x12l\n\rVerifySources\x12,.plumbline.retrieval.v1.VerifySourcesRequest\x1a-.plumbline.retrieval.v1.VerifySourcesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.plumbline/retrieval/v1/retrieval_service.proto\x12\x16plumbline.retrieval.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\"K\n\x15SubmitDocumentRequest\x12\x32\n\x08\x64ocument\x18\x01 \x01(\x0b\x32 .plumbline.retrieval.v1.Document\")\n\x16SubmitDocumentResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"a\n\x11SubmitFileRequest\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32\".plumbline.retrieval.v1.FileHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"W\n\x12SubmitFileResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\r\n\x05notes\x18\x04 \x03(\t\",\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\")\n\x16\x44\x65leteDocumentResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"M\n\x13GetDocumentResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.plumbline.retrieval.v1.DocumentStatus\"P\n\x14ListDocumentsRequest\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"k\n\x15ListDocumentsResponse\x12\x39\n\tdocuments\x18\x01 \x03(\x0b\x32&.plumbline.retrieval.v1.DocumentStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x16WaitForDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"Q\n\x17WaitForDocumentResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.plumbline.retrieval.v1.DocumentStatus\"\xef\x01\n\x15SearchPassagesRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x31\n\tembedding\x18\x02 \x01(\x0b\x32\x1e.plumbline.common.v1.Embedding\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x14\n\x0cmore_queries\x18\x04 \x03(\t\x12\x34\n\x06\x66ilter\x18\x05 \x01(\x0b\x32$.plumbline.retrieval.v1.SearchFilter\x12\x12\n\nneighbours\x18\x06 \x01(\x05\x12\x11\n\tdiversity\x18\x07 \x01(\x01\x12\x0e\n\x06rerank\x18\x08 \x01(\x08\"s\n\x16SearchPassagesResponse\x12.\n\x08passages\x18\x01 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x18\n\x10index_generation\x18\x02 \x01(\t\x12\x0f\n\x07support\x18\x03 \x01(\x01\"H\n\x14VerifySourcesRequest\x12\x30\n\x07sources\x18\x01 \x03(\x0b\x32\x1f.plumbline.common.v1.PassageRef\"Q\n\x15VerifySourcesResponse\x12\x38\n\x0f\x63hanged_sources\x18\x01 \x03(\x0b\x32\x1f.plumbline.common.v1.PassageRef\"B\n\x10PutSourceRequest\x12.\n\x06source\x18\x01 \x01(\x0b\x32\x1e.plumbline.retrieval.v1.Source\"\x13\n\x11PutSourceResponse\"\x14\n\x12ListSourcesRequest\"F\n\x13ListSourcesResponse\x12/\n\x07sources\x18\x01 \x03(\x0b\x32\x1e.plumbline.retrieval.v1.Source\")\n\x14\x43onfirmSourceRequest\x12\x11\n\tsource_id\x18\x01 \x01(\t\"G\n\x15\x43onfirmSourceResponse\x12.\n\nas_of_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x12RecordFactsRequest\x12+\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x1c.plumbline.retrieval.v1.Fact\"M\n\x13RecordFactsResponse\x12\x36\n\x08recorded\x18\x01 \x03(\x0b\x32$.plumbline.retrieval.v1.RecordedFact\"\xdb\x02\n\x08\x44ocument\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x0e\n\x06groups\x18\x05 \x03(\t\x12\x11\n\tsource_id\x18\x06 \x01(\t\x12@\n\x08metadata\x18\x07 \x03(\x0b\x32..plumbline.retrieval.v1.Document.MetadataEntry\x12\x10\n\x08language\x18\x08 \x01(\t\x12\x30\n\x0c\x63ontent_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x06layout\x18\n \x01(\x0e\x32&.plumbline.retrieval.v1.DocumentLayout\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc0\x02\n\nFileHeader\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0b\n\x03url\x18\x05 \x01(\t\x12\x0e\n\x06groups\x18\x06 \x03(\t\x12\x11\n\tsource_id\x18\x07 \x01(\t\x12\x42\n\x08metadata\x18\x08 \x03(\x0b\x32\x30.plumbline.retrieval.v1.FileHeader.MetadataEntry\x12\x10\n\x08language\x18\t \x01(\t\x12\x30\n\x0c\x63ontent_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc3\x02\n\x0cSearchFilter\x12\x12\n\nsource_ids\x18\x01 \x03(\t\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\x44\n\x08metadata\x18\x03 \x03(\x0b\x32\x32.plumbline.retrieval.v1.SearchFilter.MetadataEntry\x12-\n\tfrom_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07to_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\rminimum_trust\x18\x06 \x01(\x0e\x32\".plumbline.retrieval.v1.TrustLevel\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9d\x02\n\x06Source\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x31\n\x05trust\x18\x05 \x01(\x0e\x32\".plumbline.retrieval.v1.TrustLevel\x12\x33\n\x10refresh_interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tretention\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07license\x18\x08 \x01(\t\x12.\n\nas_of_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbf\x01\n\x04\x46\x61\x63t\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\tattribute\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x33\n\x0fvalid_from_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsource_id\x18\x06 \x01(\t\x12\x0e\n\x06groups\x18\x07 \x03(\t\x12\x0b\n\x03url\x18\x08 \x01(\t\x12\x11\n\tretracted\x18\t \x01(\x08\"4\n\x0cRecordedFact\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x99\x03\n\x0e\x44ocumentStatus\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x34\n\x05state\x18\x03 \x01(\x0e\x32%.plumbline.retrieval.v1.DocumentState\x12\r\n\x05title\x18\x04 \x01(\t\x12\x15\n\rpassage_count\x18\x05 \x01(\x05\x12.\n\nindex_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x11\n\tsource_id\x18\x08 \x01(\t\x12.\n\nas_of_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\tfreshness\x18\n \x01(\x0e\x32\x1e.plumbline.common.v1.Freshness\x12\x38\n\x07history\x18\x0b \x03(\x0b\x32\'.plumbline.retrieval.v1.DocumentVersion\x12\x15\n\rduplicate_ids\x18\x0c \x03(\t\"\xca\x01\n\x0f\x44ocumentVersion\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.plumbline.retrieval.v1.DocumentState\x12.\n\nindex_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61\x64\x64\x65\x64_passages\x18\x04 \x01(\x05\x12\x18\n\x10removed_passages\x18\x05 \x01(\x05\x12\x0e\n\x06reason\x18\x06 \x01(\t*N\n\x0e\x44ocumentLayout\x12\x1f\n\x1b\x44OCUMENT_LAYOUT_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_LAYOUT_RECORDS\x10\x01*l\n\nTrustLevel\x12\x1b\n\x17TRUST_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fTRUST_LEVEL_LOW\x10\x01\x12\x16\n\x12TRUST_LEVEL_MEDIUM\x10\x02\x12\x14\n\x10TRUST_LEVEL_HIGH\x10\x03*\x81\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44OCUMENT_STATE_LIVE\x10\x01\x12\x1a\n\x16\x44OCUMENT_STATE_DELETED\x10\x02\x12\x1b\n\x17\x44OCUMENT_STATE_REJECTED\x10\x03\x32\xa4\n\n\x10RetrievalService\x12o\n\x0eSubmitDocument\x12-.plumbline.retrieval.v1.SubmitDocumentRequest\x1a..plumbline.retrieval.v1.SubmitDocumentResponse\x12\x65\n\nSubmitFile\x12).plumbline.retrieval.v1.SubmitFileRequest\x1a*.plumbline.retrieval.v1.SubmitFileResponse(\x01\x12o\n\x0e\x44\x65leteDocument\x12-.plumbline.retrieval.v1.DeleteDocumentRequest\x1a..plumbline.retrieval.v1.DeleteDocumentResponse\x12\x66\n\x0bGetDocument\x12*.plumbline.retrieval.v1.GetDocumentRequest\x1a+.plumbline.retrieval.v1.GetDocumentResponse\x12l\n\rListDocuments\x12,.plumbline.retrieval.v1.ListDocumentsRequest\x1a-.plumbline.retrieval.v1.ListDocumentsResponse\x12r\n\x0fWaitForDocument\x12..plumbline.retrieval.v1.WaitForDocumentRequest\x1a/.plumbline.retrieval.v1.WaitForDocumentResponse\x12o\n\x0eSearchPassages\x12-.plumbline.retrieval.v1.SearchPassagesRequest\x1a..plumbline.retrieval.v1.SearchPassagesResponse\x12l\n\rVerifySources\x12,.plumbline.retrieval.v1.VerifySourcesRequest\x1a-.plumbline.retrieval.v1.VerifySourcesResponse\x12`\n\tPutSource\x12(.plumbline.retrieval.v1.PutSourceRequest\x1a).plumbline.retrieval.v1.PutSourceResponse\x12\x66\n\x0bListSources\x12*.plumbline.retrieval.v1.ListSourcesRequest\x1a+.plumbline.retrieval.v1.ListSourcesResponse\x12l\n\rConfirmSource\x12,.plumbline.retrieval.v1.ConfirmSourceRequest\x1a-.plumbline.retrieval.v1.ConfirmSourceResponse\x12\x66\n\x0bRecordFacts\x12*.plumbline.retrieval.v1.RecordFactsRequest\x1a+.plumbline.retrieval.v1.RecordFactsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.retrieval.v1.retrieval_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOCUMENTSTATE']._serialized_start=1265
-  _globals['_DOCUMENTSTATE']._serialized_end=1394
-  _globals['_SUBMITDOCUMENTREQUEST']._serialized_start=141
-  _globals['_SUBMITDOCUMENTREQUEST']._serialized_end=216
-  _globals['_SUBMITDOCUMENTRESPONSE']._serialized_start=218
-  _globals['_SUBMITDOCUMENTRESPONSE']._serialized_end=259
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=261
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=305
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=307
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=348
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=350
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=391
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=393
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=470
-  _globals['_WAITFORDOCUMENTREQUEST']._serialized_start=472
-  _globals['_WAITFORDOCUMENTREQUEST']._serialized_end=534
-  _globals['_WAITFORDOCUMENTRESPONSE']._serialized_start=536
-  _globals['_WAITFORDOCUMENTRESPONSE']._serialized_end=617
-  _globals['_SEARCHPASSAGESREQUEST']._serialized_start=619
-  _globals['_SEARCHPASSAGESREQUEST']._serialized_end=727
-  _globals['_SEARCHPASSAGESRESPONSE']._serialized_start=729
-  _globals['_SEARCHPASSAGESRESPONSE']._serialized_end=801
-  _globals['_VERIFYSOURCESREQUEST']._serialized_start=803
-  _globals['_VERIFYSOURCESREQUEST']._serialized_end=875
-  _globals['_VERIFYSOURCESRESPONSE']._serialized_start=877
-  _globals['_VERIFYSOURCESRESPONSE']._serialized_end=958
-  _globals['_DOCUMENT']._serialized_start=960
-  _globals['_DOCUMENT']._serialized_end=1049
-  _globals['_DOCUMENTSTATUS']._serialized_start=1052
-  _globals['_DOCUMENTSTATUS']._serialized_end=1262
-  _globals['_RETRIEVALSERVICE']._serialized_start=1397
-  _globals['_RETRIEVALSERVICE']._serialized_end=2084
+  _globals['_DOCUMENT_METADATAENTRY']._loaded_options = None
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_FILEHEADER_METADATAENTRY']._loaded_options = None
+  _globals['_FILEHEADER_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_SEARCHFILTER_METADATAENTRY']._loaded_options = None
+  _globals['_SEARCHFILTER_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_DOCUMENTLAYOUT']._serialized_start=4143
+  _globals['_DOCUMENTLAYOUT']._serialized_end=4221
+  _globals['_TRUSTLEVEL']._serialized_start=4223
+  _globals['_TRUSTLEVEL']._serialized_end=4331
+  _globals['_DOCUMENTSTATE']._serialized_start=4334
+  _globals['_DOCUMENTSTATE']._serialized_end=4463
+  _globals['_SUBMITDOCUMENTREQUEST']._serialized_start=173
+  _globals['_SUBMITDOCUMENTREQUEST']._serialized_end=248
+  _globals['_SUBMITDOCUMENTRESPONSE']._serialized_start=250
+  _globals['_SUBMITDOCUMENTRESPONSE']._serialized_end=291
+  _globals['_SUBMITFILEREQUEST']._serialized_start=293
+  _globals['_SUBMITFILEREQUEST']._serialized_end=390
+  _globals['_SUBMITFILERESPONSE']._serialized_start=392
+  _globals['_SUBMITFILERESPONSE']._serialized_end=479
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=481
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=525
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=527
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=568
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=570
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=611
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=613
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=690
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=692
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=772
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=774
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=881
+  _globals['_WAITFORDOCUMENTREQUEST']._serialized_start=883
+  _globals['_WAITFORDOCUMENTREQUEST']._serialized_end=945
+  _globals['_WAITFORDOCUMENTRESPONSE']._serialized_start=947
+  _globals['_WAITFORDOCUMENTRESPONSE']._serialized_end=1028
+  _globals['_SEARCHPASSAGESREQUEST']._serialized_start=1031
+  _globals['_SEARCHPASSAGESREQUEST']._serialized_end=1270
+  _globals['_SEARCHPASSAGESRESPONSE']._serialized_start=1272
+  _globals['_SEARCHPASSAGESRESPONSE']._serialized_end=1387
+  _globals['_VERIFYSOURCESREQUEST']._serialized_start=1389
+  _globals['_VERIFYSOURCESREQUEST']._serialized_end=1461
+  _globals['_VERIFYSOURCESRESPONSE']._serialized_start=1463
+  _globals['_VERIFYSOURCESRESPONSE']._serialized_end=1544
+  _globals['_PUTSOURCEREQUEST']._serialized_start=1546
+  _globals['_PUTSOURCEREQUEST']._serialized_end=1612
+  _globals['_PUTSOURCERESPONSE']._serialized_start=1614
+  _globals['_PUTSOURCERESPONSE']._serialized_end=1633
+  _globals['_LISTSOURCESREQUEST']._serialized_start=1635
+  _globals['_LISTSOURCESREQUEST']._serialized_end=1655
+  _globals['_LISTSOURCESRESPONSE']._serialized_start=1657
+  _globals['_LISTSOURCESRESPONSE']._serialized_end=1727
+  _globals['_CONFIRMSOURCEREQUEST']._serialized_start=1729
+  _globals['_CONFIRMSOURCEREQUEST']._serialized_end=1770
+  _globals['_CONFIRMSOURCERESPONSE']._serialized_start=1772
+  _globals['_CONFIRMSOURCERESPONSE']._serialized_end=1843
+  _globals['_RECORDFACTSREQUEST']._serialized_start=1845
+  _globals['_RECORDFACTSREQUEST']._serialized_end=1910
+  _globals['_RECORDFACTSRESPONSE']._serialized_start=1912
+  _globals['_RECORDFACTSRESPONSE']._serialized_end=1989
+  _globals['_DOCUMENT']._serialized_start=1992
+  _globals['_DOCUMENT']._serialized_end=2339
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_start=2292
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_end=2339
+  _globals['_FILEHEADER']._serialized_start=2342
+  _globals['_FILEHEADER']._serialized_end=2662
+  _globals['_FILEHEADER_METADATAENTRY']._serialized_start=2292
+  _globals['_FILEHEADER_METADATAENTRY']._serialized_end=2339
+  _globals['_SEARCHFILTER']._serialized_start=2665
+  _globals['_SEARCHFILTER']._serialized_end=2988
+  _globals['_SEARCHFILTER_METADATAENTRY']._serialized_start=2292
+  _globals['_SEARCHFILTER_METADATAENTRY']._serialized_end=2339
+  _globals['_SOURCE']._serialized_start=2991
+  _globals['_SOURCE']._serialized_end=3276
+  _globals['_FACT']._serialized_start=3279
+  _globals['_FACT']._serialized_end=3470
+  _globals['_RECORDEDFACT']._serialized_start=3472
+  _globals['_RECORDEDFACT']._serialized_end=3524
+  _globals['_DOCUMENTSTATUS']._serialized_start=3527
+  _globals['_DOCUMENTSTATUS']._serialized_end=3936
+  _globals['_DOCUMENTVERSION']._serialized_start=3939
+  _globals['_DOCUMENTVERSION']._serialized_end=4141
+  _globals['_RETRIEVALSERVICE']._serialized_start=4466
+  _globals['_RETRIEVALSERVICE']._serialized_end=5782
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Keeps the organisation's documents searchable and provably current."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -20,6 +21,47 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DocumentLayout:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DocumentLayoutEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DocumentLayout.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DOCUMENT_LAYOUT_UNSPECIFIED: _DocumentLayout.ValueType  # 0
+    """Along headings, paragraphs, list items, table rows and sentences."""
+    DOCUMENT_LAYOUT_RECORDS: _DocumentLayout.ValueType  # 1
+    """Each block between empty lines is a passage of its own."""
+
+class DocumentLayout(_DocumentLayout, metaclass=_DocumentLayoutEnumTypeWrapper):
+    """How the text of a document is cut."""
+
+DOCUMENT_LAYOUT_UNSPECIFIED: DocumentLayout.ValueType  # 0
+"""Along headings, paragraphs, list items, table rows and sentences."""
+DOCUMENT_LAYOUT_RECORDS: DocumentLayout.ValueType  # 1
+"""Each block between empty lines is a passage of its own."""
+Global___DocumentLayout: _TypeAlias = DocumentLayout  # noqa: Y015
+
+class _TrustLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrustLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrustLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUST_LEVEL_UNSPECIFIED: _TrustLevel.ValueType  # 0
+    """MEDIUM where a source is put; no minimum in a filter."""
+    TRUST_LEVEL_LOW: _TrustLevel.ValueType  # 1
+    TRUST_LEVEL_MEDIUM: _TrustLevel.ValueType  # 2
+    TRUST_LEVEL_HIGH: _TrustLevel.ValueType  # 3
+
+class TrustLevel(_TrustLevel, metaclass=_TrustLevelEnumTypeWrapper): ...
+
+TRUST_LEVEL_UNSPECIFIED: TrustLevel.ValueType  # 0
+"""MEDIUM where a source is put; no minimum in a filter."""
+TRUST_LEVEL_LOW: TrustLevel.ValueType  # 1
+TRUST_LEVEL_MEDIUM: TrustLevel.ValueType  # 2
+TRUST_LEVEL_HIGH: TrustLevel.ValueType  # 3
+Global___TrustLevel: _TypeAlias = TrustLevel  # noqa: Y015
 
 class _DocumentState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -80,6 +122,64 @@ class SubmitDocumentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitDocumentResponse: _TypeAlias = SubmitDocumentResponse  # noqa: Y015
+
+@_typing.final
+class SubmitFileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """At most 1 MiB a message."""
+    @_builtins.property
+    def header(self) -> Global___FileHeader: ...
+    def __init__(
+        self,
+        *,
+        header: Global___FileHeader | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "data"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___SubmitFileRequest: _TypeAlias = SubmitFileRequest  # noqa: Y015
+
+@_typing.final
+class SubmitFileResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    title: _builtins.str
+    media_type: _builtins.str
+    """What was read, such as "application/pdf"."""
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What had to be guessed or was left out, a sentence each."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        title: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_type", b"media_type", "notes", b"notes", "title", b"title", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitFileResponse: _TypeAlias = SubmitFileResponse  # noqa: Y015
 
 @_typing.final
 class DeleteDocumentRequest(_message.Message):
@@ -159,6 +259,60 @@ class GetDocumentResponse(_message.Message):
 Global___GetDocumentResponse: _TypeAlias = GetDocumentResponse  # noqa: Y015
 
 @_typing.final
+class ListDocumentsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """Empty means all sources."""
+    page_size: _builtins.int
+    """Defaults to 100; at most 1,000."""
+    page_token: _builtins.str
+    """Of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentsRequest: _TypeAlias = ListDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class ListDocumentsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentStatus]:
+        """Without their history, in no promised order."""
+
+    def __init__(
+        self,
+        *,
+        documents: _abc.Iterable[Global___DocumentStatus] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDocumentsResponse: _TypeAlias = ListDocumentsResponse  # noqa: Y015
+
+@_typing.final
 class WaitForDocumentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -207,24 +361,52 @@ class SearchPassagesRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    MORE_QUERIES_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    DIVERSITY_FIELD_NUMBER: _builtins.int
+    RERANK_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """At most 8,000 characters."""
     page_size: _builtins.int
     """Defaults to 8; at most 100."""
+    neighbours: _builtins.int
+    """Passages of the same document before and after each one found that come with it as
+    preceding_text and following_text; at most 3.
+    """
+    diversity: _builtins.float
+    """How much a passage loses for being like a better one, in [0, 1]. 0, the default, only
+    leaves out passages whose text was found already.
+    """
+    rerank: _builtins.bool
+    """Whether the release's reranker orders the best passages anew."""
     @_builtins.property
     def embedding(self) -> _answer_pb2.Embedding:
         """The query's vector where the caller has it already; else it is computed here."""
 
+    @_builtins.property
+    def more_queries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other wordings of the same question, at most 7: a passage counts as well as it fits
+        them all.
+        """
+
+    @_builtins.property
+    def filter(self) -> Global___SearchFilter: ...
     def __init__(
         self,
         *,
         query: _builtins.str = ...,
         embedding: _answer_pb2.Embedding | None = ...,
         page_size: _builtins.int = ...,
+        more_queries: _abc.Iterable[_builtins.str] | None = ...,
+        filter: Global___SearchFilter | None = ...,
+        neighbours: _builtins.int = ...,
+        diversity: _builtins.float = ...,
+        rerank: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "page_size", b"page_size", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["diversity", b"diversity", "embedding", b"embedding", "filter", b"filter", "more_queries", b"more_queries", "neighbours", b"neighbours", "page_size", b"page_size", "query", b"query", "rerank", b"rerank"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,16 +417,28 @@ class SearchPassagesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PASSAGES_FIELD_NUMBER: _builtins.int
+    INDEX_GENERATION_FIELD_NUMBER: _builtins.int
+    SUPPORT_FIELD_NUMBER: _builtins.int
+    index_generation: _builtins.str
+    """The generation of the index that answered: a new one is built for a new encoder or
+    another way to cut documents.
+    """
+    support: _builtins.float
+    """How likely the passages hold the answer, in [0, 1]. Calibrated on questions whose
+    answers a corpus held and did not hold.
+    """
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Passage]: ...
     def __init__(
         self,
         *,
         passages: _abc.Iterable[_answer_pb2.Passage] | None = ...,
+        index_generation: _builtins.str = ...,
+        support: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages", b"passages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_generation", b"index_generation", "passages", b"passages", "support", b"support"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -295,29 +489,222 @@ class VerifySourcesResponse(_message.Message):
 Global___VerifySourcesResponse: _TypeAlias = VerifySourcesResponse  # noqa: Y015
 
 @_typing.final
+class PutSourceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def source(self) -> Global___Source: ...
+    def __init__(
+        self,
+        *,
+        source: Global___Source | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutSourceRequest: _TypeAlias = PutSourceRequest  # noqa: Y015
+
+@_typing.final
+class PutSourceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutSourceResponse: _TypeAlias = PutSourceResponse  # noqa: Y015
+
+@_typing.final
+class ListSourcesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSourcesRequest: _TypeAlias = ListSourcesRequest  # noqa: Y015
+
+@_typing.final
+class ListSourcesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Source]: ...
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[Global___Source] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSourcesResponse: _TypeAlias = ListSourcesResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmSourceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmSourceRequest: _TypeAlias = ConfirmSourceRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmSourceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmSourceResponse: _TypeAlias = ConfirmSourceResponse  # noqa: Y015
+
+@_typing.final
+class RecordFactsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
+        """1 to 100."""
+
+    def __init__(
+        self,
+        *,
+        facts: _abc.Iterable[Global___Fact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordFactsRequest: _TypeAlias = RecordFactsRequest  # noqa: Y015
+
+@_typing.final
+class RecordFactsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedFact]:
+        """In the order of the facts."""
+
+    def __init__(
+        self,
+        *,
+        recorded: _abc.Iterable[Global___RecordedFact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordFactsResponse: _TypeAlias = RecordFactsResponse  # noqa: Y015
+
+@_typing.final
 class Document(_message.Message):
     """A document as its owner submits it."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CONTENT_TIME_FIELD_NUMBER: _builtins.int
+    LAYOUT_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Unique within the tenant, 1 to 512 characters, no slash at either end."""
     title: _builtins.str
     """At most 1,000 characters."""
     text: _builtins.str
-    """Plain text or Markdown, 1 byte to 1,000,000 bytes in UTF-8, with a letter or a digit."""
+    """Plain text or Markdown, 1 byte to 1,000,000 bytes in UTF-8, with a letter or a digit.
+    A form feed begins a new page.
+    """
     url: _builtins.str
     """At most 2,000 characters."""
+    source_id: _builtins.str
+    """A registered source; empty means "default", which every tenant has."""
+    language: _builtins.str
+    """BCP 47, such as "en"; may be empty."""
+    layout: Global___DocumentLayout.ValueType
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Who may see it, at most 100 names of 1 to 200 characters; empty means everybody in
         the tenant.
         """
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """For filters: at most 50 entries, names to 100 and values to 500 characters."""
+
+    @_builtins.property
+    def content_time(self) -> _timestamp_pb2.Timestamp:
+        """When the content was last changed where it came from; may be absent."""
 
     def __init__(
         self,
@@ -327,14 +714,304 @@ class Document(_message.Message):
         text: _builtins.str = ...,
         url: _builtins.str = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
+        source_id: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        content_time: _timestamp_pb2.Timestamp | None = ...,
+        layout: Global___DocumentLayout.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content_time", b"content_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "groups", b"groups", "text", b"text", "title", b"title", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_time", b"content_time", "document_id", b"document_id", "groups", b"groups", "language", b"language", "layout", b"layout", "metadata", b"metadata", "source_id", b"source_id", "text", b"text", "title", b"title", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Document: _TypeAlias = Document  # noqa: Y015
+
+@_typing.final
+class FileHeader(_message.Message):
+    """A file that holds a document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    FILE_NAME_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CONTENT_TIME_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    file_name: _builtins.str
+    """The file's name: its suffix says what it is where media_type does not."""
+    media_type: _builtins.str
+    title: _builtins.str
+    """Empty means that the file says it."""
+    url: _builtins.str
+    source_id: _builtins.str
+    language: _builtins.str
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def content_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        file_name: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        title: _builtins.str = ...,
+        url: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        source_id: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        content_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content_time", b"content_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_time", b"content_time", "document_id", b"document_id", "file_name", b"file_name", "groups", b"groups", "language", b"language", "media_type", b"media_type", "metadata", b"metadata", "source_id", b"source_id", "title", b"title", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileHeader: _TypeAlias = FileHeader  # noqa: Y015
+
+@_typing.final
+class SearchFilter(_message.Message):
+    """What a search leaves out. Fields that are set must all hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SOURCE_IDS_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    MINIMUM_TRUST_FIELD_NUMBER: _builtins.int
+    minimum_trust: Global___TrustLevel.ValueType
+    """The least trust that the document's source must have."""
+    @_builtins.property
+    def source_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of them."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of them, as the documents name them."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """All of them."""
+
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """The document's content_time, or its submit time where it has none."""
+
+    @_builtins.property
+    def to_time(self) -> _timestamp_pb2.Timestamp:
+        """Exclusive."""
+
+    def __init__(
+        self,
+        *,
+        source_ids: _abc.Iterable[_builtins.str] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        to_time: _timestamp_pb2.Timestamp | None = ...,
+        minimum_trust: Global___TrustLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "languages", b"languages", "metadata", b"metadata", "minimum_trust", b"minimum_trust", "source_ids", b"source_ids", "to_time", b"to_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchFilter: _TypeAlias = SearchFilter  # noqa: Y015
+
+@_typing.final
+class Source(_message.Message):
+    """Where documents come from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
+    REFRESH_INTERVAL_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.str
+    """1 to 100 characters of a-z, 0-9, dot, dash and underscore."""
+    name: _builtins.str
+    """For people."""
+    owner: _builtins.str
+    """Who answers for it."""
+    kind: _builtins.str
+    """What it is, such as "wiki" or "price feed"."""
+    trust: Global___TrustLevel.ValueType
+    license: _builtins.str
+    """Under which licence its content is used, such as an SPDX id."""
+    @_builtins.property
+    def refresh_interval(self) -> _duration_pb2.Duration:
+        """Documents that were not confirmed for so long are STALE; absent means never."""
+
+    @_builtins.property
+    def retention(self) -> _duration_pb2.Duration:
+        """Documents that were not confirmed for so long are deleted; absent means never."""
+
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """When all of it was last confirmed; ignored when a source is put."""
+
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        trust: Global___TrustLevel.ValueType = ...,
+        refresh_interval: _duration_pb2.Duration | None = ...,
+        retention: _duration_pb2.Duration | None = ...,
+        license: _builtins.str = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "refresh_interval", b"refresh_interval", "retention", b"retention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "kind", b"kind", "license", b"license", "name", b"name", "owner", b"owner", "refresh_interval", b"refresh_interval", "retention", b"retention", "source_id", b"source_id", "trust", b"trust"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Source: _TypeAlias = Source  # noqa: Y015
+
+@_typing.final
+class Fact(_message.Message):
+    """Something that is true now and may not be in an hour."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    VALID_FROM_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    RETRACTED_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """What it is about, such as "Aurora desk lamp"; 1 to 200 characters."""
+    attribute: _builtins.str
+    """Such as "price"; 1 to 100 characters."""
+    value: _builtins.str
+    """1 to 1,000 characters."""
+    unit: _builtins.str
+    """Such as "EUR"; may be empty."""
+    source_id: _builtins.str
+    """A registered source; empty means "default"."""
+    url: _builtins.str
+    retracted: _builtins.bool
+    """Set to take the fact back."""
+    @_builtins.property
+    def valid_from_time(self) -> _timestamp_pb2.Timestamp:
+        """From when it holds; absent means from now."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who may see it; empty means everybody in the tenant."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        attribute: _builtins.str = ...,
+        value: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        valid_from_time: _timestamp_pb2.Timestamp | None = ...,
+        source_id: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        url: _builtins.str = ...,
+        retracted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["valid_from_time", b"valid_from_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "groups", b"groups", "retracted", b"retracted", "source_id", b"source_id", "subject", b"subject", "unit", b"unit", "url", b"url", "valid_from_time", b"valid_from_time", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fact: _TypeAlias = Fact  # noqa: Y015
+
+@_typing.final
+class RecordedFact(_message.Message):
+    """Where a fact can be waited for and cited."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordedFact: _TypeAlias = RecordedFact  # noqa: Y015
 
 @_typing.final
 class DocumentStatus(_message.Message):
@@ -349,6 +1026,11 @@ class DocumentStatus(_message.Message):
     PASSAGE_COUNT_FIELD_NUMBER: _builtins.int
     INDEX_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    FRESHNESS_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    DUPLICATE_IDS_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     version: _builtins.int
     state: Global___DocumentState.ValueType
@@ -356,8 +1038,22 @@ class DocumentStatus(_message.Message):
     passage_count: _builtins.int
     reason: _builtins.str
     """Why it was rejected; empty otherwise."""
+    source_id: _builtins.str
+    freshness: _answer_pb2.Freshness.ValueType
     @_builtins.property
     def index_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def as_of_time(self) -> _timestamp_pb2.Timestamp:
+        """When the live version was submitted or last confirmed."""
+
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentVersion]:
+        """Its last 20 versions, newest first."""
+
+    @_builtins.property
+    def duplicate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other documents the caller may see whose whole text is the same."""
+
     def __init__(
         self,
         *,
@@ -368,11 +1064,53 @@ class DocumentStatus(_message.Message):
         passage_count: _builtins.int = ...,
         index_time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        freshness: _answer_pb2.Freshness.ValueType = ...,
+        history: _abc.Iterable[Global___DocumentVersion] | None = ...,
+        duplicate_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["index_time", b"index_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "index_time", b"index_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "index_time", b"index_time", "passage_count", b"passage_count", "reason", b"reason", "state", b"state", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "document_id", b"document_id", "duplicate_ids", b"duplicate_ids", "freshness", b"freshness", "history", b"history", "index_time", b"index_time", "passage_count", b"passage_count", "reason", b"reason", "source_id", b"source_id", "state", b"state", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DocumentStatus: _TypeAlias = DocumentStatus  # noqa: Y015
+
+@_typing.final
+class DocumentVersion(_message.Message):
+    """What became of one version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    INDEX_TIME_FIELD_NUMBER: _builtins.int
+    ADDED_PASSAGES_FIELD_NUMBER: _builtins.int
+    REMOVED_PASSAGES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    state: Global___DocumentState.ValueType
+    added_passages: _builtins.int
+    removed_passages: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def index_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        state: Global___DocumentState.ValueType = ...,
+        index_time: _timestamp_pb2.Timestamp | None = ...,
+        added_passages: _builtins.int = ...,
+        removed_passages: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["index_time", b"index_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_passages", b"added_passages", "index_time", b"index_time", "reason", b"reason", "removed_passages", b"removed_passages", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentVersion: _TypeAlias = DocumentVersion  # noqa: Y015

@@ -40,6 +40,11 @@ class RetrievalServiceStub:
                 request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitDocumentRequest.SerializeToString,
                 response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitDocumentResponse.FromString,
                 _registered_method=True)
+        self.SubmitFile = channel.stream_unary(
+                '/plumbline.retrieval.v1.RetrievalService/SubmitFile',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitFileRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitFileResponse.FromString,
+                _registered_method=True)
         self.DeleteDocument = channel.unary_unary(
                 '/plumbline.retrieval.v1.RetrievalService/DeleteDocument',
                 request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.DeleteDocumentRequest.SerializeToString,
@@ -49,6 +54,11 @@ class RetrievalServiceStub:
                 '/plumbline.retrieval.v1.RetrievalService/GetDocument',
                 request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.GetDocumentResponse.FromString,
+                _registered_method=True)
+        self.ListDocuments = channel.unary_unary(
+                '/plumbline.retrieval.v1.RetrievalService/ListDocuments',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentsRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentsResponse.FromString,
                 _registered_method=True)
         self.WaitForDocument = channel.unary_unary(
                 '/plumbline.retrieval.v1.RetrievalService/WaitForDocument',
@@ -65,6 +75,26 @@ class RetrievalServiceStub:
                 request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.VerifySourcesRequest.SerializeToString,
                 response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.VerifySourcesResponse.FromString,
                 _registered_method=True)
+        self.PutSource = channel.unary_unary(
+                '/plumbline.retrieval.v1.RetrievalService/PutSource',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.PutSourceRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.PutSourceResponse.FromString,
+                _registered_method=True)
+        self.ListSources = channel.unary_unary(
+                '/plumbline.retrieval.v1.RetrievalService/ListSources',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListSourcesRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListSourcesResponse.FromString,
+                _registered_method=True)
+        self.ConfirmSource = channel.unary_unary(
+                '/plumbline.retrieval.v1.RetrievalService/ConfirmSource',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ConfirmSourceRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ConfirmSourceResponse.FromString,
+                _registered_method=True)
+        self.RecordFacts = channel.unary_unary(
+                '/plumbline.retrieval.v1.RetrievalService/RecordFacts',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsResponse.FromString,
+                _registered_method=True)
 
 
 class RetrievalServiceServicer:
@@ -73,15 +103,25 @@ class RetrievalServiceServicer:
 
     def SubmitDocument(self, request, context):
         """Accepts a document; it is durable when this returns, searchable soon after.
-        Fails with INVALID_ARGUMENT on an empty or oversized document, UNAVAILABLE when
-        the event log is away (nothing was accepted).
+        Fails with INVALID_ARGUMENT on an empty or oversized document or an unregistered
+        source, UNAVAILABLE when the event log is away (nothing was accepted).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitFile(self, request_iterator, context):
+        """Reads a file and accepts the document that it holds. The first message describes it,
+        the others carry its bytes in order. Fails as above, and with INVALID_ARGUMENT for a
+        file that cannot be read or is larger than 20 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """Removes a document; its passages leave the index soon after.
+        """Removes a document: its passages leave the index soon after, its text leaves the
+        event log when that is compacted, within a day.
         Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,6 +130,13 @@ class RetrievalServiceServicer:
 
     def GetDocument(self, request, context):
         """Says what is known of a document. Fails with NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDocuments(self, request, context):
+        """The documents that the caller may see, a page at a time, deleted ones left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,6 +166,38 @@ class RetrievalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutSource(self, request, context):
+        """Registers a source, or changes what is known of it; in force when this returns.
+        Fails with INVALID_ARGUMENT, UNAVAILABLE when the event log is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSources(self, request, context):
+        """The tenant's registered sources, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmSource(self, request, context):
+        """Records that everything in the index that came from a source is still what the
+        source says. Fails with NOT_FOUND for an unregistered source.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordFacts(self, request, context):
+        """Records facts that change often, such as a price; each is searchable and cited like
+        a passage. Recording the same subject and attribute again replaces the fact.
+        Fails with INVALID_ARGUMENT, UNAVAILABLE as above; then some may be recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RetrievalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +205,11 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     servicer.SubmitDocument,
                     request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitDocumentRequest.FromString,
                     response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitDocumentResponse.SerializeToString,
+            ),
+            'SubmitFile': grpc.stream_unary_rpc_method_handler(
+                    servicer.SubmitFile,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitFileRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitFileResponse.SerializeToString,
             ),
             'DeleteDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDocument,
@@ -136,6 +220,11 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     servicer.GetDocument,
                     request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.GetDocumentRequest.FromString,
                     response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.GetDocumentResponse.SerializeToString,
+            ),
+            'ListDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDocuments,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentsRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentsResponse.SerializeToString,
             ),
             'WaitForDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.WaitForDocument,
@@ -151,6 +240,26 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     servicer.VerifySources,
                     request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.VerifySourcesRequest.FromString,
                     response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.VerifySourcesResponse.SerializeToString,
+            ),
+            'PutSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutSource,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.PutSourceRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.PutSourceResponse.SerializeToString,
+            ),
+            'ListSources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSources,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListSourcesRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListSourcesResponse.SerializeToString,
+            ),
+            'ConfirmSource': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmSource,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ConfirmSourceRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ConfirmSourceResponse.SerializeToString,
+            ),
+            'RecordFacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFacts,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +290,33 @@ class RetrievalService:
             '/plumbline.retrieval.v1.RetrievalService/SubmitDocument',
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitDocumentRequest.SerializeToString,
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitFile(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/SubmitFile',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitFileRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SubmitFileResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -235,6 +371,33 @@ class RetrievalService:
             '/plumbline.retrieval.v1.RetrievalService/GetDocument',
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.GetDocumentRequest.SerializeToString,
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.GetDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/ListDocuments',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentsRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -316,6 +479,114 @@ class RetrievalService:
             '/plumbline.retrieval.v1.RetrievalService/VerifySources',
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.VerifySourcesRequest.SerializeToString,
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.VerifySourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/PutSource',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.PutSourceRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.PutSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/ListSources',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListSourcesRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListSourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmSource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/ConfirmSource',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ConfirmSourceRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ConfirmSourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordFacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/RecordFacts',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

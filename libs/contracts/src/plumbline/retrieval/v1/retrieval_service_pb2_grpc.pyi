@@ -35,15 +35,23 @@ class RetrievalServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RetrievalServiceAsyncStub: ...
     SubmitDocument: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.SubmitDocumentRequest, _retrieval_service_pb2.SubmitDocumentResponse]
     """Accepts a document; it is durable when this returns, searchable soon after.
-    Fails with INVALID_ARGUMENT on an empty or oversized document, UNAVAILABLE when
-    the event log is away (nothing was accepted).
+    Fails with INVALID_ARGUMENT on an empty or oversized document or an unregistered
+    source, UNAVAILABLE when the event log is away (nothing was accepted).
+    """
+    SubmitFile: _grpc.StreamUnaryMultiCallable[_retrieval_service_pb2.SubmitFileRequest, _retrieval_service_pb2.SubmitFileResponse]
+    """Reads a file and accepts the document that it holds. The first message describes it,
+    the others carry its bytes in order. Fails as above, and with INVALID_ARGUMENT for a
+    file that cannot be read or is larger than 20 MiB.
     """
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.DeleteDocumentRequest, _retrieval_service_pb2.DeleteDocumentResponse]
-    """Removes a document; its passages leave the index soon after.
+    """Removes a document: its passages leave the index soon after, its text leaves the
+    event log when that is compacted, within a day.
     Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.GetDocumentRequest, _retrieval_service_pb2.GetDocumentResponse]
     """Says what is known of a document. Fails with NOT_FOUND."""
+    ListDocuments: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListDocumentsRequest, _retrieval_service_pb2.ListDocumentsResponse]
+    """The documents that the caller may see, a page at a time, deleted ones left out."""
     WaitForDocument: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.WaitForDocumentRequest, _retrieval_service_pb2.WaitForDocumentResponse]
     """Returns when the index has reached the given version of a document, whether it
     was indexed, deleted or rejected. Fails with DEADLINE_EXCEEDED.
@@ -55,6 +63,21 @@ class RetrievalServiceStub:
     """
     VerifySources: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.VerifySourcesRequest, _retrieval_service_pb2.VerifySourcesResponse]
     """Says which of the given passages are no longer part of their live document."""
+    PutSource: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.PutSourceRequest, _retrieval_service_pb2.PutSourceResponse]
+    """Registers a source, or changes what is known of it; in force when this returns.
+    Fails with INVALID_ARGUMENT, UNAVAILABLE when the event log is away.
+    """
+    ListSources: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListSourcesRequest, _retrieval_service_pb2.ListSourcesResponse]
+    """The tenant's registered sources, by id."""
+    ConfirmSource: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.ConfirmSourceRequest, _retrieval_service_pb2.ConfirmSourceResponse]
+    """Records that everything in the index that came from a source is still what the
+    source says. Fails with NOT_FOUND for an unregistered source.
+    """
+    RecordFacts: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.RecordFactsRequest, _retrieval_service_pb2.RecordFactsResponse]
+    """Records facts that change often, such as a price; each is searchable and cited like
+    a passage. Recording the same subject and attribute again replaces the fact.
+    Fails with INVALID_ARGUMENT, UNAVAILABLE as above; then some may be recorded.
+    """
 
 @_typing.type_check_only
 class RetrievalServiceAsyncStub(RetrievalServiceStub):
@@ -63,15 +86,23 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitDocument: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.SubmitDocumentRequest, _retrieval_service_pb2.SubmitDocumentResponse]  # type: ignore[assignment]
     """Accepts a document; it is durable when this returns, searchable soon after.
-    Fails with INVALID_ARGUMENT on an empty or oversized document, UNAVAILABLE when
-    the event log is away (nothing was accepted).
+    Fails with INVALID_ARGUMENT on an empty or oversized document or an unregistered
+    source, UNAVAILABLE when the event log is away (nothing was accepted).
+    """
+    SubmitFile: _aio.StreamUnaryMultiCallable[_retrieval_service_pb2.SubmitFileRequest, _retrieval_service_pb2.SubmitFileResponse]  # type: ignore[assignment]
+    """Reads a file and accepts the document that it holds. The first message describes it,
+    the others carry its bytes in order. Fails as above, and with INVALID_ARGUMENT for a
+    file that cannot be read or is larger than 20 MiB.
     """
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.DeleteDocumentRequest, _retrieval_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """Removes a document; its passages leave the index soon after.
+    """Removes a document: its passages leave the index soon after, its text leaves the
+    event log when that is compacted, within a day.
     Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.GetDocumentRequest, _retrieval_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
     """Says what is known of a document. Fails with NOT_FOUND."""
+    ListDocuments: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListDocumentsRequest, _retrieval_service_pb2.ListDocumentsResponse]  # type: ignore[assignment]
+    """The documents that the caller may see, a page at a time, deleted ones left out."""
     WaitForDocument: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.WaitForDocumentRequest, _retrieval_service_pb2.WaitForDocumentResponse]  # type: ignore[assignment]
     """Returns when the index has reached the given version of a document, whether it
     was indexed, deleted or rejected. Fails with DEADLINE_EXCEEDED.
@@ -83,6 +114,21 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     """
     VerifySources: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.VerifySourcesRequest, _retrieval_service_pb2.VerifySourcesResponse]  # type: ignore[assignment]
     """Says which of the given passages are no longer part of their live document."""
+    PutSource: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.PutSourceRequest, _retrieval_service_pb2.PutSourceResponse]  # type: ignore[assignment]
+    """Registers a source, or changes what is known of it; in force when this returns.
+    Fails with INVALID_ARGUMENT, UNAVAILABLE when the event log is away.
+    """
+    ListSources: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListSourcesRequest, _retrieval_service_pb2.ListSourcesResponse]  # type: ignore[assignment]
+    """The tenant's registered sources, by id."""
+    ConfirmSource: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.ConfirmSourceRequest, _retrieval_service_pb2.ConfirmSourceResponse]  # type: ignore[assignment]
+    """Records that everything in the index that came from a source is still what the
+    source says. Fails with NOT_FOUND for an unregistered source.
+    """
+    RecordFacts: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.RecordFactsRequest, _retrieval_service_pb2.RecordFactsResponse]  # type: ignore[assignment]
+    """Records facts that change often, such as a price; each is searchable and cited like
+    a passage. Recording the same subject and attribute again replaces the fact.
+    Fails with INVALID_ARGUMENT, UNAVAILABLE as above; then some may be recorded.
+    """
 
 class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
     """Documents in, passages out. The tenant and the groups come from the caller's token."""
@@ -94,8 +140,19 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.SubmitDocumentResponse, _abc.Awaitable[_retrieval_service_pb2.SubmitDocumentResponse]]:
         """Accepts a document; it is durable when this returns, searchable soon after.
-        Fails with INVALID_ARGUMENT on an empty or oversized document, UNAVAILABLE when
-        the event log is away (nothing was accepted).
+        Fails with INVALID_ARGUMENT on an empty or oversized document or an unregistered
+        source, UNAVAILABLE when the event log is away (nothing was accepted).
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitFile(
+        self,
+        request_iterator: _MaybeAsyncIterator[_retrieval_service_pb2.SubmitFileRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.SubmitFileResponse, _abc.Awaitable[_retrieval_service_pb2.SubmitFileResponse]]:
+        """Reads a file and accepts the document that it holds. The first message describes it,
+        the others carry its bytes in order. Fails as above, and with INVALID_ARGUMENT for a
+        file that cannot be read or is larger than 20 MiB.
         """
 
     @_abc_1.abstractmethod
@@ -104,7 +161,8 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_retrieval_service_pb2.DeleteDocumentResponse]]:
-        """Removes a document; its passages leave the index soon after.
+        """Removes a document: its passages leave the index soon after, its text leaves the
+        event log when that is compacted, within a day.
         Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
         """
 
@@ -115,6 +173,14 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.GetDocumentResponse, _abc.Awaitable[_retrieval_service_pb2.GetDocumentResponse]]:
         """Says what is known of a document. Fails with NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListDocuments(
+        self,
+        request: _retrieval_service_pb2.ListDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.ListDocumentsResponse, _abc.Awaitable[_retrieval_service_pb2.ListDocumentsResponse]]:
+        """The documents that the caller may see, a page at a time, deleted ones left out."""
 
     @_abc_1.abstractmethod
     def WaitForDocument(
@@ -144,5 +210,44 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.VerifySourcesResponse, _abc.Awaitable[_retrieval_service_pb2.VerifySourcesResponse]]:
         """Says which of the given passages are no longer part of their live document."""
+
+    @_abc_1.abstractmethod
+    def PutSource(
+        self,
+        request: _retrieval_service_pb2.PutSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.PutSourceResponse, _abc.Awaitable[_retrieval_service_pb2.PutSourceResponse]]:
+        """Registers a source, or changes what is known of it; in force when this returns.
+        Fails with INVALID_ARGUMENT, UNAVAILABLE when the event log is away.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSources(
+        self,
+        request: _retrieval_service_pb2.ListSourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.ListSourcesResponse, _abc.Awaitable[_retrieval_service_pb2.ListSourcesResponse]]:
+        """The tenant's registered sources, by id."""
+
+    @_abc_1.abstractmethod
+    def ConfirmSource(
+        self,
+        request: _retrieval_service_pb2.ConfirmSourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.ConfirmSourceResponse, _abc.Awaitable[_retrieval_service_pb2.ConfirmSourceResponse]]:
+        """Records that everything in the index that came from a source is still what the
+        source says. Fails with NOT_FOUND for an unregistered source.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordFacts(
+        self,
+        request: _retrieval_service_pb2.RecordFactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.RecordFactsResponse, _abc.Awaitable[_retrieval_service_pb2.RecordFactsResponse]]:
+        """Records facts that change often, such as a price; each is searchable and cited like
+        a passage. Recording the same subject and attribute again replaces the fact.
+        Fails with INVALID_ARGUMENT, UNAVAILABLE as above; then some may be recorded.
+        """
 
 def add_RetrievalServiceServicer_to_server(servicer: RetrievalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
