@@ -1,10 +1,13 @@
 """The whole platform, started once per run on the run's own Kafka and PostgreSQL, with a fake model."""
 
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import grpc
 import pytest
 
+from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
 from plumbline_kit.testing import eventually
 from plumbline_kit.testing.llm import FakeLLM
 from plumbline_local.issuer import mint_token
@@ -30,8 +33,23 @@ class System:
         return Driver(self.layout.address, mint_token(self.layout, **claims))
 
     async def start_services(self) -> None:
-        """Start every service that does not run, and return once all are healthy."""
+        """Start every service that does not run, and return once each is found by those that call it.
+
+        A service that listens again is found half a second later, when its callers try once more.
+        """
         await self.supervisor.start(SERVICES, env={"generation": {"LLM_BASE_URL": self.model.base_url}})
+        await eventually(self._answers, seconds=60)
+
+    async def _answers(self) -> bool:
+        lamp = f"Lodestar{uuid.uuid4().hex[:8]}"
+        try:
+            await self.driver.submit_and_wait(lamp, lamp, f"The {lamp} lamp costs 7 euros.")
+            answer = await self.driver.ask(f"How much does the {lamp} lamp cost?")
+        except grpc.aio.AioRpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                raise
+            return False
+        return answer.origin == gateway_pb.ANSWER_ORIGIN_GENERATED
 
     @property
     def traces_dsn(self) -> str:
@@ -45,5 +63,4 @@ async def system(layout: Layout, supervisor: Supervisor, kafka: str, postgres: s
         driver, other = (Driver(layout.address, mint_token(layout, tenant=tenant)) for tenant in ("acme", "globex"))
         running = System(layout, supervisor, model, driver, other)
         await running.start_services()
-        await eventually(driver.index_is_whole, seconds=60)
         yield running

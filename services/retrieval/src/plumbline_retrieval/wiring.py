@@ -1,5 +1,7 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
+from functools import partial
+
 import structlog
 
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import add_RetrievalServiceServicer_to_server
@@ -12,7 +14,7 @@ from plumbline_kit.telemetry import Telemetry
 from plumbline_models import BatchingEncoder, Encoder
 from plumbline_retrieval.adapters.filling import Filling
 from plumbline_retrieval.adapters.reading import SandboxedReader
-from plumbline_retrieval.adapters.state import open_state
+from plumbline_retrieval.adapters.state import OpenState, open_state
 from plumbline_retrieval.api import SCOPES, RetrievalService
 from plumbline_retrieval.domain.chunking import Offsets
 from plumbline_retrieval.events import BusAnnouncer, BusCorpus, CorpusEvents, RegistryEvents
@@ -57,6 +59,7 @@ class Parts:
         readiness: Readiness,
         generation: str = "",
     ) -> None:
+        self.generation, self.readiness = generation, readiness
         progress = Progress()
         corpus = BusCorpus(publisher, clock)
         self.registry = Registry(index, clock)
@@ -90,7 +93,6 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     clock, common = SystemClock(), settings.service
     encoder = Encoder.load(settings.encoder_dir)
     state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
-    readiness = Readiness(complete=state.generation.complete)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="retrieval", clock=clock, ack_seconds=ACK_SECONDS)
     passages = BatchingEncoder(encoder, workers=settings.index_workers)
     queries = BatchingEncoder(encoder)
@@ -103,37 +105,16 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         reader=reader,
         publisher=publisher,
         clock=clock,
-        readiness=readiness,
+        readiness=Readiness(complete=state.generation.complete),
         generation=state.generation.id,
-    )
-    sources = KafkaConsumer(
-        common.kafka_bootstrap_servers,
-        group=f"retrieval-sources-{state.generation.id}",
-        subscriptions=parts.registry_events.subscriptions(),
-        dead_letters=publisher,
-        clock=clock,
-    )
-    corpus = KafkaConsumer(
-        common.kafka_bootstrap_servers,
-        group=f"retrieval-indexer-{state.generation.id}",
-        subscriptions=parts.events.subscriptions(),
-        dead_letters=publisher,
-        clock=clock,
-        concurrency=settings.index_concurrency,
     )
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
-
-    def index_is_whole() -> None:
-        if not readiness.complete:
-            state.completed()
-            readiness.complete = True
-            log.info("index_complete", generation=state.generation.id)
+    sources, corpus = _consumers(settings, parts, publisher, clock)
 
     async def close() -> None:
-        await passages.aclose()
-        await queries.aclose()
-        await reader.aclose()
+        for each in (passages, queries, reader):
+            await each.aclose()
         state.close()
 
     return Service(
@@ -141,7 +122,37 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         server,
         telemetry=telemetry,
         consumers=[sources, corpus],
-        background=[Filling(sources, parts.registry.completed), Filling(corpus, index_is_whole)],
+        background=[Filling(sources, parts.registry.completed), Filling(corpus, partial(_is_whole, state, parts))],
         publisher=publisher,
         closing=[close],
     )
+
+
+def _consumers(
+    settings: Settings, parts: Parts, publisher: KafkaPublisher, clock: Clock
+) -> tuple[KafkaConsumer, KafkaConsumer]:
+    """Of the sources and of the corpus: whose group has the generation's name reads all of it for a new one."""
+    servers = settings.service.kafka_bootstrap_servers
+    sources = KafkaConsumer(
+        servers,
+        group=f"retrieval-sources-{parts.generation}",
+        subscriptions=parts.registry_events.subscriptions(),
+        dead_letters=publisher,
+        clock=clock,
+    )
+    corpus = KafkaConsumer(
+        servers,
+        group=f"retrieval-indexer-{parts.generation}",
+        subscriptions=parts.events.subscriptions(),
+        dead_letters=publisher,
+        clock=clock,
+        concurrency=settings.index_concurrency,
+    )
+    return sources, corpus
+
+
+def _is_whole(state: OpenState, parts: Parts) -> None:
+    if not parts.readiness.complete:
+        state.completed()
+        parts.readiness.complete = True
+        log.info("index_complete", generation=parts.generation)
