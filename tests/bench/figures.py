@@ -17,6 +17,7 @@ from rich.table import Table
 from scipy import stats
 
 OUT = Path("out")
+RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,22 @@ def share(name: str, outcomes: Sequence[bool], *, known: float | None = None) ->
 
 def mean(name: str, values: Sequence[float], *, known: float | None = None) -> Figure:
     """A mean with its BCa bootstrap interval, beside the value *known* as above."""
-    interval = stats.bootstrap((np.asarray(values),), np.mean, n_resamples=2000, rng=0).confidence_interval
+    interval = stats.bootstrap((np.asarray(values),), np.mean, n_resamples=RESAMPLES, rng=0).confidence_interval
     return _beside(Figure(name, float(np.mean(values)), float(interval.low), float(interval.high)), known)
+
+
+def roc_area(name: str, positive: Sequence[float], negative: Sequence[float], *, known: float | None = None) -> Figure:
+    """The area under the ROC curve of scores, by ranks (Mann and Whitney, 1947), with its bootstrap interval."""
+
+    def area(first: np.ndarray, second: np.ndarray) -> float:
+        return float(stats.mannwhitneyu(first, second).statistic) / (len(first) * len(second))
+
+    draw = np.random.default_rng(0)
+    samples = [
+        area(draw.choice(positive, len(positive)), draw.choice(negative, len(negative))) for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return _beside(Figure(name, area(np.asarray(positive), np.asarray(negative)), float(low), float(high)), known)
 
 
 def _beside(figure: Figure, known: float | None) -> Figure:

@@ -22,6 +22,7 @@ class Bench:
     """A running platform and a caller of it."""
 
     layout: Layout
+    supervisor: Supervisor
     driver: Driver
     echo_address: str
     """Where a bare echo listens that passes each call on to a second one: two hops and no work."""
@@ -44,7 +45,9 @@ async def running(parts: Collection[str]) -> AsyncIterator[Bench]:
             )
             model = {"LLM_BASE_URL": f"http://{addresses['model']}/v1"}
             await supervisor.start(parts, env={"generation": model})
-            yield Bench(layout, Driver(layout.address, mint_token(layout, tenant="bench")), addresses["echo"])
+            yield Bench(
+                layout, supervisor, Driver(layout.address, mint_token(layout, tenant="bench")), addresses["echo"]
+            )
 
 
 def _process(name: str, port: int, module: str, *arguments: str) -> Part:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import json
 import random
 from collections import defaultdict
@@ -15,60 +16,95 @@ MEDQUAD_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage, and the title of the page that it is from."""
+
+    title: str
+    text: str
+    joined: bool = False
+    """Whether published figures were measured with the title before the text."""
+
+    @property
+    def untitled(self) -> str:
+        """The text that published figures were measured with."""
+        return f"{self.title} {self.text}" if self.joined else self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A question and the relevance of passages (by their number in the pool) to it."""
 
     text: str
     relevant: dict[int, int]
 
+    @property
+    def is_held_out(self) -> bool:
+        """Whether nothing was chosen by it: half of the questions, by a hash."""
+        return is_held_out(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Passages, and named question sets over them."""
+    """Passages, named question sets over them, and questions that they answer or not."""
 
-    passages: list[str]
+    passages: list[Passage]
     queries: dict[str, list[Query]]
+    answerable: dict[str, list[tuple[str, bool]]]
+
+
+def is_held_out(question: str) -> bool:
+    """By the lowest bit of the first byte of the question's SHA-256."""
+    return bool(hashlib.sha256(question.encode()).digest()[0] & 1)
 
 
 def load(data: Path) -> Pool:
     """Read the four sets below *data* in the order that the published floors were computed with."""
-    passages: list[str] = []
-    queries = {"xquad": _xquad(data, passages), "clapnq": _clapnq(data, passages)}
-    conversations = list(_mtrag(data, passages))
+    passages: list[Passage] = []
+    answerable: dict[str, list[tuple[str, bool]]] = {}
+    queries = {"xquad": _xquad(data, passages), "clapnq": _clapnq(data, passages, answerable)}
+    conversations = list(_mtrag(data, passages, answerable))
     queries["mtrag last turn"] = [Query(turns[-1], relevant) for turns, relevant in conversations]
     queries["mtrag last three"] = [Query(" ".join(turns[-3:]), relevant) for turns, relevant in conversations]
     queries["medquad"] = _medquad(data, passages)
-    return Pool(passages, queries)
+    return Pool(passages, queries, answerable)
 
 
-def _xquad(data: Path, passages: list[str]) -> list[Query]:
+def _xquad(data: Path, passages: list[Passage]) -> list[Query]:
     queries = []
     for article in json.loads((data / "xquad/xquad.en.json").read_text(encoding="utf-8"))["data"]:
         for paragraph in article["paragraphs"]:
-            passages.append(paragraph["context"])
+            passages.append(Passage(article["title"].replace("_", " "), paragraph["context"]))
             queries += [Query(qa["question"], {len(passages) - 1: 1}) for qa in paragraph["qas"]]
     return queries
 
 
-def _clapnq(data: Path, passages: list[str]) -> list[Query]:
-    queries = []
+def _clapnq(data: Path, passages: list[Passage], answerable: dict[str, list[tuple[str, bool]]]) -> list[Query]:
+    queries, asked = [], []
     for kind in ("answerable", "unanswerable"):
         for row in _lines(data / f"clapnq/annotated_data/dev/clapnq_dev_{kind}.jsonl"):
-            passages.append(f"{row['passages'][0]['title']} {row['passages'][0]['text']}")
+            passages.append(Passage(row["passages"][0]["title"], row["passages"][0]["text"], joined=True))
+            asked.append((row["input"], kind == "answerable"))
             if kind == "answerable":
                 queries.append(Query(row["input"], {len(passages) - 1: 1}))
+    answerable["clapnq"] = asked
     return queries
 
 
-def _mtrag(data: Path, passages: list[str]) -> Iterator[tuple[list[str], dict[int, int]]]:
-    texts: dict[str, str] = {}
+def _mtrag(
+    data: Path, passages: list[Passage], answerable: dict[str, list[tuple[str, bool]]]
+) -> Iterator[tuple[list[str], dict[int, int]]]:
+    texts: dict[str, Passage] = {}
     turns: dict[str, list[str]] = {}
+    asked = []
     for row in _lines(data / "mtrag/mtragun-human/generation_tasks/reference.jsonl"):
-        texts |= {c["document_id"]: f"{c.get('title') or ''} {c['text']}" for c in row["contexts"]}
+        texts |= {c["document_id"]: Passage(c.get("title") or "", c["text"], joined=True) for c in row["contexts"]}
         turns[row["task_id"]] = [message["text"] for message in row["input"]]
+        if row["answerability"] in (["ANSWERABLE"], ["UNANSWERABLE"]):
+            asked.append((turns[row["task_id"]][-1], row["answerability"] == ["ANSWERABLE"]))
+    answerable["mtrag last turn"] = asked
     judged = data / "mtrag/mtrag-human/evaluations/reference_subset_with_human_evaluations.json"
     for document in json.loads(judged.read_text(encoding="utf-8"))["documents"]:
-        texts.setdefault(document["document_id"], document["text"])
+        texts.setdefault(document["document_id"], Passage(document.get("title") or "", document["text"]))
     numbers = {document_id: len(passages) + i for i, document_id in enumerate(texts)}
     passages += texts.values()
     for task, relevant in _judgements(data, numbers).items():
@@ -86,10 +122,10 @@ def _judgements(data: Path, numbers: dict[str, int]) -> dict[str, dict[int, int]
     return judgements
 
 
-def _medquad(data: Path, passages: list[str]) -> list[Query]:
+def _medquad(data: Path, passages: list[Passage]) -> list[Query]:
     queries = []
     for row in _lines(data / "medquad/medquad.jsonl.gz"):
-        passages.append(row["answer"][:MEDQUAD_CHARACTERS])
+        passages.append(Passage(row["focus"] or "", row["answer"][:MEDQUAD_CHARACTERS]))
         queries.append(Query(row["question"], {len(passages) - 1: 1}))
     return random.Random(0).sample(queries, MEDQUAD_QUESTIONS)
 

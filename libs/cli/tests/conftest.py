@@ -71,6 +71,9 @@ class FakePlatform(
     """Documents that submitting refuses, and why."""
     rejected: dict[str, str] = field(default_factory=dict)
     """Documents that the index rejects, and why."""
+    searches: list[retrieval_pb.SearchPassagesRequest] = field(default_factory=list)
+    sources: list[retrieval_pb.Source] = field(default_factory=list)
+    facts: list[retrieval_pb.Fact] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     questions: list[gateway_pb.AskRequest] = field(default_factory=list)
 
@@ -120,6 +123,51 @@ class FakePlatform(
             status.state = retrieval_pb.DOCUMENT_STATE_REJECTED
             status.reason = self.rejected[request.document_id]
         return retrieval_pb.WaitForDocumentResponse(status=status)
+
+    def ListDocuments(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        names = sorted(self.documents)
+        start = int(request.page_token or 0)
+        statuses = [
+            retrieval_pb.DocumentStatus(
+                document_id=name,
+                state=retrieval_pb.DOCUMENT_STATE_LIVE,
+                passage_count=1,
+                freshness=common_pb.FRESHNESS_STALE,
+            )
+            for name in names[start : start + 1]
+        ]
+        following = str(start + 1) if start + 1 < len(names) else ""
+        return retrieval_pb.ListDocumentsResponse(documents=statuses, next_page_token=following)
+
+    def GetDocument(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        step = retrieval_pb.DocumentVersion(version=7, state=retrieval_pb.DOCUMENT_STATE_REJECTED, reason="no text")
+        status = retrieval_pb.DocumentStatus(
+            document_id=request.document_id, title="Aurora", version=7, history=[step], duplicate_ids=["copy.md"]
+        )
+        return retrieval_pb.GetDocumentResponse(status=status)
+
+    def SearchPassages(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.searches.append(request)
+        passages = [] if request.query == "nothing" else [an_answer().sources[1]]
+        return retrieval_pb.SearchPassagesResponse(passages=passages, index_generation="g1", support=0.91)
+
+    def PutSource(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.sources.append(request.source)
+        return retrieval_pb.PutSourceResponse()
+
+    def ListSources(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        return retrieval_pb.ListSourcesResponse(sources=self.sources)
+
+    def ConfirmSource(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        response = retrieval_pb.ConfirmSourceResponse()
+        response.as_of_time.FromSeconds(1_800_000_000)
+        return response
+
+    def RecordFacts(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.facts.extend(request.facts)
+        return retrieval_pb.RecordFactsResponse(
+            recorded=[retrieval_pb.RecordedFact(document_id="facts/lamp/price", version=3)]
+        )
 
     def GetStats(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         return cache_pb.GetStatsResponse(entry_count=1)
