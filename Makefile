@@ -65,6 +65,9 @@ demo: setup  ## from a document to an evaluated answer, step by step
 bench-retrieval: setup  ## speed and quality of retrieval on public data (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.retrieval
 
+bench-freshness: setup  ## news pages replayed while readers look and the index is killed (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.freshness
+
 bench-path: setup  ## what the path of an answer costs beside two bare hops
 	$(BIN)/python -m tests.bench.path
 
@@ -75,4 +78,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-path results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-path results clean

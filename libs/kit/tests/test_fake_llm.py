@@ -63,6 +63,76 @@ async def test_it_says_that_it_is_well_and_what_it_serves() -> None:
         assert (await client.get("/nothing")).status_code == 404
 
 
+async def computed(server: FakeLLM, path: str, **body: Any) -> dict[str, Any]:
+    """The answer of a route that has no tokens."""
+    async with httpx.AsyncClient(base_url=server.base_url, timeout=1) as client:
+        reply = await client.post(path, json=body)
+    reply.raise_for_status()
+    answer: dict[str, Any] = reply.json()
+    return answer
+
+
+async def test_it_embeds_texts_as_close_as_the_words_that_they_share() -> None:
+    async with FakeLLM() as model:
+        answer = await computed(model, "/embeddings", model="any", input=["a grey lamp", "the grey lamp", "moon"])
+    assert [entry["index"] for entry in answer["data"]] == [0, 1, 2]
+    lamp, same, moon = (entry["embedding"] for entry in answer["data"])
+    near, far = (sum(a * b for a, b in zip(lamp, other, strict=True)) for other in (same, moon))
+    assert near > far
+
+
+async def test_it_embeds_one_text_as_it_is_told() -> None:
+    async with FakeLLM(embed=lambda text: [len(text), 0.5]) as model:
+        answer = await computed(model, "/embeddings", model="any", input="lamp")
+    assert [entry["embedding"] for entry in answer["data"]] == [[4, 0.5]]
+
+
+async def test_it_ranks_the_documents_best_first_by_the_words_of_the_query() -> None:
+    async with FakeLLM() as model:
+        answer = await computed(
+            model, "/rerank", model="any", query="grey lamp", documents=["moon", "The lamp is grey."]
+        )
+    assert answer["results"] == [{"index": 1, "relevance_score": 1.0}, {"index": 0, "relevance_score": 0.0}]
+
+
+@pytest.mark.parametrize("path", ["/embeddings", "/rerank"])
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ({"status": 503}, httpx.HTTPStatusError),
+        ({"drop_after": 0}, httpx.RemoteProtocolError),
+        ({"hang": True}, httpx.ReadTimeout),
+        ({"garbage": "{half"}, json.JSONDecodeError),
+    ],
+    ids=["status", "drop", "hang", "garbage"],
+)
+async def test_it_fails_as_told_without_tokens_too(path: str, how: dict[str, Any], error: type[Exception]) -> None:
+    body = {"input": ["lamp"], "query": "lamp", "documents": ["lamp"]}
+    async with FakeLLM() as model:
+        with model.failing(**how), pytest.raises(error):
+            await computed(model, path, **body)
+        assert await computed(model, path, **body)
+
+
+async def test_it_says_when_to_come_back_if_told_to() -> None:
+    async with FakeLLM() as model:
+        with model.failing(status=429, retry_after="7"), pytest.raises(httpx.HTTPStatusError) as raised:
+            await computed(model, "/embeddings", input=["lamp"])
+    assert raised.value.response.headers["retry-after"] == "7"
+
+
+async def test_it_counts_how_many_requests_were_at_work_at_once() -> None:
+    async with FakeLLM() as model:
+        with model.failing(hang=True):
+            waiting = [asyncio.create_task(computed(model, "/embeddings", input=["lamp"])) for _ in range(3)]
+            await eventually(lambda: model.most_at_once == 3)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        await computed(model, "/embeddings", input=["lamp"])
+        assert model.most_at_once == 3
+
+
 async def test_it_takes_its_time_when_told_to() -> None:
     async with FakeLLM(first_token_seconds=0.1, tokens_per_second=50) as model:
         started = time.monotonic()

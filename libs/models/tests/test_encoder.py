@@ -55,3 +55,42 @@ def test_offsets_are_code_points_of_the_whole_text(encoder: Encoder) -> None:
     offsets = encoder.offsets(text)
     assert "".join(text[start:end] for start, end in offsets) == text.replace(" ", "")
     assert encoder.count_tokens(text) == len(offsets) > 256
+
+
+@pytest.fixture(scope="module")
+def token_encoder(encoder_dir: Path) -> Encoder:
+    return Encoder.load(encoder_dir, with_tokens=True)
+
+
+def test_every_token_has_a_unit_row_and_the_two_that_frame_a_text_have_none(token_encoder: Encoder) -> None:
+    vectors = token_encoder.token_vectors("How much is the lamp?")
+    assert (vectors.shape, vectors.dtype) == ((6, 384), np.float32)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_an_empty_text_has_no_tokens_and_a_long_one_those_before_the_limit(token_encoder: Encoder) -> None:
+    assert token_encoder.token_vectors("").shape == (0, 384)
+    assert token_encoder.token_vectors("word " * 400).shape == (254, 384)
+
+
+def test_a_word_is_closer_to_its_like_than_to_the_words_beside_it(token_encoder: Encoder) -> None:
+    [asked] = token_encoder.token_vectors("price")
+    close = token_encoder.token_vectors("The lamp has a high cost.") @ asked
+    assert np.argmax(close) == 5  # "cost"
+
+
+def test_a_token_has_another_vector_in_another_text(token_encoder: Encoder) -> None:
+    river, money = token_encoder.token_vectors("river bank"), token_encoder.token_vectors("money bank")
+    assert river[1] @ money[1] < 0.9
+
+
+def test_vectors_of_texts_and_the_id_are_the_same_with_tokens_and_without(
+    encoder: Encoder, token_encoder: Encoder
+) -> None:
+    assert np.array_equal(token_encoder.encode(TEXTS), encoder.encode(TEXTS))
+    assert token_encoder.id == encoder.id
+
+
+def test_without_tokens_it_says_so(encoder: Encoder) -> None:
+    with pytest.raises(RuntimeError, match="without its vectors of tokens"):
+        encoder.token_vectors("lamp")

@@ -1,6 +1,9 @@
 """What the tests of retrieval arrange with."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
+from plumbline_retrieval.adapters.server import ServerIndex, connect
 from plumbline_retrieval.domain.document import Document, Found, Passage
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import fuse
@@ -47,15 +51,35 @@ def passages() -> Callable[..., list[Passage]]:
     return make
 
 
-@pytest.fixture(params=["memory", "engine"])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    """An empty index: the one in memory, then the engine."""
+@pytest.fixture(params=["memory", "engine", "server"])
+async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Index]:
+    """An empty index: the one in memory, then the engine in this process, then a server's."""
     if request.param == "memory":
         yield MemoryIndex()
-        return
-    engine = QdrantIndex.open(tmp_path / "index", WordEncoder.dimensions)
-    yield engine
-    engine.close()
+    elif request.param == "engine":
+        engine = QdrantIndex.open(tmp_path / "index", WordEncoder.dimensions)
+        yield engine
+        engine.close()
+    else:
+        async with server_index() as server:
+            yield server
+
+
+@asynccontextmanager
+async def server_index() -> AsyncIterator[Index]:
+    """An empty index on the server at QDRANT_URL, removed afterwards."""
+    url, generation = os.environ.get("QDRANT_URL"), f"test-{uuid.uuid4().hex[:12]}"  # noqa: TID251  # a test's own setting
+    if not url:
+        pytest.skip("not run: QDRANT_URL is not set, no Qdrant server to run against")
+    client = connect(url)
+    try:
+        index = await ServerIndex.open(url, generation=generation, dimensions=WordEncoder.dimensions)
+        yield index
+        await index.aclose()
+    finally:
+        for part in ("passages", "heads"):
+            await client.delete_collection(f"plumbline-{generation}-{part}")
+        await client.close()
 
 
 @pytest.fixture(scope="session")

@@ -50,8 +50,9 @@ class InMemory:
 
 
 class OnKafka:
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, *, alone: bool = False) -> None:
         self.servers = servers
+        self.alone = alone
         self.publisher = KafkaPublisher(servers, source="test", clock=SystemClock())
 
     def consumer(self, group: str, subscriptions: list[Subscription[Any]], **options: Any) -> Runner:
@@ -62,7 +63,7 @@ class OnKafka:
             dead_letters=self.publisher,
             clock=SystemClock(),
             backoff=QUICK,
-            **options,
+            **({"alone": self.alone} | options),
         )
 
     async def raw_records(self, topic: str) -> list[Record]:
@@ -92,18 +93,18 @@ def read_all(servers: str, topic: str) -> list[Record]:
         consumer.close()
 
 
-@pytest.fixture(params=["memory", "kafka"])
+@pytest.fixture(params=["memory", "kafka", "kafka, alone"])
 def servers(request: pytest.FixtureRequest) -> str | None:
     """The broker, or None for the bus in memory (which then need not wait for a broker)."""
     return None if request.param == "memory" else request.getfixturevalue("kafka")
 
 
 @pytest.fixture
-async def bus(servers: str | None) -> AsyncIterator[Bus]:
+async def bus(servers: str | None, request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
     if servers is None:
         yield InMemory()
         return
-    on_kafka = OnKafka(servers)
+    on_kafka = OnKafka(servers, alone="kafka, alone" in request.node.name)
     yield on_kafka
     await on_kafka.publisher.close()
 
@@ -152,7 +153,8 @@ class Starter:
                 await handle(record)
             heard.append(record)
 
-        consumer = self.bus.consumer(group, [Subscription(self.topic, keep)], **options)
+        subscriptions = options.pop("subscriptions", [Subscription(self.topic, keep)])
+        consumer = self.bus.consumer(group, subscriptions, **options)
         running = Running(consumer, asyncio.create_task(consumer.run()), heard)
         self.running.append(running)
         return running

@@ -1,15 +1,17 @@
 """What only a real broker can show: groups, partitions, transactions, topics."""
 
 import asyncio
+import time
+import uuid
 from collections import Counter
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, ResourceType
 
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_contracts.topics import DOCUMENT_SUBMITTED, Topic
-from plumbline_kit.bus import KafkaPublisher, create_topics, describe_topics
+from plumbline_kit.bus import KafkaPublisher, Subscription, create_topics, describe_topics, kafka_source
 from plumbline_kit.bus.transactions import Outgoing
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Unavailable
@@ -55,6 +57,48 @@ async def test_a_leaving_consumer_hands_its_partitions_over(publish, start):
     await first.stop()
     await publish(*[f"later{n}" for n in range(40)])
     await eventually(lambda: sum(key.startswith("later") for key in second.keys) == 40, seconds=20)
+
+
+async def test_the_successor_of_a_lone_consumer_goes_on_at_once_where_that_one_was(publish, start, servers, topic):
+    first = start(alone=True, group="lone")
+    await publish(*[f"k{n}" for n in range(40)])
+    await first.hears(40)
+    await eventually(lambda: committed(servers, "lone", topic) == 40, seconds=5)
+    await publish(*[f"later{n}" for n in range(40)])
+    second, started = start(alone=True, group="lone"), time.monotonic()  # the broker knows nothing of the first's end
+    await second.hears(40)
+    assert time.monotonic() - started < 2  # a member of a group would be missed after 3 s here
+    assert all(key.startswith("later") for key in second.keys)
+
+
+async def test_a_lone_consumer_waits_for_a_topic_and_finds_new_partitions(bus, servers, start, monkeypatch):
+    monkeypatch.setattr(kafka_source, "GROWTH_SECONDS", 0.1)
+    late = Topic(f"test.{uuid.uuid4().hex[:8]}.v1", DocumentChanged, "k", 1)
+    heard = []
+
+    async def hear(record):
+        heard.append(record.position.partition)
+
+    lone = start(alone=True, group="late", subscriptions=[Subscription(late, hear)])
+    await bus.make(late)
+    await bus.publisher.publish(late, "k", DocumentChanged())
+    await eventually(lambda: heard == [0], seconds=10)
+    admin = AdminClient({"bootstrap.servers": servers})
+    for future in admin.create_partitions([NewPartitions(late.name, 3)]).values():
+        future.result(10)
+    producer = Producer({"bootstrap.servers": servers})
+    producer.produce(late.name, b"", partition=2)
+    producer.flush(10)
+    await eventually(lambda: heard == [0, 2], seconds=10)
+    await lone.stop()
+
+
+def committed(servers, group, topic):
+    """How many records of *topic* the group has finished."""
+    reader = Consumer({"bootstrap.servers": servers, "group.id": group})
+    places = reader.committed([TopicPartition(topic.name, number) for number in range(topic.partitions)], timeout=10)
+    reader.close()
+    return sum(max(place.offset, 0) for place in places)
 
 
 async def test_a_member_without_partitions_is_caught_up(bus, topic, start):

@@ -88,6 +88,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         subscriptions=parts.events().subscriptions(),
         dead_letters=publisher,
         clock=clock,
+        alone=True,  # the folder that it fills is this process' own
     )
     catching_up = CatchingUp(consumer)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)

@@ -13,7 +13,8 @@ async def main() -> int:
     """The exit code."""
     settings = Settings.from_env()
     logs.configure("retrieval", settings.service.log_level)
-    return await build_service(settings, telemetry.configure(settings.service)).run()
+    service = await build_service(settings, telemetry.configure(settings.service))
+    return await service.run()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Pa
 from plumbline_retrieval.domain.fact import Fact
 from plumbline_retrieval.domain.head import Head
 from plumbline_retrieval.domain.query import Scope
-from plumbline_retrieval.domain.ranking import Ranked
+from plumbline_retrieval.domain.ranking import PassageId, Ranked
 from plumbline_retrieval.domain.source import Source
 
 Vector = NDArray[np.float32]
@@ -91,7 +91,7 @@ class Heads(Protocol):
 class Read:
     """Passages by their ids."""
 
-    live: dict[str, Found]
+    live: dict[PassageId, Found]
     """Those that are of the live version of their document."""
     lost: bool
     """Whether a document has a live version and none of its passages here are of it: it changed meanwhile."""
@@ -124,11 +124,11 @@ class Passages(Protocol):
         """Ids of the passages in *scope* that fit best by meaning and by words; some may not be live."""
         ...
 
-    async def read(self, tenant: str, ids: Sequence[str]) -> Read:
+    async def read(self, tenant: str, ids: Sequence[PassageId]) -> Read:
         """What those ids stand for."""
         ...
 
-    async def vectors_of(self, ids: Sequence[str]) -> dict[str, Vector]:
+    async def vectors_of(self, ids: Sequence[PassageId]) -> dict[PassageId, Vector]:
         """The vectors of those passages that are still there."""
         ...
 

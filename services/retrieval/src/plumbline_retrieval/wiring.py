@@ -8,15 +8,17 @@ from plumbline.retrieval.v1.retrieval_service_pb2_grpc import add_RetrievalServi
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher, Publisher
 from plumbline_kit.clock import Clock, SystemClock
-from plumbline_kit.lifecycle import Service
+from plumbline_kit.lifecycle import Runs, Service
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
-from plumbline_models import BatchingEncoder, Encoder
+from plumbline_retrieval.adapters.engine import Engine, WaitForOthers, open_engine
 from plumbline_retrieval.adapters.filling import Filling
+from plumbline_retrieval.adapters.models import open_models
 from plumbline_retrieval.adapters.reading import SandboxedReader
-from plumbline_retrieval.adapters.state import OpenState, open_state
+from plumbline_retrieval.adapters.server import ServerIndex
 from plumbline_retrieval.api import SCOPES, RetrievalService
 from plumbline_retrieval.domain.chunking import Offsets
+from plumbline_retrieval.domain.ranking import Preferences
 from plumbline_retrieval.events import BusAnnouncer, BusCorpus, CorpusEvents, RegistryEvents
 from plumbline_retrieval.handlers.documents import (
     Acceptance,
@@ -34,8 +36,8 @@ from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.handlers.registry import ConfirmSource, ListSources, PutSource, Registry
 from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
-from plumbline_retrieval.ports import Index, PassageEncoder, QueryEncoder, Reader
-from plumbline_retrieval.settings import Settings
+from plumbline_retrieval.ports import Index, PassageEncoder, QueryEncoder, Reader, Reranker
+from plumbline_retrieval.settings import Roles, Settings
 
 log = structlog.get_logger()
 
@@ -58,8 +60,10 @@ class Parts:
         clock: Clock,
         readiness: Readiness,
         generation: str = "",
+        reranker: Reranker | None = None,
+        preferences: Preferences | None = None,
     ) -> None:
-        self.generation, self.readiness = generation, readiness
+        self.readiness = readiness
         progress = Progress()
         corpus = BusCorpus(publisher, clock)
         self.registry = Registry(index, clock)
@@ -73,7 +77,7 @@ class Parts:
             GetDocument(index, statuses, readiness),
             ListDocuments(index, statuses, readiness),
             WaitForDocument(index, statuses, progress),
-            SearchPassages(index, queries, self.registry, readiness, progress),
+            SearchPassages(index, queries, self.registry, readiness, progress, reranker, preferences or Preferences()),
             VerifySources(index, readiness),
             PutSource(corpus, self.registry),
             ListSources(self.registry),
@@ -88,71 +92,72 @@ class Parts:
         )
 
 
-def build_service(settings: Settings, telemetry: Telemetry) -> Service:
-    """The service on its real parts; nothing runs yet. Opens the state folder."""
+async def build_service(settings: Settings, telemetry: Telemetry) -> Service:
+    """The service on its real parts; nothing runs yet. Opens the index."""
     clock, common = SystemClock(), settings.service
-    encoder = Encoder.load(settings.encoder_dir)
-    state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
+    models = await open_models(settings, clock)
+    engine = await open_engine(settings, encoder_id=models.queries.id, dimensions=models.queries.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="retrieval", clock=clock, ack_seconds=ACK_SECONDS)
-    passages = BatchingEncoder(encoder, workers=settings.index_workers)
-    queries = BatchingEncoder(encoder)
     reader = SandboxedReader()
     parts = Parts(
-        state.index,
-        passages=passages,
-        queries=queries,
-        offsets=encoder.offsets,
+        engine.index,
+        passages=models.passages,
+        queries=models.queries,
+        offsets=models.offsets,
         reader=reader,
         publisher=publisher,
         clock=clock,
-        readiness=Readiness(complete=state.generation.complete),
-        generation=state.generation.id,
+        readiness=Readiness(complete=engine.complete),
+        generation=engine.generation,
+        reranker=models.reranker,
+        preferences=settings.preferences,
     )
-    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
-    sources, corpus = _consumers(settings, parts, publisher, clock)
-
-    async def close() -> None:
-        for each in (passages, queries, reader):
-            await each.aclose()
-        state.close()
-
+    serves = settings.roles is not Roles.INDEXER
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES if serves else {})
+    if serves:
+        add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
+    consumers, background = _listeners(settings, engine, parts, publisher, clock)
     return Service(
         common,
         server,
         telemetry=telemetry,
-        consumers=[sources, corpus],
-        background=[Filling(sources, parts.registry.completed), Filling(corpus, partial(_is_whole, state, parts))],
+        consumers=consumers,
+        background=background,
         publisher=publisher,
-        closing=[close],
+        closing=[*models.closing, reader.aclose, engine.close],
     )
 
 
-def _consumers(
-    settings: Settings, parts: Parts, publisher: KafkaPublisher, clock: Clock
-) -> tuple[KafkaConsumer, KafkaConsumer]:
-    """Of the sources and of the corpus: whose group has the generation's name reads all of it for a new one."""
+def _listeners(
+    settings: Settings, engine: Engine, parts: Parts, publisher: KafkaPublisher, clock: Clock
+) -> tuple[list[Runs], list[Runs]]:
+    """The consumers of sources and corpus, and what runs beside them. A process that only serves has none.
+
+    Their groups have the generation's name: a new one reads everything. Who has the index to himself reads alone, so
+    that after a kill the next process goes on at once.
+    """
+
+    async def index_is_whole() -> None:
+        parts.registry.completed()
+        if not parts.readiness.complete:
+            await engine.completed()
+            parts.readiness.complete = True
+            log.info("index_complete", generation=engine.generation)
+
+    async def sources_are_whole() -> None:
+        parts.registry.completed()
+
+    if settings.roles is Roles.API:
+        assert isinstance(engine.index, ServerIndex)  # the settings say so
+        return [], [WaitForOthers(engine.index, clock, index_is_whole)]
     servers = settings.service.kafka_bootstrap_servers
-    sources = KafkaConsumer(
-        servers,
-        group=f"retrieval-sources-{parts.generation}",
-        subscriptions=parts.registry_events.subscriptions(),
-        dead_letters=publisher,
-        clock=clock,
+    consumer = partial(KafkaConsumer, servers, dead_letters=publisher, clock=clock, alone=engine.is_own)
+    sources = consumer(
+        group=f"retrieval-sources-{engine.generation}", subscriptions=parts.registry_events.subscriptions()
     )
-    corpus = KafkaConsumer(
-        servers,
-        group=f"retrieval-indexer-{parts.generation}",
+    corpus = consumer(
+        group=f"retrieval-indexer-{engine.generation}",
         subscriptions=parts.events.subscriptions(),
-        dead_letters=publisher,
-        clock=clock,
         concurrency=settings.index_concurrency,
     )
-    return sources, corpus
-
-
-def _is_whole(state: OpenState, parts: Parts) -> None:
-    if not parts.readiness.complete:
-        state.completed()
-        parts.readiness.complete = True
-        log.info("index_complete", generation=parts.generation)
+    return [sources, corpus], [Filling(sources, sources_are_whole), Filling(corpus, index_is_whole)]

@@ -26,7 +26,11 @@ async def test_it_is_whole_once_the_consumer_has_caught_up_and_not_if_that_stopp
     stopped: bool, whole: list[str]
 ) -> None:
     consumer, told = Consumer(), list[str]()
-    filling = Filling(consumer, lambda: told.append("whole"))
+
+    async def tell() -> None:
+        told.append("whole")
+
+    filling = Filling(consumer, tell)
     running = asyncio.create_task(filling.run())
     await asyncio.sleep(0)
     assert told == []

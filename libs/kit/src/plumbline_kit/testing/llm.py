@@ -1,4 +1,4 @@
-"""A model that obeys: an OpenAI-compatible server with settable words, delays, speed and failures.
+"""A model that obeys: an OpenAI-compatible server with settable words, vectors, delays, speed and failures.
 
 Run it with `python -m plumbline_kit.testing.llm --port 7113`; it serves until it is interrupted.
 """
@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import uuid
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,11 +19,18 @@ from plumbline_kit.addresses import HOST
 
 Message = Mapping[str, str]
 Script = Callable[[Sequence[Message]], str]
+Embedding = Callable[[str], Sequence[float]]
+Relevance = Callable[[str, str], float]
 
 MODEL: Final = "fake"
 AT_ONCE: Final = float("inf")
 PASSAGE: Final = re.compile(r"^\[1\] (?:[^\n:]*: )?(.+?[.!?])(?=\s|$)", re.MULTILINE)
 TOKEN: Final = re.compile(r"\s*\S+")
+WORD: Final = re.compile(r"\w+")
+DIMENSIONS: Final = 16
+CHAT: Final = "/v1/chat/completions"
+EMBEDDINGS: Final = "/v1/embeddings"
+RERANK: Final = "/v1/rerank"
 
 
 def first_sentence(messages: Sequence[Message]) -> str:
@@ -31,18 +39,34 @@ def first_sentence(messages: Sequence[Message]) -> str:
     return found.group(1) if found else "I do not know."
 
 
+def counted_words(text: str) -> list[float]:
+    """As close to another text's as the words that they share; of no particular length."""
+    counts = [0.01] * DIMENSIONS
+    for word in WORD.findall(text.lower()):
+        counts[zlib.crc32(word.encode()) % DIMENSIONS] += 1
+    return counts
+
+
+def shared_words(query: str, document: str) -> float:
+    """The share of the query's words that the document holds."""
+    asked, held = (set(WORD.findall(text.lower())) for text in (query, document))
+    return len(asked & held) / len(asked) if asked else 0.0
+
+
 @dataclass(frozen=True)
 class Failure:
     """How a request goes wrong."""
 
     status: int = 200
     """Anything but 200 is answered at once, without an answer."""
+    retry_after: str = ""
+    """The header of that name beside such a status."""
     drop_after: int | None = None
-    """The connection breaks after so many tokens."""
+    """The connection breaks after so many tokens; where there are none, before the answer."""
     hang: bool = False
     """Nothing is ever answered."""
     garbage: str = ""
-    """Streamed as the data of every event of a token."""
+    """Streamed as the data of every event of a token; where there are none, the whole answer."""
     times: int | None = None
     """So many requests go wrong, then none does; None: all of them."""
 
@@ -55,6 +79,8 @@ class FakeLLM:
     """Runs while its context lasts. Everything may be set at any time. A token is a word with the space before it."""
 
     script: Script = first_sentence
+    embed: Embedding = counted_words
+    rank: Relevance = shared_words
     first_token_seconds: float = 0.0
     tokens_per_second: float = AT_ONCE
     port: int = 0
@@ -64,7 +90,10 @@ class FakeLLM:
     """Their headers, names in lower case."""
     abandoned: int = 0
     """How many requests for an answer lost their caller before the end."""
+    most_at_once: int = 0
+    """How many of those were at work at the same time, at most."""
     _failure: Failure = WELL
+    _at_work: int = 0
 
     @property
     def base_url(self) -> str:
@@ -113,22 +142,26 @@ class FakeLLM:
         method, path, headers = _parsed((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         match method, path:
-            case "POST", "/v1/chat/completions":
+            case "POST", _ if path in (CHAT, EMBEDDINGS, RERANK):
                 self.headers.append(headers)
                 self.requests.append(json.loads(body))
-                return await self._complete(writer, self.requests[-1])
+                return await self._complete(writer, path, self.requests[-1])
             case "GET", "/v1/models":
                 return await _send(writer, 200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
             case "GET", "/health":
                 return await _send(writer, 200, {"status": "ok"})
         return await _send(writer, 404, {"error": {"message": f"no {method} {path} here"}})
 
-    async def _complete(self, writer: asyncio.StreamWriter, request: dict[str, Any]) -> bool:
+    async def _complete(self, writer: asyncio.StreamWriter, path: str, request: dict[str, Any]) -> bool:
+        self._at_work += 1
+        self.most_at_once = max(self.most_at_once, self._at_work)
         try:
-            return await self._reply(writer, request, self._next_failure())
+            return await self._reply(writer, path, request, self._next_failure())
         except (asyncio.CancelledError, ConnectionError):
             self.abandoned += 1
             raise
+        finally:
+            self._at_work -= 1
 
     def _next_failure(self) -> Failure:
         failure = self._failure
@@ -138,17 +171,47 @@ class FakeLLM:
             self._failure = replace(failure, times=failure.times - 1)
         return failure
 
-    async def _reply(self, writer: asyncio.StreamWriter, request: dict[str, Any], failure: Failure) -> bool:
+    async def _reply(self, writer: asyncio.StreamWriter, path: str, request: dict[str, Any], failure: Failure) -> bool:
         if failure.hang:
             await asyncio.Event().wait()
         if failure.status != 200:
-            return await _send(writer, failure.status, {"error": {"message": "told to fail"}})
+            extra = f"Retry-After: {failure.retry_after}\r\n" if failure.retry_after else ""
+            return await _send(writer, failure.status, {"error": {"message": "told to fail"}}, extra)
         if self.first_token_seconds:
             await asyncio.sleep(self.first_token_seconds)
+        if path != CHAT:
+            return await self._compute(writer, path, request, failure)
         completion = _Completion.of(self.script(request["messages"]), request)
         if not request.get("stream"):
             return await _send(writer, 200, completion.whole())
         return await self._stream(writer, completion, failure)
+
+    async def _compute(
+        self, writer: asyncio.StreamWriter, path: str, request: dict[str, Any], failure: Failure
+    ) -> bool:
+        if failure.drop_after is not None:
+            return False
+        if failure.garbage:
+            return await _send_body(writer, 200, failure.garbage.encode())
+        return await _send(writer, 200, self._embedded(request) if path == EMBEDDINGS else self._ranked(request))
+
+    def _embedded(self, request: dict[str, Any]) -> dict[str, Any]:
+        texts = [request["input"]] if isinstance(request["input"], str) else request["input"]
+        data = [
+            {"object": "embedding", "index": number, "embedding": list(self.embed(text))}
+            for number, text in enumerate(texts)
+        ]
+        asked = sum(len(text.split()) for text in texts)
+        usage = {"prompt_tokens": asked, "total_tokens": asked}
+        return {"object": "list", "model": MODEL, "data": data, "usage": usage}
+
+    def _ranked(self, request: dict[str, Any]) -> dict[str, Any]:
+        results = [
+            {"index": number, "relevance_score": self.rank(request["query"], document)}
+            for number, document in enumerate(request["documents"])
+        ]
+        results.sort(key=lambda result: -result["relevance_score"])  # best first, as real ones answer
+        return {"model": MODEL, "results": results}
 
     async def _stream(self, writer: asyncio.StreamWriter, completion: "_Completion", failure: Failure) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -229,9 +292,12 @@ def _parsed(head: str) -> tuple[str, str, dict[str, str]]:
     return method, path, {name.lower(): value.strip() for name, _, value in headers}
 
 
-async def _send(writer: asyncio.StreamWriter, status: int, content: dict[str, Any]) -> bool:
-    body = json.dumps(content).encode()
-    head = f"HTTP/1.1 {status} told\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+async def _send(writer: asyncio.StreamWriter, status: int, content: dict[str, Any], extra: str = "") -> bool:
+    return await _send_body(writer, status, json.dumps(content).encode(), extra)
+
+
+async def _send_body(writer: asyncio.StreamWriter, status: int, body: bytes, extra: str = "") -> bool:
+    head = f"HTTP/1.1 {status} told\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
     return True

@@ -1,7 +1,7 @@
 """Watches what a consumer fills, and says when it is whole."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from plumbline_kit.errors import Unavailable
@@ -18,7 +18,7 @@ class Consumer(Protocol):
 class Filling:
     """Runs beside the consumer. What was never whole is not relied on; what was once, stays open to all."""
 
-    def __init__(self, consumer: Consumer, when_whole: Callable[[], None]) -> None:
+    def __init__(self, consumer: Consumer, when_whole: Callable[[], Awaitable[None]]) -> None:
         self._consumer = consumer
         self._when_whole = when_whole
         self._stopping = asyncio.Event()
@@ -30,7 +30,7 @@ class Filling:
         except Unavailable:  # the service ends: the next start goes on where the consumer was
             pass
         else:
-            self._when_whole()
+            await self._when_whole()
         await self._stopping.wait()
 
     async def stop(self) -> None:

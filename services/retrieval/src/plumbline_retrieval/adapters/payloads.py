@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from plumbline_kit.errors import Invalid
 from plumbline_retrieval.domain.document import (
     EVERYBODY,
     Document,
@@ -15,6 +16,7 @@ from plumbline_retrieval.domain.document import (
     PassageRef,
 )
 from plumbline_retrieval.domain.head import NO_VERSION, Change, Head, Live, State, Step
+from plumbline_retrieval.domain.ranking import PassageId
 from plumbline_retrieval.domain.source import Freshness, Source, Trust
 from plumbline_retrieval.ports import Read
 
@@ -23,6 +25,10 @@ Versions = Mapping[str, tuple[int, int]]
 """By document id: its newest version, and the one that readers see."""
 
 _NAMESPACE: Final = uuid.UUID("0c0f3a52-6a0e-5d0c-9a0e-3f5a9f6f1b77")
+
+
+COMPLETE_ID: Final = str(uuid.uuid5(_NAMESPACE, "complete"))
+"""The point that says that a generation was whole once."""
 
 
 def head_id(key: DocumentKey) -> str:
@@ -48,6 +54,14 @@ def confirmation_id(tenant: str, source: str) -> str:
 def audiences(tenant: str, groups: Sequence[str]) -> list[str]:
     """Who *groups* of a tenant are, in one value each: a filter on one field is three times as fast as on two."""
     return [f"{tenant}/{group}" for group in groups]  # a tenant's name holds no slash
+
+
+def offset_from(token: str) -> str | None:
+    """The point that a page begins with, None for the first page. Raises `Invalid`."""
+    try:
+        return str(uuid.UUID(token)) if token else None
+    except ValueError:
+        raise Invalid.field("page_token", "is not one that this service gave") from None
 
 
 def tag(name: str, value: str) -> str:
@@ -165,15 +179,14 @@ def ids_around(tenant: str, found: Sequence[Found], reach: int) -> list[str]:
     )
 
 
-def read_of(known: Mapping[str, Found], versions: Versions, *, asked: int) -> Read:
+def read_of(known: Mapping[PassageId, Found], versions: Versions, *, asked: int) -> Read:
     """What *asked* points were, of which *known* are still there, when their documents have these *versions*."""
-    live: dict[str, Found] = {}
+    live: dict[PassageId, Found] = {}
     changed: set[str] = set()
     for name, each in known.items():
         newest, shown = versions.get(each.ref.document_id, (NO_VERSION, NO_VERSION))
         if shown == each.ref.version:
-            freshness = Freshness.CURRENT if newest == shown else Freshness.SUPERSEDED
-            live[name] = replace(each, freshness=freshness)
+            live[name] = each if newest == shown else replace(each, freshness=Freshness.SUPERSEDED)
         elif shown != NO_VERSION:
             changed.add(each.ref.document_id)
     seen = {each.ref.document_id for each in live.values()}

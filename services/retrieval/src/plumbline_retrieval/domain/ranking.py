@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,15 @@ other half.
 CANDIDATES: Final = 100
 """How many of each list take part."""
 CONSIDERED: Final = 20
-"""How many of the best are looked at again, at least; a reranker's work grows with them."""
+"""How many of the best are looked at again; looking at more lost hits, and a reranker's work grows with them."""
 
-Scored = Sequence[tuple[str, float]]
+PassageId = Any
+"""What an index names a passage by: hashable, and comparable with others of that index."""
+Scored = Sequence[tuple[PassageId, float]]
 """Ids and scores, best first."""
+Hit = tuple[Found, float]
+Hits = Sequence[Hit]
+"""Passages and scores in [0, 1], best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,13 @@ class Preferences:
     """A passage of this age has lost half of its score; None means that age does not count."""
 
 
-def fuse(ranked: Sequence[Ranked]) -> list[tuple[str, float]]:
+def fuse(ranked: Sequence[Ranked]) -> list[tuple[PassageId, float]]:
     """The ids by their mean score over the wordings.
 
     For each wording, each list's scores are stretched to [0, 1] and joined 0.7 dense + 0.3 sparse; what a list lacks
     counts 0 there. Weighted by scores because ranks alone lost 0.01 to 0.05 of hit@1 on four public sets.
     """
-    joined: defaultdict[str, float] = defaultdict(float)
+    joined: defaultdict[PassageId, float] = defaultdict(float)
     for each in ranked:
         for scored, weight in ((each.dense, DENSE_WEIGHT), (each.sparse, 1 - DENSE_WEIGHT)):
             for name, score in _stretched(scored).items():
@@ -65,8 +70,8 @@ def fuse(ranked: Sequence[Ranked]) -> list[tuple[str, float]]:
     return sorted(joined.items(), key=lambda item: (-item[1], item[0]))
 
 
-def covering(found: Sequence[Found], question: str) -> list[Found]:
-    """*found* ordered anew: the share of the question's words, and of its pairs of neighbours, that each holds counts.
+def covering(hits: Hits, question: str) -> list[Hit]:
+    """*hits* ordered anew: the share of the question's words, and of its pairs of neighbours, that each holds counts.
 
     BM25 gives most of its score for one rare word; an answer holds most of the words, and some side by side.
     """
@@ -75,67 +80,74 @@ def covering(found: Sequence[Found], question: str) -> list[Found]:
     singles = [f" {word} " for word in dict.fromkeys(words)]
     whole = 1 + WORDS_WEIGHT + PAIRS_WEIGHT
 
-    def scored(each: Found) -> Found:
-        held = WORDS_WEIGHT * _share(singles, each.words) + PAIRS_WEIGHT * _share(pairs, each.words)
-        return replace(each, score=(each.score + held) / whole)
+    def score(found: Found, listed: float) -> float:
+        held = WORDS_WEIGHT * _share(singles, found.words) + PAIRS_WEIGHT * _share(pairs, found.words)
+        return (listed + held) / whole
 
-    return ordered([scored(each) for each in found])
+    return rescored(hits, [score(*hit) for hit in hits[:CONSIDERED]])
+
+
+def rescored(hits: Hits, scores: Sequence[float]) -> list[Hit]:
+    """*hits*, whose best have these new *scores*: those in their new order, then the others in theirs."""
+    best = [(found, score) for (found, _), score in zip(hits, scores, strict=False)]
+    floor = min(scores, default=1.0)
+    return ordered(best) + [(found, floor * score) for found, score in hits[len(scores) :]]
 
 
 def preferred(
-    found: Sequence[Found], question: str, sources: Mapping[str, Source], preferences: Preferences, now: datetime
-) -> list[Found]:
-    """*found* ordered anew by how far its sources are trusted, how old it is, and whether it is a fact asked for."""
+    hits: Hits, question: str, sources: Mapping[str, Source], preferences: Preferences, now: datetime
+) -> list[Hit]:
+    """*hits* ordered anew by how far their sources are trusted, by their age, and whether they are facts asked for."""
     asked = set(content_words(question))
 
-    def weighted(each: Found) -> Found:
-        source = sources.get(each.source_id)
+    def weighted(found: Found, score: float) -> float:
+        source = sources.get(found.source_id)
         trust = source.trust if source else Trust.MEDIUM
-        score = each.score * (1 - preferences.trust_weight * (Trust.HIGH - trust) / (Trust.HIGH - Trust.LOW))
+        score *= 1 - preferences.trust_weight * (Trust.HIGH - trust) / (Trust.HIGH - Trust.LOW)
         if preferences.half_life is not None:
-            score *= 0.5 ** (max(now - each.submitted_at, timedelta(0)) / preferences.half_life)
-        if each.ref.document_id.startswith(FACTS) and asked.issuperset(content_words(each.title)):
+            score *= 0.5 ** (max(now - found.submitted_at, timedelta(0)) / preferences.half_life)
+        if found.ref.document_id.startswith(FACTS) and asked.issuperset(content_words(found.title)):
             score = 1 - (1 - score) / 2  # what holds now goes before what a page once said of the same subject
-        return replace(each, score=score)
+        return score
 
-    return ordered([weighted(each) for each in found])
+    return ordered([(found, weighted(found, score)) for found, score in hits])
 
 
-def ordered(found: Sequence[Found]) -> list[Found]:
+def ordered(hits: Hits) -> list[Hit]:
     """By score, best first; equal ones by document and place, so that two answers agree."""
-    return sorted(found, key=lambda each: (-each.score, each.ref.document_id, each.passage.ordinal))
+    return sorted(hits, key=lambda hit: (-hit[1], hit[0].ref.document_id, hit[0].passage.ordinal))
 
 
-def distinct(found: Sequence[Found]) -> list[Found]:
-    """*found* without passages whose text came before: whose document was copied is not heard twice."""
-    first: dict[str, Found] = {}
-    for each in found:
-        first.setdefault(each.ref.passage_hash, each)
+def distinct(hits: Hits) -> list[Hit]:
+    """*hits* without passages whose text came before: whose document was copied is not heard twice."""
+    first: dict[str, Hit] = {}
+    for hit in hits:
+        first.setdefault(hit[0].ref.passage_hash, hit)
     return list(first.values())
 
 
-def diverse(found: Sequence[Found], vectors: NDArray[np.float32], diversity: float, limit: int) -> list[Found]:
-    """At most *limit* of *found*, each chosen for its score less *diversity* times its likeness to those before.
+def diverse(hits: Hits, vectors: NDArray[np.float32], diversity: float, limit: int) -> list[Hit]:
+    """At most *limit* of *hits*, each chosen for its score less *diversity* times its likeness to those before.
 
-    Maximal marginal relevance (Carbonell and Goldstein, 1998). *vectors* has a unit row for each of *found*.
+    Maximal marginal relevance (Carbonell and Goldstein, 1998). *vectors* has a unit row for each of *hits*.
     """
-    scores = np.array([each.score for each in found])
-    alike = np.zeros(len(found))
+    scores = np.array([score for _, score in hits])
+    alike = np.zeros(len(hits))
     chosen: list[int] = []
-    while len(chosen) < min(limit, len(found)):
+    while len(chosen) < min(limit, len(hits)):
         values = (1 - diversity) * scores - diversity * alike
         values[chosen] = -np.inf
         best = int(np.argmax(values))
         chosen.append(best)
         alike = np.maximum(alike, vectors @ vectors[best])
-    return [found[number] for number in chosen]
+    return [hits[number] for number in chosen]
 
 
 def _share(pieces: Sequence[str], words: str) -> float:
     return sum(piece in words for piece in pieces) / len(pieces) if pieces else 0.0
 
 
-def _stretched(scored: Scored) -> Mapping[str, float]:
+def _stretched(scored: Scored) -> Mapping[PassageId, float]:
     if not scored:
         return {}
     low, high = scored[-1][1], scored[0][1]

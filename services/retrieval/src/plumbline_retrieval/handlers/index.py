@@ -78,10 +78,10 @@ class IndexDocument:
             if isinstance(document, Invalid):
                 raise document
             await self.registry.require(head.key.tenant, document.source_id)
+            passages = await asyncio.to_thread(cut, document.text, self.offsets, document.layout)  # may take a second
+            vectors = await self._vectors(head, document, passages)
         except Invalid as error:
             return rejected(head, str(error))
-        passages = await asyncio.to_thread(cut, document.text, self.offsets, document.layout)  # may take a second
-        vectors = await self._vectors(head, document, passages)
         await self.passages.stage(head.key, head.version, document, passages, vectors, record.submitted_at)
         return published(head, document, passages, record.submitted_at)
 

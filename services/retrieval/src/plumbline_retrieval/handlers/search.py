@@ -11,7 +11,7 @@ from plumbline_kit.identity import Identity
 from plumbline_retrieval.domain import ranking
 from plumbline_retrieval.domain.document import DocumentKey, Found, Passage, PassageRef
 from plumbline_retrieval.domain.query import Query, Scope
-from plumbline_retrieval.domain.ranking import Preferences, Ranked
+from plumbline_retrieval.domain.ranking import Hit, Hits, PassageId, Preferences, Ranked
 from plumbline_retrieval.domain.source import Freshness, Source, Trust
 from plumbline_retrieval.domain.support import support
 from plumbline_retrieval.handlers.progress import Progress
@@ -55,10 +55,10 @@ class SearchPassages:
         scope = _scope(identity, query, sources)
         if scope is None:
             return SearchResult([], 0.0)
-        ranked, hits = await self._look(scope, query, vectors)
-        found = await self._ordered(query, hits, sources)
-        found = await self._around(scope.tenant, found, query.neighbours)
-        found = [self._dated(identity.tenant, each, sources) for each in found]
+        ranked, ids = await self._look(scope, query, vectors)
+        hits = await self._ordered(query, ids, sources)
+        near = await self._near(scope.tenant, hits, query.neighbours)
+        found = [self._finished(identity.tenant, *hit, sources, near, query.neighbours) for hit in hits]
         return SearchResult(found, support(query.text, ranked[0], found))
 
     async def _vectors(self, query: Query, vector: Vector | None, encoder_id: str) -> list[Vector]:
@@ -78,8 +78,8 @@ class SearchPassages:
 
     async def _look(
         self, scope: Scope, query: Query, vectors: Sequence[Vector]
-    ) -> tuple[list[Ranked], dict[str, Found]]:
-        """Live passages by id, best first, and the lists that they come from.
+    ) -> tuple[list[Ranked], dict[PassageId, Hit]]:
+        """The lists, and the best live passages of them.
 
         An index in another process may put a new version in the old one's place between the two steps: then neither
         is found, and it is looked again.
@@ -90,53 +90,63 @@ class SearchPassages:
                 await self.passages.ranked(scope, text, vector)
                 for text, vector in zip(query.texts, vectors, strict=True)
             ]
-            scored = dict(ranking.fuse(ranked)[:wanted])
-            read = await self.passages.read(scope.tenant, list(scored))
+            scored = ranking.fuse(ranked)[:wanted]
+            read = await self.passages.read(scope.tenant, [name for name, _ in scored])
             if not read.lost or look == LOOKS - 1:
                 break
-        hits = {name: replace(read.live[name], score=score) for name, score in scored.items() if name in read.live}
-        return ranked, hits
+        return ranked, {name: (read.live[name], score) for name, score in scored if name in read.live}
 
-    async def _ordered(self, query: Query, hits: Mapping[str, Found], sources: Mapping[str, Source]) -> list[Found]:
-        found = ranking.covering(list(hits.values()), query.text)
+    async def _ordered(
+        self, query: Query, ids: Mapping[PassageId, Hit], sources: Mapping[str, Source]
+    ) -> Sequence[Hit]:
+        hits = ranking.covering(list(ids.values()), query.text)
         if query.rerank:
-            found = await self._reranked(query.text, found)
-        found = ranking.preferred(found, query.text, sources, self.preferences, self.registry.clock.now())
-        found = ranking.distinct(found)
+            hits = await self._reranked(query.text, hits)
+        hits = ranking.preferred(hits, query.text, sources, self.preferences, self.registry.clock.now())
+        hits = ranking.distinct(hits)
         if query.diversity == 0:
-            return found[: query.limit]
-        return await self._diverse(query, found, {each.ref: name for name, each in hits.items()})
+            return hits[: query.limit]
+        return await self._diverse(query, hits, {found.ref: name for name, (found, _) in ids.items()})
 
-    async def _diverse(self, query: Query, found: Sequence[Found], ids: Mapping[PassageRef, str]) -> list[Found]:
+    async def _diverse(self, query: Query, hits: Hits, ids: Mapping[PassageRef, PassageId]) -> list[Hit]:
         vectors = await self.passages.vectors_of(list(ids.values()))
-        there = [each for each in found if ids[each.ref] in vectors]
+        there = [hit for hit in hits if ids[hit[0].ref] in vectors]
         if not there:
             return []
-        return ranking.diverse(
-            there, np.stack([vectors[ids[each.ref]] for each in there]), query.diversity, query.limit
-        )
+        rows = np.stack([vectors[ids[found.ref]] for found, _ in there])
+        return ranking.diverse(there, rows, query.diversity, query.limit)
 
-    async def _reranked(self, question: str, found: Sequence[Found]) -> list[Found]:
+    async def _reranked(self, question: str, hits: Hits) -> list[Hit]:
         if self.reranker is None:
             raise Invalid.field("rerank", "is asked for and no reranker is set: set RERANKER")
-        best, rest = found[: ranking.CONSIDERED], found[ranking.CONSIDERED :]
-        scores = await self.reranker.scores(question, [each.passage.embedded(each.title) for each in best])
-        floor = min(scores, default=0.0)
-        again = [replace(each, score=float(score)) for each, score in zip(best, scores, strict=True)]
-        return ranking.ordered(again) + [replace(each, score=floor * each.score) for each in rest]
+        texts = [found.passage.embedded(found.title) for found, _ in hits[: ranking.CONSIDERED]]
+        return ranking.rescored(hits, await self.reranker.scores(question, texts))
 
-    async def _around(self, tenant: str, found: list[Found], reach: int) -> list[Found]:
-        if not reach or not found:
-            return found
-        near = await self.passages.around(tenant, found, reach)
-        return [_with_neighbours(each, near, reach) for each in found]
+    async def _near(self, tenant: str, hits: Hits, reach: int) -> dict[tuple[str, int], Passage]:
+        return await self.passages.around(tenant, [found for found, _ in hits], reach) if reach and hits else {}
 
-    def _dated(self, tenant: str, found: Found, sources: Mapping[str, Source]) -> Found:
+    def _finished(
+        self,
+        tenant: str,
+        found: Found,
+        score: float,
+        sources: Mapping[str, Source],
+        near: Mapping[tuple[str, int], Passage],
+        reach: int,
+    ) -> Found:
+        """*found* with its score, how current it is, and what stands around it."""
         source = sources.get(found.source_id, DEFAULT)
         key = DocumentKey(tenant, found.ref.document_id)
         superseded = found.freshness is Freshness.SUPERSEDED or self.progress.is_on_its_way(key)
-        freshness = source.freshness(found.submitted_at, self.registry.clock.now(), superseded=superseded)
-        return replace(found, as_of=source.confirmed(found.submitted_at), freshness=freshness)
+        preceding, following = _around(found, near, reach)
+        return replace(
+            found,
+            score=score,
+            freshness=source.freshness(found.submitted_at, self.registry.clock.now(), superseded=superseded),
+            as_of=source.confirmed(found.submitted_at),
+            preceding=preceding,
+            following=following,
+        )
 
 
 @dataclass(frozen=True)
@@ -171,15 +181,14 @@ def _scope(identity: Identity, query: Query, sources: Mapping[str, Source]) -> S
     return scope.within(trusted) if trusted else None
 
 
-def _with_neighbours(found: Found, near: Mapping[tuple[str, int], Passage], reach: int) -> Found:
-    """*found* with what stands around it; a sentence that two passages share is not repeated."""
+def _around(found: Found, near: Mapping[tuple[str, int], Passage], reach: int) -> tuple[str, str]:
+    """What stands before *found* and after it; a sentence that two passages share is not repeated."""
     document_id, passage = found.ref.document_id, found.passage
     before = [near.get((document_id, passage.ordinal - step)) for step in range(reach, 0, -1)]
     after = [near.get((document_id, passage.ordinal + step)) for step in range(1, reach + 1)]
-    return replace(
-        found,
-        preceding=_joined([each for each in before if each], end=passage.start),
-        following=_joined([each for each in after if each], start=passage.end),
+    return (
+        _joined([each for each in before if each], end=passage.start),
+        _joined([each for each in after if each], start=passage.end),
     )
 
 
