@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -157,3 +158,44 @@ async def test_a_folder_of_another_encoder_ends_the_start_with_one_sentence(runn
     assert last.startswith(f"the index in {running.state} was built by other@1")
     assert "Traceback" not in complaint.decode()
     running.process = None
+
+
+async def test_a_polled_folder_is_searchable_and_follows_its_files(running: Running, tmp_path: Path) -> None:
+    folder, plan = tmp_path / "shelf", tmp_path / "plan.toml"
+    folder.mkdir()
+    page = folder / "lamp.md"
+    page.write_text("# Lamp\n\nThe lamp costs 12 euros.", encoding="utf-8")
+    other = folder / "desk.md"  # a folder that is suddenly empty is taken for a mistake
+    other.write_text("# Desk\n\nThe desk is of oak.", encoding="utf-8")
+    for path in (page, other):
+        os.utime(path, (1, 1))  # a file that was just written is left for later
+    plan.write_text(
+        f"""
+[[source]]
+tenant = "{running.tenant}"
+source_id = "shelf"
+kind = "folder"
+location = "{folder}"
+interval = "1s"
+""",
+        encoding="utf-8",
+    )
+    running.environment["POLL_PLAN"] = str(plan)
+    await running.start()
+
+    async def finds(words: str) -> bool:
+        return any(words in passage.text for passage in await running.search("What does the lamp cost?") or [])
+
+    await eventually(lambda: finds("costs 12"), seconds=30)
+    page.write_text("# Lamp\n\nThe lamp costs 13 euros.", encoding="utf-8")
+    os.utime(page, (2, 2))
+    await eventually(lambda: finds("costs 13"), seconds=30)
+    page.unlink()
+    await eventually(lambda: _is_gone(running), seconds=30)
+    assert await finds("of oak")
+    assert await running.end(signal.SIGTERM) == 0
+
+
+async def _is_gone(running: Running) -> bool:
+    found = await running.search("What does the lamp cost?")
+    return found is not None and not any("lamp" in passage.text for passage in found)

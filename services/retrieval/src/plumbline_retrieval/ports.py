@@ -82,6 +82,10 @@ class Heads(Protocol):
         """
         ...
 
+    async def heads_of(self, tenant: str, source_id: str) -> list[Head]:
+        """Of a source, whoever may see them, without those that are deleted."""
+        ...
+
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """Ids of the documents that *groups* may see whose live text has this hash, in order."""
         ...
@@ -142,6 +146,10 @@ class Sources(Protocol):
 
     async def sources(self, tenant: str) -> dict[str, Source]:
         """By id; without the one that every tenant has, unless it was registered."""
+        ...
+
+    async def tenants(self) -> list[str]:
+        """Those that registered a source, in order."""
         ...
 
     async def put_source(self, tenant: str, source: Source) -> None:

@@ -76,6 +76,8 @@ class Settings:
     """Documents that are indexed at once."""
     preferences: Preferences
     reranker: RerankerSettings
+    poll_plan: Path | None
+    """The folders and feeds to look into; None for none."""
 
     @classmethod
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
@@ -93,6 +95,7 @@ class Settings:
             index_concurrency=env.integer("INDEX_CONCURRENCY", 64, least=1),
             preferences=_preferences(env),
             reranker=_reranker(env),
+            poll_plan=env.path("POLL_PLAN", Path()) if env.text("POLL_PLAN", "") else None,
         )
         env.check()
         if settings.roles is not Roles.BOTH and not settings.server.url:

@@ -1,7 +1,10 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
 from functools import partial
+from pathlib import Path
+from random import Random
 
+import httpx
 import structlog
 
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import add_RetrievalServiceServicer_to_server
@@ -13,7 +16,9 @@ from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
 from plumbline_retrieval.adapters.engine import Engine, WaitForOthers, open_engine
 from plumbline_retrieval.adapters.filling import Filling
+from plumbline_retrieval.adapters.known import IndexKnown
 from plumbline_retrieval.adapters.models import open_models
+from plumbline_retrieval.adapters.origins import open_feed_client, origin_of, read_plan
 from plumbline_retrieval.adapters.reading import SandboxedReader
 from plumbline_retrieval.adapters.server import ServerIndex
 from plumbline_retrieval.api import SCOPES, RetrievalService
@@ -32,9 +37,11 @@ from plumbline_retrieval.handlers.documents import (
     WaitForDocument,
 )
 from plumbline_retrieval.handlers.index import IndexDocument
+from plumbline_retrieval.handlers.polling import Poller, PollSource
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.handlers.registry import ConfirmSource, ListSources, PutSource, Registry
+from plumbline_retrieval.handlers.retention import RetentionSweeper, SweepRetention
 from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
 from plumbline_retrieval.ports import Index, PassageEncoder, QueryEncoder, Reader, Reranker
 from plumbline_retrieval.settings import Roles, Settings
@@ -65,9 +72,10 @@ class Parts:
     ) -> None:
         self.readiness = readiness
         progress = Progress()
-        corpus = BusCorpus(publisher, clock)
+        corpus = self.corpus = BusCorpus(publisher, clock)
         self.registry = Registry(index, clock)
         acceptance = Acceptance(corpus, index, progress)
+        self.known = IndexKnown(index)
         statuses = Statuses(index, progress, self.registry)
         submit = SubmitDocument(acceptance, self.registry)
         self.api = RetrievalService(
@@ -86,6 +94,7 @@ class Parts:
             clock,
             generation,
         )
+        self.retention = SweepRetention(self.known, self.registry, self.known, self.api.delete)
         self.registry_events = RegistryEvents(index)
         self.events = CorpusEvents(
             IndexDocument(index, index, passages, offsets, BusAnnouncer(publisher), self.registry, clock, progress)
@@ -117,6 +126,9 @@ async def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     if serves:
         add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
     consumers, background = _listeners(settings, engine, parts, publisher, clock)
+    feeds = open_feed_client()
+    if settings.poll_plan is not None and settings.roles is not Roles.API:
+        background.append(_poller(settings.poll_plan, parts, reader, feeds, clock))
     return Service(
         common,
         server,
@@ -124,7 +136,7 @@ async def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         consumers=consumers,
         background=background,
         publisher=publisher,
-        closing=[*models.closing, reader.aclose, engine.close],
+        closing=[*models.closing, reader.aclose, feeds.aclose, engine.close],
     )
 
 
@@ -139,6 +151,7 @@ def _listeners(
 
     async def index_is_whole() -> None:
         parts.registry.completed()
+        parts.known.is_current = True
         if not parts.readiness.complete:
             await engine.completed()
             parts.readiness.complete = True
@@ -160,4 +173,25 @@ def _listeners(
         subscriptions=parts.events.subscriptions(),
         concurrency=settings.index_concurrency,
     )
-    return [sources, corpus], [Filling(sources, sources_are_whole), Filling(corpus, index_is_whole)]
+    fillings = [Filling(sources, sources_are_whole), Filling(corpus, index_is_whole)]
+    return [sources, corpus], [*fillings, RetentionSweeper(parts.retention, clock)]
+
+
+def _poller(plan: Path, parts: Parts, reader: Reader, client: httpx.AsyncClient, clock: Clock) -> Poller:
+    """Raises `SettingsError` for a plan that cannot be followed."""
+    api, corpus = parts.api, parts.corpus
+    polls = [
+        PollSource(
+            source,
+            origin_of(source, client, clock),
+            parts.known,
+            reader,
+            api.put_source,
+            api.submit,
+            api.delete,
+            corpus,
+            clock,
+        )
+        for source in read_plan(plan)
+    ]
+    return Poller(polls, clock, Random())

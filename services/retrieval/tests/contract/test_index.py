@@ -71,7 +71,7 @@ async def test_an_empty_index_finds_nothing_and_knows_no_head(shelf: Shelf) -> N
 @pytest.mark.parametrize("change", [None, Change(3, 4, False, ("h1",), ("h2", "h3"), NOON)])
 async def test_a_head_comes_back_as_it_was(shelf: Shelf, change: Change | None) -> None:
     key = DocumentKey("acme", "shop/lamp é")
-    live = Live(3, "Lamp", ("h2", "h3"), "t1", NOON)
+    live = Live(3, "Lamp", ("h2", "h3"), "t1", NOON, "etag:7")
     history = (Step(4, State.REJECTED, NOON, reason="no text"), Step(3, State.LIVE, NOON, 2, 1))
     head = Head(key, 4, State.REJECTED, NOON, live, ("ops", "sales"), "wiki", "no text", change, True, history)
     await shelf.index.put_head(head)
@@ -313,3 +313,22 @@ async def test_a_source_comes_back_as_it_was_and_keeps_its_confirmation(shelf: S
 async def test_sources_are_no_documents(shelf: Shelf) -> None:
     await shelf.index.put_source("acme", Source("wiki"))
     assert await shelf.index.list_heads("acme", [], "", 9, "") == ([], "")
+
+
+async def test_a_sources_documents_are_all_there_for_who_keeps_it(shelf: Shelf) -> None:
+    await shelf.publish(1, "text", document="open", source_id="wiki", metadata=(("fingerprint", "etag:7"),))
+    await shelf.publish(1, "text", document="closed", source_id="wiki", groups=("sales",))
+    await shelf.publish(1, "text", document="other")
+    await shelf.publish(1, "text", tenant="globex", source_id="wiki")
+    gone = await shelf.publish(1, "text", document="gone", source_id="wiki")
+    await shelf.index.put_head(deleted(next_head(gone, gone.key, 2, NOON)))
+    heads = {head.key.document_id: head.live.fingerprint for head in await shelf.index.heads_of("acme", "wiki")}
+    assert heads == {"open": "etag:7", "closed": ""}
+
+
+async def test_tenants_are_those_that_registered_a_source(shelf: Shelf) -> None:
+    assert await shelf.index.tenants() == []
+    await shelf.publish(1, "text", tenant="umbrella")
+    for tenant, source in (("globex", "wiki"), ("acme", "wiki"), ("acme", "shop")):
+        await shelf.index.put_source(tenant, Source(source))
+    assert await shelf.index.tenants() == ["acme", "globex"]

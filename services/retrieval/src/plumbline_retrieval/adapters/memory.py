@@ -75,6 +75,11 @@ class MemoryIndex:
         end = int(token or 0) + limit
         return heads[int(token or 0) : end], str(end) if end < len(heads) else ""
 
+    async def heads_of(self, tenant: str, source_id: str) -> list[Head]:
+        """See `Heads`."""
+        of_source = [head for head in self._heads.values() if (head.key.tenant, head.source_id) == (tenant, source_id)]
+        return [head for head in of_source if head.state is not State.DELETED]
+
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
         return [head.key.document_id for head in self._of(tenant, groups) if head.live.text_hash == text_hash]
@@ -86,6 +91,10 @@ class MemoryIndex:
             for (owner, name), source in self._sources.items()
             if owner == tenant
         }
+
+    async def tenants(self) -> list[str]:
+        """See `Sources`."""
+        return sorted({tenant for tenant, _ in self._sources})
 
     async def put_source(self, tenant: str, source: Source) -> None:
         """See `Sources`."""

@@ -64,6 +64,11 @@ def offset_from(token: str) -> str | None:
         raise Invalid.field("page_token", "is not one that this service gave") from None
 
 
+def origin(tenant: str, source: str) -> str:
+    """A source of a tenant in one value; neither name holds a slash."""
+    return f"{tenant}/{source}"
+
+
 def tag(name: str, value: str) -> str:
     """A name and a value of a document's metadata in one value; a name holds no equals sign."""
     return f"{name}={value}"
@@ -82,10 +87,12 @@ def head_payload(head: Head) -> Payload:
         "passage_hashes": list(head.live.passage_hashes),
         "text_hash": head.live.text_hash,
         "submitted_at": head.live.submitted_at.isoformat(),
+        "fingerprint": head.live.fingerprint,
         "groups": list(head.groups),
         # Who finds it in a list; nobody, once it is deleted.
         "audience": [] if head.state is State.DELETED else audiences(head.key.tenant, head.groups or [EVERYBODY]),
         "source": head.source_id,
+        "origin": origin(head.key.tenant, head.source_id),
         "reason": head.reason,
         "change": head.change and _change_payload(head.change),
         "told": head.told,
@@ -106,6 +113,7 @@ def head_from(payload: Payload) -> Head:
             tuple(payload["passage_hashes"]),
             payload["text_hash"],
             datetime.fromisoformat(payload["submitted_at"]),
+            payload["fingerprint"],
         ),
         groups=tuple(payload["groups"]),
         source_id=payload["source"],

@@ -26,6 +26,7 @@ from qdrant_edge import (
     FieldCondition,
     Filter,
     IdfParams,
+    IsEmptyCondition,
     MatchAny,
     MatchValue,
     Memory,
@@ -47,7 +48,7 @@ from qdrant_edge import (
 from plumbline_kit.errors import Unavailable
 from plumbline_retrieval.adapters import payloads
 from plumbline_retrieval.domain.document import EVERYBODY, Document, DocumentKey, Found, Passage
-from plumbline_retrieval.domain.head import Head
+from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, PassageId, Ranked
 from plumbline_retrieval.domain.source import Source
@@ -59,7 +60,7 @@ DENSE: Final = "dense"
 SPARSE: Final = "sparse"
 _KEYWORDS: Final = ("audience", "document", "source", "language", "tags")
 PASSAGE_FIELDS: Final = {**dict.fromkeys(_KEYWORDS, PayloadSchemaType.Keyword), "time": PayloadSchemaType.Float}
-HEAD_FIELDS: Final = dict.fromkeys(("audience", "source", "text_hash", "registry"), PayloadSchemaType.Keyword)
+HEAD_FIELDS: Final = dict.fromkeys(("audience", "source", "origin", "text_hash", "registry"), PayloadSchemaType.Keyword)
 """What is filtered by."""
 STEP: Final = 32
 """Passages that are staged before others get their turn."""
@@ -113,6 +114,13 @@ class QdrantIndex:
             records, following = self._heads.scroll(request)
         return [payloads.head_from(record.payload or {}) for record in records], str(following or "")
 
+    async def heads_of(self, tenant: str, source_id: str) -> list[Head]:
+        """See `Heads`."""
+        wanted = Filter(must=[_is("origin", payloads.origin(tenant, source_id))])
+        with _engine():
+            heads = [payloads.head_from(payload) for payload, _ in _scroll(self._heads, wanted, True, [])]
+        return [head for head in heads if head.state is not State.DELETED]
+
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
         wanted = Filter(must=[_visible(tenant, groups), _is("text_hash", text_hash)])
@@ -124,6 +132,12 @@ class QdrantIndex:
         with _engine():
             points = list(_scroll(self._heads, Filter(must=[_is("registry", tenant)]), True, []))
         return payloads.sources_from([payload for payload, _ in points])
+
+    async def tenants(self) -> list[str]:
+        """See `Sources`."""
+        registered = Filter(must_not=[IsEmptyCondition("registry")])
+        with _engine():
+            return sorted({payload["registry"] for payload, _ in _scroll(self._heads, registered, ["registry"], [])})
 
     async def put_source(self, tenant: str, source: Source) -> None:
         """See `Sources`."""

@@ -22,7 +22,7 @@ from plumbline_kit.errors import Unavailable
 from plumbline_kit.settings import SettingsError
 from plumbline_retrieval.adapters import payloads
 from plumbline_retrieval.domain.document import EVERYBODY, Document, DocumentKey, Found, Passage
-from plumbline_retrieval.domain.head import Head
+from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, Ranked, Scored
 from plumbline_retrieval.domain.source import Source
@@ -50,7 +50,9 @@ PASSAGE_FIELDS: Final[Mapping[str, Any]] = {
     "time": models.PayloadSchemaType.FLOAT,
     "version": models.PayloadSchemaType.INTEGER,  # in strict mode a server refuses filters on fields without an index
 }
-HEAD_FIELDS: Final[Mapping[str, Any]] = dict.fromkeys(("audience", "source", "text_hash", "registry"), _KEYWORD)
+HEAD_FIELDS: Final[Mapping[str, Any]] = dict.fromkeys(
+    ("audience", "source", "origin", "text_hash", "registry"), _KEYWORD
+)
 """What is filtered by."""
 
 _EXACTLY: Final = models.QuantizationSearchParams(rescore=True, oversampling=2.0)
@@ -154,6 +156,12 @@ class ServerIndex:
             )
         return [payloads.head_from(record.payload or {}) for record in records], str(following or "")
 
+    async def heads_of(self, tenant: str, source_id: str) -> list[Head]:
+        """See `Heads`."""
+        records = await self._scroll(self._heads, _all([_is("origin", payloads.origin(tenant, source_id))]))
+        heads = [payloads.head_from(record.payload or {}) for record in records]
+        return [head for head in heads if head.state is not State.DELETED]
+
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
         wanted = _all([_visible(tenant, groups), _is("text_hash", text_hash)])
@@ -164,6 +172,12 @@ class ServerIndex:
         """See `Sources`."""
         records = await self._scroll(self._heads, _all([_is("registry", tenant)]))
         return payloads.sources_from([record.payload or {} for record in records])
+
+    async def tenants(self) -> list[str]:
+        """See `Sources`."""
+        empty = models.IsEmptyCondition(is_empty=models.PayloadField(key="registry"))
+        records = await self._scroll(self._heads, models.Filter(must_not=[empty]), ["registry"])
+        return sorted({(record.payload or {})["registry"] for record in records})
 
     async def put_source(self, tenant: str, source: Source) -> None:
         """See `Sources`."""

@@ -29,6 +29,9 @@ EVERYBODY: Final = "*"
 FACTS: Final = "facts/"
 """Begins the ids of documents that are made of recorded facts; no submitted document may have such an id."""
 
+FINGERPRINT: Final = "fingerprint"
+"""The name of the metadata by which a polled document is known again after a restart."""
+
 Metadata = tuple[tuple[str, str], ...]
 """Names and values, in order of the names."""
 

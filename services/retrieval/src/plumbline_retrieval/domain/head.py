@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from plumbline_retrieval.domain.document import Document, DocumentKey, Passage
+from plumbline_retrieval.domain.document import FINGERPRINT, Document, DocumentKey, Passage
 from plumbline_retrieval.domain.source import DEFAULT_SOURCE
 
 NO_VERSION: Final = -1
@@ -59,6 +59,8 @@ class Live:
     passage_hashes: tuple[str, ...] = ()
     text_hash: str = ""
     submitted_at: datetime = EVER
+    fingerprint: str = ""
+    """By which a poll knows that its origin has not changed; empty for what was not polled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ def published(head: Head, document: Document, passages: Sequence[Passage], submi
         added=tuple(each for each in hashes if each not in before.passage_hashes),
         time=head.time,
     )
-    live = Live(head.version, document.title, hashes, document.hash, submitted_at)
+    fingerprint = dict(document.metadata).get(FINGERPRINT, "")
+    live = Live(head.version, document.title, hashes, document.hash, submitted_at, fingerprint)
     after = replace(
         head, state=State.LIVE, live=live, groups=document.groups, source_id=document.source_id, change=change
     )

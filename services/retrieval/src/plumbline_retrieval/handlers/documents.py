@@ -118,7 +118,9 @@ class DeleteDocument:
     readiness: Readiness
 
     async def __call__(self, identity: Identity, document_id: str) -> int:
-        """The version that means "deleted", durable. Raises `NotFound`, `Unavailable`."""
+        """The version that means "deleted", durable. Raises `Invalid` for a fact, `NotFound`, `Unavailable`."""
+        if document_id.startswith(FACTS):
+            raise Invalid.field("document_id", "is a fact's: record the fact as retracted")  # another log numbers it
         key = DocumentKey(identity.tenant, document_id)
         head = await _head(self.heads, key)
         gone = head is None or head.state is State.DELETED

@@ -15,7 +15,7 @@ from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Invalid, NotFound, Retryable, Unavailable
 from plumbline_kit.identity import Identity
 from plumbline_retrieval.domain.content import Content
-from plumbline_retrieval.domain.document import Document, DocumentKey
+from plumbline_retrieval.domain.document import FINGERPRINT, Document, DocumentKey
 from plumbline_retrieval.domain.origin import Fetched, Item, Listing, PolledSource
 from plumbline_retrieval.handlers.documents import DeleteDocument, SubmitDocument
 from plumbline_retrieval.handlers.registry import PutSource
@@ -23,8 +23,6 @@ from plumbline_retrieval.ports import Corpus, Reader
 
 log = structlog.get_logger()
 
-FINGERPRINT: Final = "fingerprint"
-"""The name of the metadata by which a polled document is known again after a restart."""
 POLLER: Final = "poller"
 """Who submits what was polled."""
 AT_ONCE: Final = 4
