@@ -119,6 +119,17 @@ class Replay:
         )
         return (await self.stub.SubmitDocument(pb.SubmitDocumentRequest(document=document), timeout=5)).version
 
+    async def _delete(self, place: str) -> int:
+        try:
+            reply = await self.stub.DeleteDocument(pb.DeleteDocumentRequest(document_id=place), timeout=5)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            # A try before this one was taken, and the process died before it could say so.
+            status = await self.stub.GetDocument(pb.GetDocumentRequest(document_id=place), timeout=5)
+            return status.status.version
+        return reply.version
+
     async def read(self, pick: random.Random) -> None:
         """Ask for one place and compare."""
         name = pick.choice(list(self.places))

@@ -1,6 +1,7 @@
 """From the corpus into the index and on to others, on the bus in memory and on Kafka."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,13 +29,16 @@ from plumbline_kit.bus import Backoff, KafkaConsumer, KafkaPublisher, MemoryBus,
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.testing import eventually
+from plumbline_retrieval.adapters.change_records import ChangeMapping, ChangeRecords
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder, word_offsets
 from plumbline_retrieval.adapters.reading import SandboxedReader
 from plumbline_retrieval.domain.document import DocumentKey
 from plumbline_retrieval.domain.fact import Fact
 from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.source import Source, Trust
-from plumbline_retrieval.events import BusCorpus
+from plumbline_retrieval.events import BusCorpus, ChangeEvents
+from plumbline_retrieval.handlers.documents import Acceptance
+from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.translation import fact_message
 from plumbline_retrieval.wiring import Parts
@@ -304,3 +308,30 @@ async def test_what_is_no_source_is_a_dead_letter(running: Running) -> None:
     await running.bus.publish(SOURCE_REGISTERED, "acme/wiki", None)
     await running.index_all()
     assert len(running.bus.raw_records(SOURCE_REGISTERED.dead_letters("retrieval-test"))) == 1
+
+
+async def test_change_records_of_a_database_become_versions_and_deletions(running: Running) -> None:
+    mapping = ChangeMapping("shop.public.products", "acme", "default", "products/{id}", "{name} costs {price} euros.")
+    acceptance = Acceptance(BusCorpus(running.bus, CLOCK), running.index, Progress())
+    events = ChangeEvents(mapping.topic, mapping.tenant, ChangeRecords(mapping), acceptance)
+    row = {"id": 7, "name": "Aurora", "price": 49}
+    changes = [{"op": "c", "before": None, "after": row}, {"op": "u", "before": row, "after": row | {"price": 68}}]
+    for change in [*map(json.dumps, changes), "{"]:
+        await running.bus.append(mapping.topic, b'{"id": 7}', change.encode(), ())
+    await consumed(running.bus, "changes", events.subscription())
+    await running.index_all()
+    assert await running.find("Aurora costs") == ["Aurora costs 68 euros."]
+    assert len(running.bus.raw_records(f"{mapping.topic}.changes.dlq")) == 1
+    await running.bus.append(mapping.topic, b'{"id": 7}', None, ())
+    await consumed(running.bus, "changes", events.subscription())
+    await running.index_all()
+    assert await running.find("Aurora costs") == []
+
+
+async def consumed(bus: MemoryBus, group: str, subscription: Subscription[Any]) -> None:
+    """Return once the group has handled everything."""
+    consumer = bus.consumer(group, [subscription])
+    running = asyncio.create_task(consumer.run())
+    await consumer.caught_up()
+    await consumer.stop()
+    await running

@@ -38,6 +38,8 @@ class Topic(Generic[M]):
     retention: timedelta | None = timedelta(days=30)
     """None keeps everything."""
     compacted: bool = False
+    foreign: bool = False
+    """Whether others fill it with what is no contract of ours: *message* is a `BytesValue` of the body as it lies."""
 
     @property
     def event_type(self) -> str:

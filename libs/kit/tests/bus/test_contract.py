@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
+from google.protobuf.wrappers_pb2 import BytesValue
 from opentelemetry import trace
 
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
-from plumbline_kit.bus import TooManyInvalid
+from plumbline_kit.bus import Subscription, TooManyInvalid
 from plumbline_kit.errors import Invalid, Unavailable
 from plumbline_kit.telemetry import tracer
 from plumbline_kit.testing import eventually
@@ -36,6 +38,18 @@ async def test_a_foreign_record_without_headers_is_named_by_its_place(bus, topic
     [record] = await start().hears(1)
     assert record.event_id == f"{topic.name}/{position.partition}/{position.offset}"
     assert (record.key, record.body.document_id) == ("", "x")
+
+
+async def test_a_foreign_topics_body_comes_as_it_lies(bus, topic, start):
+    foreign = replace(topic, message=BytesValue, foreign=True)
+    heard = []
+
+    async def hear(record):
+        heard.append((record.key, record.body.value))
+
+    await bus.publisher.append(topic.name, b'{"id": 7}', b'{"op": "c"}', ())
+    start(group="foreign", subscriptions=[Subscription(foreign, hear)])
+    await eventually(lambda: heard == [('{"id": 7}', b'{"op": "c"}')])
 
 
 async def test_a_tombstone_has_no_body(bus, topic, start):

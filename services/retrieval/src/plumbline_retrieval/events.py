@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from google.protobuf.wrappers_pb2 import BytesValue
+
 from plumbline.retrieval.v1 import retrieval_events_pb2 as events
 from plumbline.retrieval.v1.retrieval_events_pb2 import (
     DocumentSubmitted,
@@ -19,6 +21,7 @@ from plumbline_contracts.topics import (
     FACT_RECORDED,
     SOURCE_CONFIRMED,
     SOURCE_REGISTERED,
+    Topic,
     tenant_key,
 )
 from plumbline_kit.bus import Publisher, Received, Subscription
@@ -29,8 +32,9 @@ from plumbline_retrieval.domain.document import FACTS, Document, DocumentKey
 from plumbline_retrieval.domain.fact import Fact
 from plumbline_retrieval.domain.head import Head
 from plumbline_retrieval.domain.source import Source
+from plumbline_retrieval.handlers.documents import Acceptance
 from plumbline_retrieval.handlers.index import IndexDocument, Submission
-from plumbline_retrieval.ports import Sources
+from plumbline_retrieval.ports import ChangeReader, Sources
 from plumbline_retrieval.translation import (
     document_from,
     document_message,
@@ -102,6 +106,30 @@ class RegistryEvents:
             raise Invalid("a confirmation cannot be taken back")
         body = record.body
         await self.sources.confirm_source(body.tenant_id, body.source_id, body.confirm_time.ToDatetime(UTC))
+
+
+@dataclass(frozen=True)
+class ChangeEvents:
+    """The listening side: a foreign topic of change records, each of which becomes a version of a document.
+
+    A record that comes again makes another version with the same passages, which changes nothing for anybody.
+    """
+
+    topic: str
+    tenant: str
+    changes: ChangeReader
+    acceptance: Acceptance
+
+    def subscription(self) -> Subscription[Any]:
+        """What to consume."""
+        return Subscription(Topic(self.topic, BytesValue, "a row", partitions=1, foreign=True), self.row_changed)
+
+    async def row_changed(self, record: Received[BytesValue]) -> None:
+        """Put what the row is now into the corpus. Raises `Invalid` for what is no change of a row."""
+        value = None if record.body is None else record.body.value
+        document_id, document = self.changes.document(value, record.key.encode() or None)
+        annotate({names.TENANT_ID: self.tenant, names.DOCUMENT_ID: document_id})
+        await self.acceptance.accept(DocumentKey(self.tenant, document_id), document)
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,14 @@ class Corpus(Protocol):
         ...
 
 
+class ChangeReader(Protocol):
+    """Change records of somebody else's database, as documents."""
+
+    def document(self, value: bytes | None, key: bytes | None) -> tuple[str, Document | None]:
+        """A document's id and what it is now; None means that it is deleted. Raises `Invalid`."""
+        ...
+
+
 class Announcer(Protocol):
     """Tells everybody else."""
 

@@ -78,6 +78,8 @@ class Settings:
     reranker: RerankerSettings
     poll_plan: Path | None
     """The folders and feeds to look into; None for none."""
+    change_tables: Path | None
+    """How rows of foreign topics become documents; None for none."""
 
     @classmethod
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
@@ -95,12 +97,17 @@ class Settings:
             index_concurrency=env.integer("INDEX_CONCURRENCY", 64, least=1),
             preferences=_preferences(env),
             reranker=_reranker(env),
-            poll_plan=env.path("POLL_PLAN", Path()) if env.text("POLL_PLAN", "") else None,
+            poll_plan=_file(env, "POLL_PLAN"),
+            change_tables=_file(env, "CHANGE_TABLES"),
         )
         env.check()
         if settings.roles is not Roles.BOTH and not settings.server.url:
             raise SettingsError("ROLES parts api and indexer, which need an index that both reach: set QDRANT_URL")
         return settings
+
+
+def _file(env: Env, name: str) -> Path | None:
+    return Path(given) if (given := env.text(name, "")) else None
 
 
 def _server(env: Env) -> ServerSettings:

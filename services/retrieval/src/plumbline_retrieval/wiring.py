@@ -14,6 +14,7 @@ from plumbline_kit.clock import Clock, SystemClock
 from plumbline_kit.lifecycle import Runs, Service
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
+from plumbline_retrieval.adapters.change_records import ChangeRecords, read_change_mappings
 from plumbline_retrieval.adapters.engine import Engine, WaitForOthers, open_engine
 from plumbline_retrieval.adapters.filling import Filling
 from plumbline_retrieval.adapters.known import IndexKnown
@@ -24,7 +25,7 @@ from plumbline_retrieval.adapters.server import ServerIndex
 from plumbline_retrieval.api import SCOPES, RetrievalService
 from plumbline_retrieval.domain.chunking import Offsets
 from plumbline_retrieval.domain.ranking import Preferences
-from plumbline_retrieval.events import BusAnnouncer, BusCorpus, CorpusEvents, RegistryEvents
+from plumbline_retrieval.events import BusAnnouncer, BusCorpus, ChangeEvents, CorpusEvents, RegistryEvents
 from plumbline_retrieval.handlers.documents import (
     Acceptance,
     DeleteDocument,
@@ -74,7 +75,7 @@ class Parts:
         progress = Progress()
         corpus = self.corpus = BusCorpus(publisher, clock)
         self.registry = Registry(index, clock)
-        acceptance = Acceptance(corpus, index, progress)
+        acceptance = self.acceptance = Acceptance(corpus, index, progress)
         self.known = IndexKnown(index)
         statuses = Statuses(index, progress, self.registry)
         submit = SubmitDocument(acceptance, self.registry)
@@ -173,8 +174,25 @@ def _listeners(
         subscriptions=parts.events.subscriptions(),
         concurrency=settings.index_concurrency,
     )
+    consumers: list[Runs] = [sources, corpus]
+    if settings.change_tables is not None:
+        consumers.append(_change_consumer(settings.change_tables, servers, parts, publisher, clock))
     fillings = [Filling(sources, sources_are_whole), Filling(corpus, index_is_whole)]
-    return [sources, corpus], [*fillings, RetentionSweeper(parts.retention, clock)]
+    return consumers, [*fillings, RetentionSweeper(parts.retention, clock)]
+
+
+def _change_consumer(
+    tables: Path, servers: str, parts: Parts, publisher: KafkaPublisher, clock: Clock
+) -> KafkaConsumer:
+    """Raises `SettingsError` for tables that cannot be followed."""
+    changes = [
+        ChangeEvents(mapping.topic, mapping.tenant, ChangeRecords(mapping), parts.acceptance)
+        for mapping in read_change_mappings(tables)
+    ]
+    subscriptions = [each.subscription() for each in changes]
+    return KafkaConsumer(
+        servers, group="retrieval-changes", subscriptions=subscriptions, dead_letters=publisher, clock=clock
+    )
 
 
 def _poller(plan: Path, parts: Parts, reader: Reader, client: httpx.AsyncClient, clock: Clock) -> Poller:

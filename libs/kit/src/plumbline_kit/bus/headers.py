@@ -62,6 +62,8 @@ def event_of(record: Record, topic: Topic[M]) -> Received[M]:
 def _body(record: Record, topic: Topic[M]) -> M | None:
     if record.value is None:
         return None
+    if topic.foreign:
+        return topic.message(value=record.value)
     try:
         return topic.message.FromString(record.value)
     except DecodeError as error:
