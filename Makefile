@@ -68,6 +68,9 @@ bench-retrieval: setup  ## speed and quality of retrieval on public data (PLUMBL
 bench-freshness: setup  ## news pages replayed while readers look and the index is killed (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.freshness
 
+bench-growth: setup  ## what an index of 2,000, 20,000 and 200,000 passages takes (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.growth
+
 bench-path: setup  ## what the path of an answer costs beside two bare hops
 	$(BIN)/python -m tests.bench.path
 
@@ -78,4 +81,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-path results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path results clean

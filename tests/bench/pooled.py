@@ -61,11 +61,14 @@ def load(data: Path) -> Pool:
     """Read the four sets below *data* in the order that the published floors were computed with."""
     passages: list[Passage] = []
     answerable: dict[str, list[tuple[str, bool]]] = {}
-    queries = {"xquad": _xquad(data, passages), "clapnq": _clapnq(data, passages, answerable)}
+    queries = {"xquad": _xquad(data, passages)}
+    foreign = {f"xquad {language}": _foreign(data, language, queries["xquad"]) for language in ("de", "es")}
+    queries |= {"clapnq": _clapnq(data, passages, answerable)}
     conversations = list(_mtrag(data, passages, answerable))
     queries["mtrag last turn"] = [Query(turns[-1], relevant) for turns, relevant in conversations]
     queries["mtrag last three"] = [Query(" ".join(turns[-3:]), relevant) for turns, relevant in conversations]
     queries["medquad"] = _medquad(data, passages)
+    queries |= foreign
     return Pool(passages, queries, answerable)
 
 
@@ -76,6 +79,13 @@ def _xquad(data: Path, passages: list[Passage]) -> list[Query]:
             passages.append(Passage(article["title"].replace("_", " "), paragraph["context"]))
             queries += [Query(qa["question"], {len(passages) - 1: 1}) for qa in paragraph["qas"]]
     return queries
+
+
+def _foreign(data: Path, language: str, english: list[Query]) -> list[Query]:
+    """The same questions in another language, over the English passages: the files list them in the same order."""
+    articles = json.loads((data / f"xquad/xquad.{language}.json").read_text(encoding="utf-8"))["data"]
+    texts = [qa["question"] for article in articles for paragraph in article["paragraphs"] for qa in paragraph["qas"]]
+    return [Query(text, query.relevant) for text, query in zip(texts, english, strict=True)]
 
 
 def _clapnq(data: Path, passages: list[Passage], answerable: dict[str, list[tuple[str, bool]]]) -> list[Query]:

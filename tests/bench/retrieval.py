@@ -224,7 +224,7 @@ async def _ways(layout: Layout, encoder: Encoder, pool: Pool, console: Console) 
     ways: dict[str, dict[str, list[Ranking]]] = {"dense": {}, "BM25": {}, "min-max": {}}
     with Progress(console=console) as progress:
         for name, queries in pool.queries.items():
-            for query in progress.track(queries, description=f"{name}, each way alone"):
+            for query in progress.track(queries if name in MIN_MAX else (), description=f"{name}, each way alone"):
                 ranked = await opened.index.ranked(Scope(TENANT), query.text, encoder.encode([query.text])[0])
                 for way, ids in _alone(ranked).items():
                     ways[way].setdefault(name, []).append(await _documents(opened.index, ids))
@@ -253,6 +253,8 @@ def _quality(pool: Pool, found: Found, ways: dict[str, dict[str, list[Ranking]]]
     for name, queries in pool.queries.items():
         pairs = list(zip(queries, found.rankings[name], strict=True))
         yield from _measured(name, pairs, KNOWN.get(name, ()))
+        if name not in MIN_MAX:
+            continue  # nothing was chosen by these at all
         held_out = [pair for pair in pairs if pair[0].is_held_out]
         yield from _measured(f"{name}, held-out half", held_out, MIN_MAX[name])
         for way, rankings in ways.items():

@@ -21,7 +21,6 @@ from plumbline_retrieval.adapters.known import IndexKnown
 from plumbline_retrieval.adapters.models import open_models
 from plumbline_retrieval.adapters.origins import open_feed_client, origin_of, read_plan
 from plumbline_retrieval.adapters.reading import SandboxedReader
-from plumbline_retrieval.adapters.server import ServerIndex
 from plumbline_retrieval.api import SCOPES, RetrievalService
 from plumbline_retrieval.domain.chunking import Offsets
 from plumbline_retrieval.domain.ranking import Preferences
@@ -161,9 +160,8 @@ def _listeners(
     async def sources_are_whole() -> None:
         parts.registry.completed()
 
-    if settings.roles is Roles.API:
-        assert isinstance(engine.index, ServerIndex)  # the settings say so
-        return [], [WaitForOthers(engine.index, clock, index_is_whole)]
+    if settings.roles is Roles.API and engine.is_complete is not None:
+        return [], [WaitForOthers(engine.is_complete, clock, index_is_whole)]
     servers = settings.service.kafka_bootstrap_servers
     consumer = partial(KafkaConsumer, servers, dead_letters=publisher, clock=clock, alone=engine.is_own)
     sources = consumer(

@@ -10,7 +10,6 @@ import structlog
 
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Unavailable
-from plumbline_retrieval.adapters.server import ServerIndex
 from plumbline_retrieval.adapters.state import FORMAT, open_state
 from plumbline_retrieval.ports import Index
 from plumbline_retrieval.settings import Settings
@@ -35,6 +34,8 @@ class Engine:
     completed: Callable[[], Awaitable[None]]
     """Remembers that it is whole."""
     close: Callable[[], Awaitable[None]]
+    is_complete: Callable[[], Awaitable[bool]] | None = None
+    """Asks whether another process has found it whole; None where there is no other."""
 
 
 async def open_engine(settings: Settings, *, encoder_id: str, dimensions: int) -> Engine:
@@ -53,6 +54,8 @@ async def open_engine(settings: Settings, *, encoder_id: str, dimensions: int) -
 
 
 async def _on_server(settings: Settings, encoder_id: str, dimensions: int) -> Engine:
+    from plumbline_retrieval.adapters.server import ServerIndex  # its client takes half a second of each start to load
+
     server = settings.server
     generation = f"{_UNFIT.sub('-', encoder_id)}-{FORMAT}"  # another encoder or format is another collection
     index = await ServerIndex.open(
@@ -64,14 +67,16 @@ async def _on_server(settings: Settings, encoder_id: str, dimensions: int) -> En
         replicas=server.replicas,
         quantised=server.quantised,
     )
-    return Engine(index, generation, await index.is_complete(), False, index.completed, index.aclose)
+    return Engine(index, generation, await index.is_complete(), False, index.completed, index.aclose, index.is_complete)
 
 
 class WaitForOthers:
     """Runs where another process fills the index: asks until it is whole."""
 
-    def __init__(self, index: ServerIndex, clock: Clock, when_whole: Callable[[], Awaitable[None]]) -> None:
-        self._index = index
+    def __init__(
+        self, is_complete: Callable[[], Awaitable[bool]], clock: Clock, when_whole: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._ask = is_complete
         self._clock = clock
         self._when_whole = when_whole
         self._stopping = asyncio.Event()
@@ -91,7 +96,7 @@ class WaitForOthers:
 
     async def _is_complete(self) -> bool:
         try:
-            return await self._index.is_complete()
+            return await self._ask()
         except Unavailable as error:
             log.warning("index_cannot_be_asked", reason=str(error))
             return False
