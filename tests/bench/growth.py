@@ -74,7 +74,11 @@ async def measure(size: int) -> None:
         await _search(index, encoder, questions)
         say("resident_mib", (psutil.Process().memory_info().rss - before) / 2**20)
         index.close()
-        say("disk_mib", sum(path.stat().st_blocks * 512 for path in Path(folder).rglob("*")) / 2**20)
+        say("disk_mib", _disk_mib(Path(folder)))
+
+
+def _disk_mib(folder: Path) -> float:
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*")) / 2**20
 
 
 async def _fill(index: QdrantIndex, size: int, texts: Sequence[str], encoder: Encoder) -> None:

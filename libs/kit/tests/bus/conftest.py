@@ -93,7 +93,7 @@ def read_all(servers: str, topic: str) -> list[Record]:
         consumer.close()
 
 
-@pytest.fixture(params=["memory", "kafka", "kafka, alone"])
+@pytest.fixture(params=["memory", "kafka"])
 def servers(request: pytest.FixtureRequest) -> str | None:
     """The broker, or None for the bus in memory (which then need not wait for a broker)."""
     return None if request.param == "memory" else request.getfixturevalue("kafka")

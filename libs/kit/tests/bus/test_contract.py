@@ -14,6 +14,8 @@ from plumbline_kit.errors import Invalid, Unavailable
 from plumbline_kit.telemetry import tracer
 from plumbline_kit.testing import eventually
 
+pytestmark = pytest.mark.parametrize("servers", ["memory", "kafka", "kafka, alone"], indirect=True)
+
 
 async def test_a_record_arrives_with_key_body_headers_and_event_id(bus, topic, start):
     position = await bus.publisher.publish(topic, "acme/1", DocumentChanged(document_id="1"), event_id="e-1")

@@ -14,6 +14,8 @@ from plumbline_retrieval.handlers.progress import Progress
 
 Make = Callable[..., Any]
 
+pytestmark = pytest.mark.parametrize("index", ["memory", "engine"], indirect=True)
+
 STEPS_OF_AN_UPDATE = [
     "heads",
     "vectors",

@@ -18,6 +18,8 @@ from plumbline_retrieval.handlers.search import MAX_SOURCES, VerifySources
 
 Make = Callable[..., Any]
 
+pytestmark = pytest.mark.parametrize("index", ["memory"], indirect=True)  # what an index does is the contract suite's
+
 ANNA = Identity("acme", "anna")
 QUERY = Query("What does the lamp cost?")
 
