@@ -458,3 +458,28 @@ async def test_documents_are_listed_and_tell_their_history(served: Served) -> No
     ]
     assert list(status.duplicate_ids) == ["copy"]
     assert (await anna.refused("ListDocuments", page_size=1_001)).code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_who_is_not_of_a_documents_groups_learns_nothing_by_waiting(served: Served) -> None:
+    anna = served.caller()
+    version = await anna.submit(groups=["sales"], metadata={"room": "hall"})
+    status = await anna.wait(version)
+    assert (status.version, status.state) == (version, pb.DOCUMENT_STATE_LIVE)
+    assert (status.title, status.source_id, status.passage_count) == ("", "default", 0)
+    assert not status.history
+    assert not status.HasField("as_of_time")
+
+
+@pytest.mark.parametrize("level", [99, -1])
+async def test_a_trust_level_that_does_not_exist_is_refused(served: Served, level: int) -> None:
+    anna = served.caller()
+    put = await anna.refused("PutSource", source=pb.Source(source_id="wiki", trust=level))
+    search = await anna.refused("SearchPassages", query="x", filter=pb.SearchFilter(minimum_trust=level))
+    assert [error.code() for error in (put, search)] == [grpc.StatusCode.INVALID_ARGUMENT] * 2
+
+
+async def test_a_fact_of_the_future_is_refused(served: Served) -> None:
+    fact = pb.Fact(subject="Aurora lamp", attribute="price", value="99")
+    fact.valid_from_time.FromSeconds(4_000_000_000)
+    refusal = await served.caller().refused("RecordFacts", facts=[fact])
+    assert violations(refusal) == ["valid_from_time"]

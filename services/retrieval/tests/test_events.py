@@ -335,3 +335,10 @@ async def consumed(bus: MemoryBus, group: str, subscription: Subscription[Any]) 
     await consumer.caught_up()
     await consumer.stop()
     await running
+
+
+@pytest.mark.parametrize(("topic", "key"), [(DOCUMENT_SUBMITTED, "acme/facts/a/b"), (FACT_RECORDED, "acme/lamp")])
+async def test_neither_log_speaks_of_the_others_documents(running: Running, topic: Any, key: str) -> None:
+    await running.bus.publish(topic, key, None)
+    await running.index_all()
+    assert len(running.bus.raw_records(topic.dead_letters("retrieval-test"))) == 1

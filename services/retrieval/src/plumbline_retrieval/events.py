@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from google.protobuf.wrappers_pb2 import BytesValue
@@ -40,6 +40,7 @@ from plumbline_retrieval.translation import (
     document_message,
     fact_from,
     fact_message,
+    moment_from,
     source_from,
     source_message,
     timestamp,
@@ -64,21 +65,25 @@ class CorpusEvents:
     async def document_submitted(self, record: Received[DocumentSubmitted]) -> None:
         """Index the version that *record* is. Raises `Invalid` for a record that belongs to no document."""
         body = record.body
-        key = _key(record, body and (body.tenant_id, body.document.document_id))
-        await self._index(key, record, body and _document(key, body))
+        key = _key(record, body and (body.tenant_id, body.document.document_id), of_facts=False)
+        groups = () if body is None else tuple(body.document.groups)
+        await self._index(key, record, body and _document(body), groups)
 
     async def fact_recorded(self, record: Received[FactRecorded]) -> None:
         """The same for the document that the fact becomes."""
         body = record.body
-        key = _key(record, body and (body.tenant_id, body.document_id))
-        await self._index(key, record, body and _fact_document(body))
+        key = _key(record, body and (body.tenant_id, body.document_id), of_facts=True)
+        groups = () if body is None else tuple(body.fact.groups)
+        await self._index(key, record, body and _fact_document(body, record.event_time), groups)
 
-    async def _index(self, key: DocumentKey, record: Received[Any], document: Document | Invalid | None) -> None:
+    async def _index(
+        self, key: DocumentKey, record: Received[Any], document: Document | Invalid | None, groups: tuple[str, ...]
+    ) -> None:
         position = record.position
         annotate({names.TENANT_ID: key.tenant, names.DOCUMENT_ID: key.document_id})
         annotate({names.DOCUMENT_VERSION: position.offset})
         log_part = f"{record.topic.name}[{position.partition}]"
-        await self.index(Submission(key, position.offset, document, record.event_time, log_part))
+        await self.index(Submission(key, position.offset, document, record.event_time, log_part, groups))
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,9 @@ class RegistryEvents:
         if record.body is None:
             raise Invalid("a confirmation cannot be taken back")
         body = record.body
-        await self.sources.confirm_source(body.tenant_id, body.source_id, body.confirm_time.ToDatetime(UTC))
+        await self.sources.confirm_source(
+            body.tenant_id, body.source_id, moment_from(body, "confirm_time") or record.event_time
+        )
 
 
 @dataclass(frozen=True)
@@ -127,9 +134,9 @@ class ChangeEvents:
     async def row_changed(self, record: Received[BytesValue]) -> None:
         """Put what the row is now into the corpus. Raises `Invalid` for what is no change of a row."""
         value = None if record.body is None else record.body.value
-        document_id, document = self.changes.document(value, record.key.encode() or None)
-        annotate({names.TENANT_ID: self.tenant, names.DOCUMENT_ID: document_id})
-        await self.acceptance.accept(DocumentKey(self.tenant, document_id), document)
+        for document_id, document in self.changes.documents(value, record.key.encode() or None):
+            annotate({names.TENANT_ID: self.tenant, names.DOCUMENT_ID: document_id})
+            await self.acceptance.accept(DocumentKey(self.tenant, document_id), document)
 
 
 @dataclass(frozen=True)
@@ -215,28 +222,31 @@ def _event_id(kind: str, key: DocumentKey, version: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{kind}/{key}/{version}"))
 
 
-def _key(record: Received[Any], inside: tuple[str, str] | None) -> DocumentKey:
-    """*inside* is what the body says of itself; None without a body."""
+def _key(record: Received[Any], inside: tuple[str, str] | None, *, of_facts: bool) -> DocumentKey:
+    """*inside* is what the body says of itself; None without a body.
+
+    Each of the two logs numbers its own versions, so neither may speak of the other's documents.
+    """
     tenant, _, document_id = record.key.partition("/")
     if not tenant or not document_id:
         raise Invalid(f"the key {record.key[:100]!r} is not tenant/document")
     if inside is not None and inside != (tenant, document_id):
         raise Invalid(f"the key {record.key[:100]!r} and the document inside do not belong together")
+    if document_id.startswith(FACTS) is not of_facts:
+        raise Invalid(f"the key {record.key[:100]!r} belongs to the other log: ids of facts begin with {FACTS}")
     return DocumentKey(tenant, document_id)
 
 
-def _document(key: DocumentKey, body: DocumentSubmitted) -> Document | Invalid:
+def _document(body: DocumentSubmitted) -> Document | Invalid:
     try:
-        if key.document_id.startswith(FACTS):
-            raise Invalid(f"document.document_id must not begin with {FACTS}: such ids are those of facts")
         return document_from(body.document)
     except Invalid as error:
         return error
 
 
-def _fact_document(body: FactRecorded) -> Document | Invalid:
+def _fact_document(body: FactRecorded, recorded_at: datetime) -> Document | Invalid:
     try:
-        fact = fact_from(body.fact, body.record_time.ToDatetime(UTC))
+        fact = fact_from(body.fact, moment_from(body, "record_time") or recorded_at)
         if fact.document_id != body.document_id:
             raise Invalid(f"the fact belongs under {fact.document_id}, and names {body.document_id}")
         return fact.document()

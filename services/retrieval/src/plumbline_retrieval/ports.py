@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from plumbline_retrieval.domain.ranking import PassageId, Ranked
 from plumbline_retrieval.domain.source import Source
 
 Vector = NDArray[np.float32]
+SAME: Final = 101
+"""Documents of the same text that are told of, the one asked about among them."""
 
 
 class PassageEncoder(Protocol):
@@ -83,11 +85,11 @@ class Heads(Protocol):
         ...
 
     async def heads_of(self, tenant: str, source_id: str) -> list[Head]:
-        """Of a source, whoever may see them, without those that are deleted."""
+        """Of a source, whoever may see them, without those that are deleted, and without the lists of each."""
         ...
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
-        """Ids of the documents that *groups* may see whose live text has this hash, in order."""
+        """Ids of documents that *groups* may see whose live text has this hash, at most SAME of them."""
         ...
 
 
@@ -188,8 +190,8 @@ class Corpus(Protocol):
 class ChangeReader(Protocol):
     """Change records of somebody else's database, as documents."""
 
-    def document(self, value: bytes | None, key: bytes | None) -> tuple[str, Document | None]:
-        """A document's id and what it is now; None means that it is deleted. Raises `Invalid`."""
+    def documents(self, value: bytes | None, key: bytes | None) -> Sequence[tuple[str, Document | None]]:
+        """The ids that a record changes and what each is now; None means that it is deleted. Raises `Invalid`."""
         ...
 
 

@@ -13,7 +13,7 @@ from plumbline_kit.errors import Invalid
 from plumbline_retrieval.domain.content import Layout
 from plumbline_retrieval.domain.document import Document, Found, PassageRef
 from plumbline_retrieval.domain.fact import Fact
-from plumbline_retrieval.domain.head import State, Step
+from plumbline_retrieval.domain.head import NO_VERSION, State, Step
 from plumbline_retrieval.domain.query import DEFAULT_PASSAGES, Filter, Query
 from plumbline_retrieval.domain.source import DEFAULT_SOURCE, Freshness, Source, Trust
 from plumbline_retrieval.handlers.documents import Status
@@ -45,7 +45,7 @@ def document_from(message: pb.Document) -> Document:
         message.source_id or DEFAULT_SOURCE,
         tuple(sorted(message.metadata.items())),
         message.language,
-        _moment(message, "content_time"),
+        moment_from(message, "content_time"),
         Layout.RECORDS if message.layout == pb.DOCUMENT_LAYOUT_RECORDS else Layout.PROSE,
     )
 
@@ -74,7 +74,7 @@ def fact_from(message: pb.Fact, now: datetime) -> Fact:
         message.subject,
         message.attribute,
         message.value,
-        _moment(message, "valid_from_time") or now,
+        moment_from(message, "valid_from_time") or now,
         message.unit,
         message.source_id or DEFAULT_SOURCE,
         tuple(sorted(set(message.groups))),
@@ -104,7 +104,7 @@ def source_from(message: pb.Source) -> Source:
         message.name,
         message.owner,
         message.kind,
-        Trust(message.trust) if message.trust else Trust.MEDIUM,
+        _trust("source.trust", message.trust, Trust.MEDIUM),
         _length(message, "refresh_interval"),
         _length(message, "retention"),
         message.license,
@@ -141,9 +141,9 @@ def query_from(request: pb.SearchPassagesRequest) -> Query:
             tuple(wanted.source_ids),
             tuple(wanted.languages),
             tuple(sorted(wanted.metadata.items())),
-            _moment(wanted, "from_time"),
-            _moment(wanted, "to_time"),
-            Trust(wanted.minimum_trust) if wanted.minimum_trust else Trust.LOW,
+            moment_from(wanted, "from_time"),
+            moment_from(wanted, "to_time"),
+            _trust("filter.minimum_trust", wanted.minimum_trust, Trust.LOW),
         ),
         request.neighbours,
         request.diversity,
@@ -154,7 +154,7 @@ def query_from(request: pb.SearchPassagesRequest) -> Query:
 def status_message(status: Status) -> pb.DocumentStatus:
     """What is known of a document."""
     head = status.head
-    return pb.DocumentStatus(
+    message = pb.DocumentStatus(
         document_id=head.key.document_id,
         version=head.version,
         state=STATES[head.state],
@@ -163,11 +163,13 @@ def status_message(status: Status) -> pb.DocumentStatus:
         index_time=timestamp(head.time),
         reason=head.reason,
         source_id=head.source_id,
-        as_of_time=timestamp(status.as_of),
-        freshness=FRESHNESS[status.freshness],
         history=[_step_message(step) for step in head.history],
         duplicate_ids=status.duplicate_ids,
     )
+    if head.live.version != NO_VERSION:
+        message.as_of_time.FromDatetime(status.as_of)
+        message.freshness = FRESHNESS[status.freshness]
+    return message
 
 
 def ref_message(ref: PassageRef) -> common.PassageRef:
@@ -214,8 +216,17 @@ def _step_message(step: Step) -> pb.DocumentVersion:
     )
 
 
-def _moment(message: Message, field: str) -> datetime | None:
-    """Raises `Invalid` for a time that no calendar has."""
+def _trust(field: str, level: int, default: Trust) -> Trust:
+    if level == pb.TRUST_LEVEL_UNSPECIFIED:
+        return default
+    try:
+        return Trust(level)
+    except ValueError as error:
+        raise Invalid.field(field, f"is {level}, which is no level that is known here") from error
+
+
+def moment_from(message: Message, field: str) -> datetime | None:
+    """The time in *field*, None where it is absent. Raises `Invalid` for one that no calendar has."""
     if not message.HasField(field):
         return None
     value: Timestamp = getattr(message, field)

@@ -94,7 +94,6 @@ class Parts:
             clock,
             generation,
         )
-        self.retention = SweepRetention(self.known, self.registry, self.known, self.api.delete)
         self.registry_events = RegistryEvents(index)
         self.events = CorpusEvents(
             IndexDocument(index, index, passages, offsets, BusAnnouncer(publisher), self.registry, clock, progress)
@@ -150,7 +149,6 @@ def _listeners(
     """
 
     async def index_is_whole() -> None:
-        parts.registry.completed()
         parts.known.is_current = True
         if not parts.readiness.complete:
             await engine.completed()
@@ -160,8 +158,12 @@ def _listeners(
     async def sources_are_whole() -> None:
         parts.registry.completed()
 
+    async def all_is_whole() -> None:
+        await sources_are_whole()
+        await index_is_whole()
+
     if settings.roles is Roles.API and engine.is_complete is not None:
-        return [], [WaitForOthers(engine.is_complete, clock, index_is_whole)]
+        return [], [WaitForOthers(engine.is_complete, clock, all_is_whole)]
     servers = settings.service.kafka_bootstrap_servers
     consumer = partial(KafkaConsumer, servers, dead_letters=publisher, clock=clock, alone=engine.is_own)
     sources = consumer(
@@ -176,7 +178,8 @@ def _listeners(
     if settings.change_tables is not None:
         consumers.append(_change_consumer(settings.change_tables, servers, parts, publisher, clock))
     fillings = [Filling(sources, sources_are_whole), Filling(corpus, index_is_whole)]
-    return consumers, [*fillings, RetentionSweeper(parts.retention, clock)]
+    sweep = SweepRetention(parts.known, parts.registry, parts.known, parts.api.delete, lambda: corpus.lag() == 0)
+    return consumers, [*fillings, RetentionSweeper(sweep, clock)]
 
 
 def _change_consumer(

@@ -57,17 +57,17 @@ def schema_of(payload: object) -> dict[str, object]:
 def test_a_created_or_updated_row_is_a_document(op: str, with_schema: bool) -> None:
     record = envelope(op, after=ROW)
     value = wire(schema_of(record) if with_schema else record)
-    assert RECORDS.document(value, wire({"id": 7})) == ("products/7", LAMP)
+    assert RECORDS.documents(value, wire({"id": 7})) == [("products/7", LAMP)]
 
 
 def test_a_flattened_row_is_the_same_document() -> None:
     value = wire(ROW | {"__deleted": "false", "__op": "u", "__source_ts_ms": 1767225600000})
-    assert RECORDS.document(value, None) == ("products/7", LAMP)
+    assert RECORDS.documents(value, None) == [("products/7", LAMP)]
 
 
 @pytest.mark.parametrize("value", [envelope("r", after=ROW), ROW | {"__op": "r", "__source_ts_ms": 1767225600000}, ROW])
 def test_a_row_of_a_snapshot_or_without_a_time_does_not_say_when_it_changed(value: object) -> None:
-    assert RECORDS.document(wire(value), None) == ("products/7", replace(LAMP, content_time=None))
+    assert RECORDS.documents(wire(value), None) == [("products/7", replace(LAMP, content_time=None))]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_row_of_a_snapshot_or_without_a_time_does_not_say_when_it_changed(valu
 )
 def test_a_deleted_row_is_a_deleted_document(value: object, key: object) -> None:
     record = None if value is None else wire(value)
-    assert RECORDS.document(record, None if key is None else wire(key)) == ("products/7", None)
+    assert RECORDS.documents(record, None if key is None else wire(key)) == [("products/7", None)]
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,6 @@ def test_a_deleted_row_is_a_deleted_document(value: object, key: object) -> None
         (b"\xff\x00", None, "value is no JSON"),
         (b"[" * 100_000, None, "value is no JSON"),
         (b"[1]", None, "value is no JSON object"),
-        (None, None, "has no column id; it has none"),
-        (None, b"seven", "has no column id"),
         (wire(envelope("x", after=ROW)), None, "operation is 'x', and no change of a row"),
         (wire({"op": "t", "source": {}, "ts_ms": 1}), None, "operation is 't'"),
         (wire(ROW | {"__op": "m"}), None, "operation is 'm'"),
@@ -112,18 +110,18 @@ def test_a_deleted_row_is_a_deleted_document(value: object, key: object) -> None
 )
 def test_what_is_no_change_of_a_row_says_why(value: bytes | None, key: bytes | None, said: str) -> None:
     with pytest.raises(Invalid, match=said):
-        RECORDS.document(value, key)
+        RECORDS.documents(value, key)
 
 
 def test_a_row_cannot_take_the_place_of_a_fact() -> None:
     with pytest.raises(Invalid, match="recorded facts"):
-        ChangeRecords(replace(MAPPING, id="{id}")).document(None, wire({"id": "facts/lamp/price"}))
+        ChangeRecords(replace(MAPPING, id="{id}")).documents(wire(ROW | {"id": "facts/lamp/price"}), None)
 
 
 def test_values_read_as_they_were_written() -> None:
     row = b'{"id": 7, "price": 12.50, "on": true, "none": null, "tags": ["a", "\xc3\xa9"]}'
     mapping = ChangeMapping("t", "acme", "shop", "{id}", "{price}|{on}|{none}|{tags}")
-    _, document = ChangeRecords(mapping).document(row, None)
+    [(_, document)] = ChangeRecords(mapping).documents(row, None)
     assert document is not None
     assert document.text == '12.50|true||["a", "é"]'
 
@@ -133,15 +131,35 @@ def test_values_read_as_they_were_written() -> None:
     [(["sales", "ops"], ("sales", "ops")), ("sales, ops", ("sales", "ops")), ('["sales"]', ("sales",)), ("*", ())],
 )
 def test_the_column_of_groups_says_who_may_see_a_row(audience: object, groups: tuple[str, ...]) -> None:
-    _, document = ChangeRecords(replace(MAPPING, groups="audience")).document(wire(ROW | {"audience": audience}), None)
+    records = ChangeRecords(replace(MAPPING, groups="audience"))
+    [(_, document)] = records.documents(wire(ROW | {"audience": audience}), None)
     assert document is not None
     assert document.groups == groups
 
 
-@pytest.mark.parametrize("audience", [None, "", [], " , ", "[]", 7, [1], {"a": 1}, "[nothing"])
-def test_a_row_whose_audience_is_not_clear_is_nobodys(audience: object) -> None:
+@pytest.mark.parametrize("audience", [None, "", [], " , ", "[]"])
+def test_a_row_that_names_nobody_is_deleted(audience: object) -> None:
+    records = ChangeRecords(replace(MAPPING, groups="audience"))
+    assert records.documents(wire(ROW | {"audience": audience}), None) == [("products/7", None)]
+
+
+@pytest.mark.parametrize("audience", [7, [1], {"a": 1}, "[nothing"])
+def test_a_row_whose_audience_cannot_be_read_is_refused(audience: object) -> None:
     with pytest.raises(Invalid):
-        ChangeRecords(replace(MAPPING, groups="audience")).document(wire(ROW | {"audience": audience}), None)
+        ChangeRecords(replace(MAPPING, groups="audience")).documents(wire(ROW | {"audience": audience}), None)
+
+
+def test_a_row_that_gets_another_id_leaves_the_old_document() -> None:
+    record = envelope("u", before=ROW, after=ROW | {"id": 8})
+    [left, (document_id, document)] = RECORDS.documents(wire(record), wire({"id": 7}))
+    assert left == ("products/7", None)
+    assert document_id == "products/8"
+    assert document is not None
+
+
+@pytest.mark.parametrize("key", [None, b"seven"])
+def test_a_tombstone_that_names_no_document_says_nothing(key: bytes | None) -> None:
+    assert RECORDS.documents(None, key) == []
 
 
 MAPPED = """

@@ -195,9 +195,22 @@ async def test_it_is_unavailable_for_a_reason(how: dict[str, Any], tries: int, r
 @pytest.mark.parametrize("status", [400, 413, 422])
 async def test_a_text_that_the_model_does_not_take_is_the_callers(status: int) -> None:
     async with FakeLLM() as server, opened(server) as encoder:
-        with server.failing(status=status), pytest.raises(Invalid, match="too long"):
+        with server.failing(status=status, times=1), pytest.raises(Invalid, match="too long"):
             await encoder.encode(["secret " * 9000])
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3  # the last one asks whether it takes any text at all
+
+
+async def test_an_endpoint_that_takes_no_text_at_all_is_the_operators() -> None:
+    async with FakeLLM() as server, opened(server) as encoder:
+        with server.failing(status=400), pytest.raises(Unavailable, match="takes no text at all"):
+            await encoder.encode(["lamp"])
+
+
+async def test_an_endpoint_that_takes_fewer_texts_at_once_gets_halves() -> None:
+    async with FakeLLM() as server, opened(server) as encoder:
+        with server.failing(status=413, times=1):
+            assert (await encoder.encode(["lamp", "desk"])).shape == (2, encoder.dimensions)
+    assert len(server.requests) == 4
 
 
 async def test_a_server_that_goes_away_is_unavailable() -> None:

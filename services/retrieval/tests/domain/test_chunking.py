@@ -7,6 +7,7 @@ import pytest
 
 from plumbline_retrieval.adapters.memory import word_offsets
 from plumbline_retrieval.domain.chunking import BUDGET_TOKENS, OVERLAP_TOKENS, cut
+from plumbline_retrieval.domain.content import Layout
 from plumbline_retrieval.domain.document import Passage
 
 
@@ -114,3 +115,46 @@ def test_the_largest_documents_are_cut_in_seconds_whatever_their_shape(text: str
     started = time.process_time()
     cuts(text)
     assert time.process_time() - started < 20
+
+
+@pytest.mark.parametrize("line", ["# a" + " " * 200_000 + "b", "# " * 100_000 + "x", "|" + " |" * 100_000 + "x"])
+def test_a_line_made_to_be_slow_is_not(line: str) -> None:
+    started = time.process_time()
+    cuts(line)
+    assert time.process_time() - started < 5
+
+
+def test_passages_know_the_headings_above_them() -> None:
+    text = f"# Lamps\n\n{words(120, 'a')}\n\n## Prices ##\n\n{words(120, 'b')}\n\n# Desks\n\n{words(120, 'c')}"
+    assert [passage.title_path for passage in cuts(text)] == [("Lamps",), ("Lamps", "Prices"), ("Desks",)]
+
+
+def test_a_long_heading_is_cut_for_the_passages_below_it() -> None:
+    [passage, *_] = cuts(f"# {'x' * 5_000}\n\n{words(20)}")
+    assert passage.title_path == ("x" * 200,)
+
+
+def test_a_number_sign_in_code_is_no_heading() -> None:
+    [passage] = cuts("# Setup\n\n```sh\n# not a heading\nmake test\n```\n\nThen wait.")
+    assert passage.title_path == ("Setup",)
+
+
+def test_pages_are_counted_from_form_feeds() -> None:
+    text = "\f".join(words(150, name) for name in "abc")
+    assert [(passage.page, passage.text.split()[0]) for passage in cuts(text)] == [(1, "a0"), (2, "b0"), (3, "c0")]
+    assert [passage.page for passage in cuts(words(50))] == [0]
+
+
+def test_rows_of_a_long_table_keep_their_header() -> None:
+    rows = [f"| product{number} | {words(8)} |" for number in range(60)]
+    header = "| name | words |\n| --- | --- |"
+    first, *others = texts("\n".join([header, *rows]))
+    assert first.startswith(header)
+    assert others
+    assert all(other.startswith(f"{header}\n| product") for other in others)
+    assert all(len(word_offsets(each)) <= BUDGET_TOKENS for each in (first, *others))
+
+
+def test_each_record_is_a_passage() -> None:
+    text = "name: a\nprice: 1\n\nname: b\nprice: 2\n\n# c"
+    assert [passage.text for passage in cut(text, word_offsets, Layout.RECORDS)] == text.split("\n\n")

@@ -40,3 +40,9 @@ def test_a_wrong_field_is_named(field: str, text: str) -> None:
 
 def test_a_fact_that_is_taken_back_needs_no_value() -> None:
     assert price(value="", retracted=True)
+
+
+@pytest.mark.parametrize("fields", [{"groups": ("*",)}, {"url": "x" * 2_001}, {"subject": "/" * 200}])
+def test_what_would_make_no_document_is_refused_at_once(fields: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        price(**fields)

@@ -21,6 +21,7 @@ HOUR = timedelta(hours=1)
         ({"owner": "x" * 501}, "source.owner"),
         ({"refresh_interval": timedelta(0)}, "source.refresh_interval"),
         ({"retention": -HOUR}, "source.retention"),
+        ({"retention": timedelta(days=40_000)}, "source.retention"),
     ],
 )
 def test_a_wrong_field_is_named(fields: dict[str, Any], field: str) -> None:

@@ -94,6 +94,7 @@ class Bench:
         document: Document | Invalid | None,
         fuse: Fuse | None = None,
         progress: Progress | None = None,
+        groups: tuple[str, ...] = (),
     ) -> None:
         """Give the record to an indexer of a new process."""
         self.clock.advance(1)
@@ -109,7 +110,7 @@ class Bench:
             self.clock,
             progress or Progress(),
         )
-        await handle(Submission(self.key, version, document, self.clock.now(), "corpus[0]"))
+        await handle(Submission(self.key, version, document, self.clock.now(), "corpus[0]", groups))
 
     async def head(self) -> Head | None:
         return (await self.index.heads([self.key])).get(self.key)

@@ -25,7 +25,7 @@ from plumbline_retrieval.handlers.documents import (
 )
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
-from plumbline_retrieval.handlers.registry import Registry
+from plumbline_retrieval.handlers.registry import WAIT_SECONDS, PutSource, Registry
 
 Make = Callable[..., Any]
 
@@ -213,3 +213,34 @@ async def test_a_document_on_its_way_supersedes_the_one_shown(desk: Desk) -> Non
     await desk.indexed(3)
     desk.progress.accepted(KEY, 4)
     assert (await desk.get(ANNA, "lamp")).freshness is Freshness.SUPERSEDED
+
+
+async def test_a_version_that_another_process_indexed_is_no_longer_on_its_way(desk: Desk) -> None:
+    await desk.indexed(3)
+    desk.progress.accepted(KEY, 4)
+    before = (await desk.index.heads([KEY]))[KEY]
+    document = Document("lamp", "Lamp", "costs 13")
+    await desk.index.put_head(published(next_head(before, KEY, 4, NOON), document, [], NOON))
+    assert (await desk.get(ANNA, "lamp")).freshness is Freshness.CURRENT
+    assert not desk.progress.is_on_its_way(KEY)
+
+
+async def test_a_document_is_accepted_although_the_index_is_away(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(keys: object) -> dict[object, object]:
+        raise Unavailable("the index cannot be used")
+
+    monkeypatch.setattr(desk.index, "heads", away)
+    assert await desk.submit(ANNA, Document("lamp", "Lamp", "costs 12")) == 0
+
+
+async def test_a_source_that_does_not_come_into_force_is_waited_for_so_long_and_no_longer(desk: Desk) -> None:
+    with pytest.raises(Unavailable, match="not in force"):
+        await PutSource(SilentLog(), desk.registry)(ANNA, Source("wiki"))
+    assert desk.registry.clock.monotonic() == pytest.approx(WAIT_SECONDS, abs=1)
+
+
+class SilentLog:
+    """The part of `Corpus` for sources, read by nobody."""
+
+    async def append_source(self, tenant: str, source: Source) -> None:
+        pass

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from plumbline_kit.errors import Invalid, Unavailable
+from plumbline_retrieval.domain.content import Layout
 from plumbline_retrieval.domain.document import Document
 from plumbline_retrieval.domain.head import State
 from plumbline_retrieval.domain.source import Source
@@ -255,3 +256,16 @@ async def test_while_sources_are_being_read_a_document_waits_for_its_own(bench: 
         await bench.hear(1, document("costs 12", source_id="wiki"))
     await bench.hear(1, document("costs 12"))
     assert (await bench.head()).state is State.LIVE
+
+
+async def test_a_refused_first_version_is_known_to_those_it_was_meant_for_only(bench: Any) -> None:
+    await bench.hear(1, Invalid("document.text is empty"), groups=("board", "*", ""))
+    assert not (await bench.head()).admits(["sales"])
+    assert (await bench.head()).admits(["board"])
+    await bench.hear(2, Invalid("document.groups must not name *"), groups=("*",))
+    assert not (await bench.head()).admits(["*", "board"])
+
+
+async def test_a_document_of_too_many_passages_is_refused(bench: Any) -> None:
+    await bench.hear(1, Document("lamp", "", "a\n\n" * 20_001, layout=Layout.RECORDS))
+    assert "20,001 passages" in (await bench.head()).reason

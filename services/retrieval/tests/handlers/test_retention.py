@@ -38,6 +38,7 @@ class Archive:
 
     def __post_init__(self) -> None:
         self.registry = Registry(self.index, self.clock, complete=True)
+        self.settled = True
 
     async def source(self, source_id: str = "wiki", retention: timedelta | None = WEEK) -> None:
         await self.index.put_source("acme", Source(source_id, retention=retention))
@@ -70,7 +71,7 @@ class Archive:
     def sweep(self) -> SweepRetention:
         acceptance = Acceptance(self, self.index, self.progress)
         delete = DeleteDocument(acceptance, self.index, self.progress, Readiness(complete=True))
-        return SweepRetention(self, self.registry, self, delete)
+        return SweepRetention(self, self.registry, self, delete, lambda: self.settled)
 
 
 @pytest.fixture
@@ -165,3 +166,12 @@ async def test_the_sweeper_sweeps_every_minute_whatever_goes_wrong(archive: Arch
     assert clock.taken == [SWEEP_SECONDS] * 3
     events = [each["event"] for each in logged]
     assert events == (["retention_sweep_failed"] * 3 if away else ["retention_swept"])
+
+
+async def test_nothing_goes_while_the_index_is_behind_what_was_accepted(archive: Archive) -> None:
+    await archive.source()
+    await archive.keep("old", days_ago=30)
+    archive.settled = False
+    assert await archive.sweep()() == 0
+    archive.settled = True
+    assert await archive.sweep()() == 1

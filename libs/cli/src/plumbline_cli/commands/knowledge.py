@@ -206,7 +206,9 @@ def fact(
         response = await stub.RecordFacts(pb.RecordFactsRequest(facts=[said]), timeout=SECONDS)
         [recorded] = response.recorded
         wait = pb.WaitForDocumentRequest(document_id=recorded.document_id, version=recorded.version)
-        await stub.WaitForDocument(wait, timeout=SECONDS)
+        status = (await stub.WaitForDocument(wait, timeout=SECONDS)).status
+        if status.state == pb.DOCUMENT_STATE_REJECTED:
+            raise Problem(f"retrieval: the fact was rejected: {status.reason}")
         return pb.RecordedFact(document_id=recorded.document_id, version=recorded.version)
 
     recorded = _call(session, record)

@@ -175,7 +175,21 @@ class LoneSource(KafkaSource):
     need not wait until the broker misses it, which takes 45 s by Kafka's defaults. Offsets are the group's as always.
     """
 
+    _failure: Exception | None = None
+
+    async def poll(self, progress: Mapping[Partition, int], on_hold: Collection[Partition], *, highs: bool) -> Batch:
+        """See `Source`."""
+        if self._failure is not None:
+            raise self._failure
+        return await super().poll(progress, on_hold, highs=highs)
+
     async def _look_until_placed(self) -> None:
+        try:
+            await self._take_what_there_is()
+        except Exception as error:  # told by the next poll: nobody else hears of it
+            self._failure = error
+
+    async def _take_what_there_is(self) -> None:
         """Take the partitions as soon as the broker names them, and those that are added later."""
         while True:
             known = await self._call(self._partitions)

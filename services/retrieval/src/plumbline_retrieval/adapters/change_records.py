@@ -52,6 +52,8 @@ class _Change:
     op: str
     row: Row
     changed_at: datetime | None = None
+    before: Row | None = None
+    """The row as it was, where the table logs that."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,36 @@ class ChangeRecords:
 
     mapping: ChangeMapping
 
-    def document(self, value: bytes | None, key: bytes | None) -> tuple[str, Document | None]:
-        """A document's id and what it is now; None means that it is deleted.
+    def documents(self, value: bytes | None, key: bytes | None) -> list[tuple[str, Document | None]]:
+        """The ids that a record changes and what each is now; None means that it is deleted.
 
-        Raises `Invalid` for what is no change of a row, for a column that the mapping names and the row lacks, and
-        for a document that is refused.
+        A row whose audience names nobody is deleted: nobody may see it. Raises `Invalid` for what is no change of a
+        row, for a column that the mapping names and the row lacks, and for a document that is refused.
         """
-        key_columns = _key_columns(key)
-        if value is None:  # the tombstone that follows a deletion, or takes its place
-            return self._id(key_columns), None
+        if value is None:
+            return self._tombstone(key)
         change = _change(_payload(value, "value"))
-        row = _Columns({**key_columns, **change.row})
+        columns = _key_columns(key)
+        row = _Columns({**columns, **change.row})
         document_id = self._id(row)
-        return document_id, None if change.op == _DELETE else self._document(document_id, row, change.changed_at)
+        before = self._id_before(columns, change.before)
+        left = [(before, None)] if before not in (None, document_id) else []
+        is_gone = change.op == _DELETE or not self._is_for_somebody(row)
+        return [*left, (document_id, None if is_gone else self._document(document_id, row, change.changed_at))]
+
+    def _tombstone(self, key: bytes | None) -> list[tuple[str, Document | None]]:
+        """What follows a deletion, or takes its place. One that does not name its document follows one that did."""
+        try:
+            return [(self._id(_key_columns(key)), None)]
+        except Invalid:
+            return []
+
+    def _id_before(self, key_columns: Row, before: Row | None) -> str | None:
+        """The document's id before its row changed; None where the record does not say."""
+        try:
+            return self._id({**key_columns, **before}) if before else None
+        except Invalid:
+            return None
 
     def _id(self, row: Row) -> str:
         columns = _Columns(row)
@@ -104,9 +123,10 @@ class ChangeRecords:
         if not self.mapping.groups:
             return ()
         names = _names(row[self.mapping.groups])
-        if not names:
-            raise Invalid(f"the column {self.mapping.groups} names nobody: write {EVERYBODY} for everybody")
         return () if names == (EVERYBODY,) else names
+
+    def _is_for_somebody(self, row: "_Columns") -> bool:
+        return not self.mapping.groups or bool(_names(row[self.mapping.groups]))
 
 
 class _Columns(dict[str, Any]):
@@ -223,7 +243,9 @@ def _enveloped(payload: Row) -> _Change:
     if not isinstance(row, dict):
         raise Invalid(f"the record says {op!r} and has no {name!r}")
     source = payload.get("source")
-    return _Change(op, row, _moment(op, source.get("ts_ms") if isinstance(source, dict) else None))
+    before = payload.get("before")
+    moment = _moment(op, source.get("ts_ms") if isinstance(source, dict) else None)
+    return _Change(op, row, moment, before if isinstance(before, dict) else None)
 
 
 def _known(op: object) -> str:

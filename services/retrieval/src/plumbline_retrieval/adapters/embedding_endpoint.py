@@ -188,8 +188,24 @@ class EndpointEncoder:
         await self._endpoint.aclose()
 
     async def _passages(self, texts: Sequence[str]) -> Vector:
-        async with self._places:
-            return await self._embed(texts, self._passage_seconds)
+        """In halves where the endpoint refuses the whole: it may take fewer texts at once, or not one of them."""
+        try:
+            async with self._places:
+                return await self._embed(texts, self._passage_seconds)
+        except Invalid:
+            if len(texts) == 1:
+                await self._check_that_it_takes_any()
+                raise
+        half = len(texts) // 2
+        return np.concatenate([await self._passages(part) for part in (texts[:half], texts[half:])])
+
+    async def _check_that_it_takes_any(self) -> None:
+        """Raise `Unavailable` where even the probe is refused: then the text is not at fault."""
+        try:
+            async with self._places:
+                await self._embed([PROBE], self._passage_seconds)
+        except Invalid as error:
+            raise self._endpoint.broken("takes no text at all") from error
 
     async def _embed(self, texts: Sequence[str], seconds: float) -> Vector:
         return await _embed(self._endpoint, self._model, texts, seconds, self.dimensions)

@@ -67,6 +67,7 @@ async def _on_server(settings: Settings, encoder_id: str, dimensions: int) -> En
         replicas=server.replicas,
         quantised=server.quantised,
     )
+    generation = f"{generation}-{await index.mark()}"
     return Engine(index, generation, await index.is_complete(), False, index.completed, index.aclose, index.is_complete)
 
 

@@ -16,7 +16,7 @@ from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, Ranked, Scored
 from plumbline_retrieval.domain.source import Freshness, Source
-from plumbline_retrieval.ports import Read, Vector
+from plumbline_retrieval.ports import SAME, Read, Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +82,7 @@ class MemoryIndex:
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
-        return [head.key.document_id for head in self._of(tenant, groups) if head.live.text_hash == text_hash]
+        return [head.key.document_id for head in self._of(tenant, groups) if head.live.text_hash == text_hash][:SAME]
 
     async def sources(self, tenant: str) -> dict[str, Source]:
         """See `Sources`."""

@@ -27,6 +27,8 @@ Versions = Mapping[str, tuple[int, int]]
 _NAMESPACE: Final = uuid.UUID("0c0f3a52-6a0e-5d0c-9a0e-3f5a9f6f1b77")
 
 
+MARK_ID: Final = str(uuid.uuid5(_NAMESPACE, "mark"))
+"""The point that tells collections apart which have the same name one after the other."""
 COMPLETE_ID: Final = str(uuid.uuid5(_NAMESPACE, "complete"))
 """The point that says that a generation was whole once."""
 
@@ -100,8 +102,27 @@ def head_payload(head: Head) -> Payload:
     }
 
 
+LIGHT_FIELDS: Final = [
+    "tenant",
+    "document_id",
+    "version",
+    "state",
+    "time",
+    "live_version",
+    "title",
+    "text_hash",
+    "submitted_at",
+    "fingerprint",
+    "groups",
+    "source",
+    "reason",
+    "told",
+]
+"""Of a head, without its lists, which may be long."""
+
+
 def head_from(payload: Payload) -> Head:
-    """The head that *payload* was made from."""
+    """The head that *payload* was made from; without the lists that *payload* lacks."""
     return Head(
         key=DocumentKey(payload["tenant"], payload["document_id"]),
         version=payload["version"],
@@ -110,7 +131,7 @@ def head_from(payload: Payload) -> Head:
         live=Live(
             payload["live_version"],
             payload["title"],
-            tuple(payload["passage_hashes"]),
+            tuple(payload.get("passage_hashes", ())),
             payload["text_hash"],
             datetime.fromisoformat(payload["submitted_at"]),
             payload["fingerprint"],
@@ -118,9 +139,9 @@ def head_from(payload: Payload) -> Head:
         groups=tuple(payload["groups"]),
         source_id=payload["source"],
         reason=payload["reason"],
-        change=_change_from(payload["change"]) if payload["change"] else None,
+        change=_change_from(payload["change"]) if payload.get("change") else None,
         told=payload["told"],
-        history=tuple(_step_from(step) for step in payload["history"]),
+        history=tuple(_step_from(step) for step in payload.get("history", ())),
     )
 
 
@@ -210,8 +231,8 @@ def source_payload(tenant: str, source: Source) -> Payload:
         "owner": source.owner,
         "kind": source.kind,
         "trust": int(source.trust),
-        "refresh_interval": _seconds(source.refresh_interval),
-        "retention": _seconds(source.retention),
+        "refresh_interval": _microseconds(source.refresh_interval),
+        "retention": _microseconds(source.retention),
         "license": source.license,
     }
 
@@ -242,12 +263,12 @@ def _source_from(payload: Payload, confirmed_at: str | None) -> Source:
     )
 
 
-def _seconds(length: timedelta | None) -> float | None:
-    return None if length is None else length.total_seconds()
+def _microseconds(length: timedelta | None) -> int | None:
+    return None if length is None else length // timedelta(microseconds=1)
 
 
-def _duration(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)
+def _duration(microseconds: int | None) -> timedelta | None:
+    return None if microseconds is None else timedelta(microseconds=microseconds)
 
 
 def _change_payload(change: Change) -> Payload:

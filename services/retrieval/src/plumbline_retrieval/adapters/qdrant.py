@@ -52,7 +52,7 @@ from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, PassageId, Ranked
 from plumbline_retrieval.domain.source import Source
-from plumbline_retrieval.ports import Read, Vector
+from plumbline_retrieval.ports import SAME, Read, Vector
 
 log = structlog.get_logger()
 
@@ -62,6 +62,8 @@ _KEYWORDS: Final = ("audience", "document", "source", "language", "tags")
 PASSAGE_FIELDS: Final = {**dict.fromkeys(_KEYWORDS, PayloadSchemaType.Keyword), "time": PayloadSchemaType.Float}
 HEAD_FIELDS: Final = dict.fromkeys(("audience", "source", "origin", "text_hash", "registry"), PayloadSchemaType.Keyword)
 """What is filtered by."""
+PAGE: Final = 1_000
+"""Points in one look, after which others get their turn."""
 STEP: Final = 32
 """Passages that are staged before others get their turn."""
 FLUSH_EVERY: Final = 20_000
@@ -117,15 +119,23 @@ class QdrantIndex:
     async def heads_of(self, tenant: str, source_id: str) -> list[Head]:
         """See `Heads`."""
         wanted = Filter(must=[_is("origin", payloads.origin(tenant, source_id))])
-        with _engine():
-            heads = [payloads.head_from(payload) for payload, _ in _scroll(self._heads, wanted, True, [])]
-        return [head for head in heads if head.state is not State.DELETED]
+        heads, offset = [], None
+        while True:
+            request = ScrollRequest(offset=offset, limit=PAGE, filter=wanted, with_payload=payloads.LIGHT_FIELDS)
+            with _engine():
+                records, offset = self._heads.scroll(request)
+            heads += [payloads.head_from(record.payload or {}) for record in records]
+            if offset is None:
+                return [head for head in heads if head.state is not State.DELETED]
+            await asyncio.sleep(0)  # others get their turn
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
         wanted = Filter(must=[_visible(tenant, groups), _is("text_hash", text_hash)])
+        request = ScrollRequest(limit=SAME, filter=wanted, with_payload=["document_id"])
         with _engine():
-            return sorted(payload["document_id"] for payload, _ in _scroll(self._heads, wanted, ["document_id"], []))
+            records, _ = self._heads.scroll(request)
+        return sorted((record.payload or {})["document_id"] for record in records)
 
     async def sources(self, tenant: str) -> dict[str, Source]:
         """See `Sources`."""
@@ -309,7 +319,7 @@ def _scroll(
 ) -> Iterator[tuple[payloads.Payload, dict[str, Any]]]:
     offset = None
     while True:
-        request = ScrollRequest(offset=offset, limit=1_000, filter=wanted, with_payload=fields, with_vector=vectors)
+        request = ScrollRequest(offset=offset, limit=PAGE, filter=wanted, with_payload=fields, with_vector=vectors)
         records, offset = shard.scroll(request)
         for record in records:
             yield record.payload or {}, record.vector if isinstance(record.vector, dict) else {}

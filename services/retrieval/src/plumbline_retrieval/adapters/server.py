@@ -4,6 +4,8 @@ A write returns once every replica that serves reads has it: the server takes th
 what is written before a head is there for whoever sees the head.
 """
 
+import asyncio
+import uuid
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -26,7 +28,7 @@ from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, Ranked, Scored
 from plumbline_retrieval.domain.source import Source
-from plumbline_retrieval.ports import Read, Vector
+from plumbline_retrieval.ports import SAME, Read, Vector
 
 log = structlog.get_logger()
 
@@ -35,6 +37,7 @@ SPARSE: Final = "sparse"
 QUERY_SECONDS: Final = 5
 WRITE_SECONDS: Final = 30
 PORT: Final = 6334
+MARK_SECONDS: Final = 1.0
 STEP: Final = 32
 """Passages in one request: they are made ready on the event loop, where others wait for their turn."""
 PAGE: Final = 1_000
@@ -122,6 +125,14 @@ class ServerIndex:
             await self._make(self._heads, HEAD_FIELDS, vectors_config={}, **spread)
         _check_dimensions(made, dimensions)
 
+    async def mark(self) -> str:
+        """The random name that the collections got when they were made: new ones are to be filled from the start."""
+        if not (found := await self._retrieve(self._heads, [payloads.MARK_ID])):
+            await self._put(payloads.MARK_ID, {"mark": uuid.uuid4().hex[:12]})
+            await asyncio.sleep(MARK_SECONDS)  # of two processes that find none at once, both take the later one's
+            found = await self._retrieve(self._heads, [payloads.MARK_ID])
+        return str((found[0].payload or {})["mark"])
+
     async def is_complete(self) -> bool:
         """Whether the generation was whole once."""
         return bool(await self._retrieve(self._heads, [payloads.COMPLETE_ID]))
@@ -158,14 +169,18 @@ class ServerIndex:
 
     async def heads_of(self, tenant: str, source_id: str) -> list[Head]:
         """See `Heads`."""
-        records = await self._scroll(self._heads, _all([_is("origin", payloads.origin(tenant, source_id))]))
+        of_source = _all([_is("origin", payloads.origin(tenant, source_id))])
+        records = await self._scroll(self._heads, of_source, payloads.LIGHT_FIELDS)
         heads = [payloads.head_from(record.payload or {}) for record in records]
         return [head for head in heads if head.state is not State.DELETED]
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
         wanted = _all([_visible(tenant, groups), _is("text_hash", text_hash)])
-        records = await self._scroll(self._heads, wanted, ["document_id"])
+        with _server():
+            records, _ = await self._client.scroll(
+                self._heads, wanted, SAME, with_payload=["document_id"], timeout=QUERY_SECONDS
+            )
         return sorted((record.payload or {})["document_id"] for record in records)
 
     async def sources(self, tenant: str) -> dict[str, Source]:

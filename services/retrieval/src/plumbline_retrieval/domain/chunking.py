@@ -17,13 +17,15 @@ OVERLAP_TOKENS: Final = 40
 """The longest sentence that two passages of one paragraph share."""
 SECTION_TOKENS: Final = 100
 """A passage of so many ends where the next section begins; a shorter one takes it in."""
+MAX_HEADING_CHARACTERS: Final = 200
+"""Kept of a heading with each passage below it."""
 PAGE_BREAK: Final = "\f"
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
 """Where each token of a text lies."""
 
 _LINE: Final = re.compile(r"[^\n\f]*(?:[\n\f]|\Z)")
-_HEADING: Final = re.compile(r"\s*(#{1,6})\s+(.*?)[\s#]*")
+_HEADING: Final = re.compile(r"\s*(#{1,6})\s(?=\s*[^\s#])")
 _FENCE: Final = re.compile(r"\s*(```+|~~~+)")
 _TABLE_ROW: Final = re.compile(r"\s*\|.*\|\s*")
 _TABLE_RULE: Final = re.compile(r"\s*\|[\s:|-]+\|\s*")
@@ -157,7 +159,7 @@ def _blocks(text: str, *, plain: bool = False) -> Iterator[_Block]:
 
 
 def _kind(line: str) -> _Kind:
-    if _HEADING.fullmatch(line):
+    if _HEADING.match(line):
         return _Kind.HEADING
     if _FENCE.match(line):
         return _Kind.CODE
@@ -265,8 +267,10 @@ def _common(paths: Sequence[Path]) -> Path:
 
 
 def _heading(line: str) -> tuple[int, str]:
-    match = _HEADING.fullmatch(line)
-    return (len(match[1]), match[2]) if match else (1, line.strip())
+    match = _HEADING.match(line)
+    if match is None:
+        return 1, line.strip()[:MAX_HEADING_CHARACTERS]
+    return len(match[1]), line[match.end() :].strip().rstrip("#").rstrip()[:MAX_HEADING_CHARACTERS]
 
 
 def _trimmed_block(text: str, start: int, end: int, kind: _Kind) -> _Block:

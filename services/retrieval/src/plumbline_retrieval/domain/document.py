@@ -26,6 +26,8 @@ CONTEXT_CHARACTERS: Final = 120
 """What the encoder sees of title and headings: more would push the passage out of its window."""
 EVERYBODY: Final = "*"
 """Stands for the groups of a document that the whole tenant may see; no group can have this name."""
+NOBODY: Final = "\0"
+"""Stands for an audience that nobody can be of."""
 FACTS: Final = "facts/"
 """Begins the ids of documents that are made of recorded facts; no submitted document may have such an id."""
 
@@ -146,13 +148,15 @@ def _wrong_id(document_id: str) -> list[FieldViolation]:
     field = "document.document_id"
     if not 1 <= len(document_id) <= MAX_ID_CHARACTERS:
         return [FieldViolation(field, f"must have 1 to {MAX_ID_CHARACTERS} characters, has {len(document_id)}")]
-    if document_id != document_id.strip("/") or not document_id.isprintable():
+    if document_id != document_id.strip("/") or not document_id.isprintable():  # no surrogates either
         return [FieldViolation(field, "must be printable, without a slash at either end")]
     return []
 
 
 def _wrong_text(text: str) -> list[FieldViolation]:
     field = "document.text"
+    if not _is_unicode(text):
+        return [FieldViolation(field, "holds half a surrogate pair: it is no Unicode text")]
     if not text.strip():
         return [FieldViolation(field, "is empty")]
     if (size := len(text.encode())) > MAX_TEXT_BYTES:
@@ -164,7 +168,17 @@ def _wrong_text(text: str) -> list[FieldViolation]:
     return []
 
 
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _wrong_line(field: str, line: str, most: int) -> list[FieldViolation]:
+    if not _is_unicode(line):
+        return [FieldViolation(field, "holds half a surrogate pair: it is no Unicode text")]
     if len(line) > most:
         return [FieldViolation(field, f"has {len(line):,} characters; at most {most:,} are allowed")]
     if "\0" in line:

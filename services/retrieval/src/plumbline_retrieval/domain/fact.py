@@ -38,6 +38,7 @@ class Fact:
             wrong.append(FieldViolation("fact.unit", f"must have at most {_MOST_UNIT} printable characters"))
         if wrong:
             raise Invalid("; ".join(f"{each.field} {each.description}" for each in wrong), *wrong)
+        self.document()  # what makes no document is told to whoever records it
 
     @property
     def document_id(self) -> str:

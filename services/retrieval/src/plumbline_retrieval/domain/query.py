@@ -37,6 +37,8 @@ class Filter:
         ):
             if len(values) > MAX_VALUES:
                 raise Invalid.field(f"filter.{name}", f"has {len(values)} entries; at most {MAX_VALUES} are allowed")
+        if any("=" in name for name, _ in self.metadata):
+            raise Invalid.field("filter.metadata", "holds a name with an =, which no document has")
         if self.since and self.until and self.since >= self.until:
             raise Invalid.field("filter.to_time", "must be later than from_time")
 

@@ -12,6 +12,7 @@ from plumbline_kit.errors import FieldViolation, Invalid
 DEFAULT_SOURCE: Final = "default"
 """Every tenant has it: what names no source comes from there."""
 MAX_LINE_CHARACTERS: Final = 500
+LONGEST: Final = timedelta(days=36_525)
 
 _ID: Final = re.compile(r"[a-z0-9._-]{1,100}")
 
@@ -87,7 +88,7 @@ def _wrong_lines(lines: Mapping[str, str]) -> Sequence[FieldViolation]:
 def _wrong_durations(source: Source) -> Sequence[FieldViolation]:
     named = {"refresh_interval": source.refresh_interval, "retention": source.retention}
     return [
-        FieldViolation(f"source.{name}", "must be longer than nothing; leave it out for never")
+        FieldViolation(f"source.{name}", "must be longer than nothing and at most 100 years; leave it out for never")
         for name, length in named.items()
-        if length is not None and length <= timedelta(0)
+        if length is not None and not timedelta(0) < length <= LONGEST
     ]

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from plumbline_kit.errors import Invalid, NotFound
+from plumbline_kit.errors import Invalid, NotFound, Unavailable
 from plumbline_kit.identity import Identity
 from plumbline_retrieval.domain.content import Content, File
 from plumbline_retrieval.domain.document import FACTS, Document, DocumentKey
@@ -17,10 +17,12 @@ from plumbline_retrieval.domain.source import Freshness
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.handlers.registry import DEFAULT, Registry
-from plumbline_retrieval.ports import Corpus, Heads, Reader
+from plumbline_retrieval.ports import SAME, Corpus, Heads, Reader
 
 MAX_PAGE: Final = 1_000
 MAX_FACTS: Final = 100
+AHEAD: Final = timedelta(minutes=5)
+"""What clocks may differ."""
 LOOK_SECONDS: Final = 0.2
 """How often a waiter looks for what an indexer in another process has done."""
 
@@ -44,9 +46,10 @@ class Acceptance:
 
     async def _noted(self, key: DocumentKey, version: int) -> int:
         self.progress.accepted(key, version)
-        head = await _head(self.heads, key)
-        if head is not None and head.version >= version:  # the indexer was faster than the acknowledgement
-            self.progress.reached(key, head.version)
+        with suppress(Unavailable):  # it is accepted, whatever the index says
+            head = await _head(self.heads, key)
+            if head is not None and head.version >= version:  # the indexer was faster than the acknowledgement
+                self.progress.reached(key, head.version)
         return version
 
 
@@ -102,6 +105,10 @@ class RecordFacts:
         """The document that each became, and its version. Raises `Invalid`, `Unavailable`; some may be recorded."""
         if not 1 <= len(facts) <= MAX_FACTS:
             raise Invalid.field("facts", f"must have 1 to {MAX_FACTS} entries, has {len(facts)}")
+        latest = self.registry.clock.now() + AHEAD
+        for fact in facts:
+            if fact.since > latest:  # it would take the place of what holds now
+                raise Invalid.field("valid_from_time", "lies in the future: record the fact when it holds")
         for source_id in {fact.source_id for fact in facts}:
             await self.registry.require(identity.tenant, source_id)
         versions = await asyncio.gather(*(self.acceptance.accept_fact(identity.tenant, fact) for fact in facts))
@@ -124,7 +131,7 @@ class DeleteDocument:
         key = DocumentKey(identity.tenant, document_id)
         head = await _head(self.heads, key)
         gone = head is None or head.state is State.DELETED
-        if gone and not self.progress.is_on_its_way(key):
+        if gone and not self.progress.is_on_its_way(key, beyond=head.version if head else -1):
             self.readiness.require()
             raise NotFound(f"there is no document {document_id}")
         return await self.acceptance.accept(key, None)
@@ -151,7 +158,8 @@ class Statuses:
     async def of(self, head: Head) -> Status:
         """Without duplicates."""
         sources = await self.registry.of(head.key.tenant)
-        superseded = head.is_superseded or self.progress.is_on_its_way(head.key)
+        self.progress.reached(head.key, head.version)  # another process may have indexed it
+        superseded = head.is_superseded or self.progress.is_on_its_way(head.key, beyond=head.version)
         submitted_at = head.live.submitted_at
         source = sources.get(head.source_id, DEFAULT)
         freshness = source.freshness(submitted_at, self.registry.clock.now(), superseded=superseded)
@@ -163,7 +171,8 @@ class Statuses:
         if not head.live.text_hash:
             return status
         same = await self.heads.same_text(head.key.tenant, groups, head.live.text_hash)
-        return replace(status, duplicate_ids=tuple(each for each in same if each != head.key.document_id))
+        others = [each for each in same if each != head.key.document_id]
+        return replace(status, duplicate_ids=tuple(others[: SAME - 1]))
 
 
 @dataclass(frozen=True)
@@ -211,7 +220,7 @@ class WaitForDocument:
     async def __call__(self, identity: Identity, document_id: str, version: int) -> Status:
         """The head once it has reached *version*: from then on no search sees an older one. Waits without end.
 
-        Who submits a document may not be of its groups, so anybody may wait, but learns the title only if he is.
+        Who submits a document may not be of its groups, so anybody may wait, but only they learn more than its state.
         """
         key = DocumentKey(identity.tenant, document_id)
         while True:
@@ -228,4 +237,4 @@ async def _head(heads: Heads, key: DocumentKey) -> Head | None:
 
 
 def _as_seen_by(groups: Sequence[str], head: Head) -> Head:
-    return head if head.admits(groups) else replace(head, live=replace(head.live, title=""))
+    return head if head.admits(groups) else Head(head.key, head.version, head.state, head.time)

@@ -11,13 +11,16 @@ import structlog
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Invalid
 from plumbline_retrieval.domain.chunking import Offsets, cut
-from plumbline_retrieval.domain.document import Document, DocumentKey, Passage
+from plumbline_retrieval.domain.document import EVERYBODY, NOBODY, Document, DocumentKey, Passage
 from plumbline_retrieval.domain.head import NO_VERSION, Head, State, deleted, next_head, published, rejected
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.registry import Registry
 from plumbline_retrieval.ports import Announcer, Heads, PassageEncoder, Passages, Vector
 
 log = structlog.get_logger()
+
+MAX_PASSAGES = 20_000
+"""A change names the passages that went and came, and must fit in a record."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Submission:
     submitted_at: datetime
     log_part: str
     """The part of the log where the document's versions lie."""
+    groups: tuple[str, ...] = ()
+    """For whom it was meant, also where the document is no acceptable one."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,11 @@ class IndexDocument:
                 raise document
             await self.registry.require(head.key.tenant, document.source_id)
             passages = await asyncio.to_thread(cut, document.text, self.offsets, document.layout)  # may take a second
+            if len(passages) > MAX_PASSAGES:
+                raise Invalid(f"the document makes {len(passages):,} passages; at most {MAX_PASSAGES:,}: split it")
             vectors = await self._vectors(head, document, passages)
         except Invalid as error:
-            return rejected(head, str(error))
+            return rejected(_seen_by(head, record.groups), str(error))
         await self.passages.stage(head.key, head.version, document, passages, vectors, record.submitted_at)
         return published(head, document, passages, record.submitted_at)
 
@@ -105,3 +112,11 @@ class IndexDocument:
             await self.announcer.document_changed(head)
         await self.heads.put_head(replace(head, told=True))
         log.debug("document_indexed", document_id=head.key.document_id, document_version=head.version)
+
+
+def _seen_by(head: Head, groups: Sequence[str]) -> Head:
+    """*head* for those whom the refused document was meant for, unless there is a live one whose readers they are."""
+    if head.live.version != NO_VERSION:
+        return head
+    fit = tuple(group for group in groups if group.strip() and group != EVERYBODY)
+    return replace(head, groups=fit if fit or not groups else (NOBODY,))

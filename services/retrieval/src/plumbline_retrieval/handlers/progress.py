@@ -5,8 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from plumbline_retrieval.domain.document import DocumentKey
+
+MOST: Final = 100_000
+"""Versions that are remembered as being on their way; beyond, the oldest are forgotten."""
 
 
 @dataclass
@@ -18,11 +22,13 @@ class Progress:
 
     def accepted(self, key: DocumentKey, version: int) -> None:
         """*version* was accepted and is not indexed yet."""
-        self._accepted[key] = max(version, self._accepted.get(key, version))
+        self._accepted[key] = max(version, self._accepted.pop(key, version))
+        if len(self._accepted) > MOST:  # another process indexes them, and nobody asked here
+            del self._accepted[next(iter(self._accepted))]
 
-    def is_on_its_way(self, key: DocumentKey) -> bool:
-        """Whether an accepted version is not indexed yet."""
-        return key in self._accepted
+    def is_on_its_way(self, key: DocumentKey, beyond: int = -1) -> bool:
+        """Whether a version newer than *beyond* was accepted that is not known to be indexed."""
+        return self._accepted.get(key, -1) > beyond
 
     def reached(self, key: DocumentKey, version: int) -> None:
         """The index knows *version*."""

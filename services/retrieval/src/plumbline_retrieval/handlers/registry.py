@@ -14,6 +14,7 @@ from plumbline_retrieval.ports import Corpus, Sources
 KEPT_SECONDS: Final = 1.0
 """How long what is known of a tenant's sources is taken as it was."""
 LOOK_SECONDS: Final = 0.02
+WAIT_SECONDS: Final = 10.0
 DEFAULT: Final = Source(DEFAULT_SOURCE, name="Submitted without a source")
 
 
@@ -61,9 +62,12 @@ class PutSource:
     registry: Registry
 
     async def __call__(self, identity: Identity, source: Source) -> None:
-        """In force when this returns. Raises `Unavailable`."""
+        """In force when this returns. Raises `Unavailable`, also where another one took its place meanwhile."""
         await self.corpus.append_source(identity.tenant, source)
+        ends = self.registry.clock.monotonic() + WAIT_SECONDS
         while _plain((await self.registry.read(identity.tenant)).get(source.source_id)) != source:
+            if self.registry.clock.monotonic() > ends:  # unless somebody put it anew meanwhile, nobody reads the log
+                raise Unavailable("the source is recorded and not in force yet", retry_after=5.0)
             await self.registry.clock.sleep(LOOK_SECONDS)
 
 

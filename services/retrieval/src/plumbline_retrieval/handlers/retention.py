@@ -1,7 +1,7 @@
 """Deletes documents that their source has not confirmed for as long as it is to keep them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -43,10 +43,13 @@ class SweepRetention:
     registry: Registry
     known: Known
     delete: DeleteDocument
+    is_settled: Callable[[], bool]
+    """Whether the index holds all that was accepted, whoever wrote it: else a document may be newer than it seems."""
 
     async def __call__(self) -> int:
         """How many were deleted. Raises `Unavailable`; some may be deleted then."""
-        if not self.registry.complete:  # the confirmation that keeps a document may not have been read yet
+        # The confirmation that keeps a document may not have been read yet, or the document's newer version.
+        if not self.registry.complete or not self.is_settled():
             return 0
         deleted = 0
         for tenant in await self.tenants.tenants():

@@ -137,7 +137,8 @@ class SearchPassages:
         """*found* with its score, how current it is, and what stands around it."""
         source = sources.get(found.source_id, DEFAULT)
         key = DocumentKey(tenant, found.ref.document_id)
-        superseded = found.freshness is Freshness.SUPERSEDED or self.progress.is_on_its_way(key)
+        on_its_way = self.progress.is_on_its_way(key, beyond=found.ref.version)
+        superseded = found.freshness is Freshness.SUPERSEDED or on_its_way
         preceding, following = _around(found, near, reach)
         return replace(
             found,

@@ -424,8 +424,9 @@ class SearchPassagesResponse(_message.Message):
     another way to cut documents.
     """
     support: _builtins.float
-    """How likely the passages hold the answer, in [0, 1]. Calibrated on questions whose
-    answers a corpus held and did not hold.
+    """How likely the passages hold the answer, in [0, 1]. Calibrated with the local encoder,
+    on questions whose answers a corpus held and did not hold; with another encoder it
+    orders questions, and is no probability.
     """
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Passage]: ...
@@ -905,7 +906,9 @@ class Source(_message.Message):
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """Documents that were not confirmed for so long are deleted; absent means never."""
+        """Documents that were not confirmed for so long are deleted; absent means never. Facts
+        stay. Both are at most 100 years.
+        """
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
@@ -962,7 +965,7 @@ class Fact(_message.Message):
     """Set to take the fact back."""
     @_builtins.property
     def valid_from_time(self) -> _timestamp_pb2.Timestamp:
-        """From when it holds; absent means from now."""
+        """Since when it holds, not in the future; absent means from now."""
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1044,7 +1047,7 @@ class DocumentStatus(_message.Message):
     def index_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """When the live version was submitted or last confirmed."""
+        """When the live version was submitted or last confirmed; absent without a live one."""
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentVersion]:
@@ -1052,7 +1055,7 @@ class DocumentStatus(_message.Message):
 
     @_builtins.property
     def duplicate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other documents the caller may see whose whole text is the same."""
+        """Other documents the caller may see whose whole text is the same, at most 100."""
 
     def __init__(
         self,

@@ -120,8 +120,8 @@ class RetrievalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """Removes a document: its passages leave the index soon after, its text leaves the
-        event log when that is compacted, within a day.
+        """Removes a document, which may not be a fact: its passages leave the index soon after, its text leaves the
+        event log when that is compacted, a day after the log's next segment at the latest.
         Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

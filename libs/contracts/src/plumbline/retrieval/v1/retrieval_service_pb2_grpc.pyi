@@ -44,8 +44,8 @@ class RetrievalServiceStub:
     file that cannot be read or is larger than 20 MiB.
     """
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.DeleteDocumentRequest, _retrieval_service_pb2.DeleteDocumentResponse]
-    """Removes a document: its passages leave the index soon after, its text leaves the
-    event log when that is compacted, within a day.
+    """Removes a document, which may not be a fact: its passages leave the index soon after, its text leaves the
+    event log when that is compacted, a day after the log's next segment at the latest.
     Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
     """
     GetDocument: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.GetDocumentRequest, _retrieval_service_pb2.GetDocumentResponse]
@@ -95,8 +95,8 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     file that cannot be read or is larger than 20 MiB.
     """
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.DeleteDocumentRequest, _retrieval_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """Removes a document: its passages leave the index soon after, its text leaves the
-    event log when that is compacted, within a day.
+    """Removes a document, which may not be a fact: its passages leave the index soon after, its text leaves the
+    event log when that is compacted, a day after the log's next segment at the latest.
     Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
     """
     GetDocument: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.GetDocumentRequest, _retrieval_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
@@ -161,8 +161,8 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_service_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_retrieval_service_pb2.DeleteDocumentResponse]]:
-        """Removes a document: its passages leave the index soon after, its text leaves the
-        event log when that is compacted, within a day.
+        """Removes a document, which may not be a fact: its passages leave the index soon after, its text leaves the
+        event log when that is compacted, a day after the log's next segment at the latest.
         Fails with NOT_FOUND when the tenant has no such document, UNAVAILABLE as above.
         """
 
