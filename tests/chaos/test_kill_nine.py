@@ -18,7 +18,8 @@ from tests.conftest import System
 from tests.driver import Driver, read_all
 
 KILLS = 10
-SECONDS_BETWEEN_KILLS = (0.1, 4.0)
+LOOKS_AT_ONCE = 16
+SECONDS_BETWEEN_KILLS = (0.1, 2.5)
 
 
 @pytest.mark.chaos
@@ -51,16 +52,26 @@ async def kill_repeatedly(system: System, service: str, choose: random.Random) -
 
 
 async def lost_documents(driver: Driver, ledger: Ledger) -> list[str]:
-    lost = []
-    for document_id, (version, price) in ledger.accepted.items():
-        status = await eventually(partial(reached, driver, document_id, version), seconds=60)
-        found = await driver.retrieval.SearchPassages(
-            retrieval_pb.SearchPassagesRequest(query=f"How much does the {document_id} lamp cost?"), timeout=10
-        )
-        texts = [passage.text for passage in found.passages if passage.ref.document_id == document_id]
-        if status.version < version or texts != [f"The {document_id} lamp costs {price} euros."]:
-            lost.append(f"{document_id}: {price} accepted as {version}, index has {status.version}: {texts}")
-    return lost
+    places = asyncio.Semaphore(LOOKS_AT_ONCE)
+
+    async def lost(document_id: str, version: int, price: int) -> str | None:
+        async with places:
+            return await loss(driver, document_id, version, price)
+
+    looks = [lost(document_id, version, price) for document_id, (version, price) in ledger.accepted.items()]
+    return [each for each in await asyncio.gather(*looks) if each]
+
+
+async def loss(driver: Driver, document_id: str, version: int, price: int) -> str | None:
+    """What is wrong with a document that was accepted as *version*."""
+    status = await eventually(partial(reached, driver, document_id, version), seconds=60)
+    found = await driver.retrieval.SearchPassages(
+        retrieval_pb.SearchPassagesRequest(query=f"How much does the {document_id} lamp cost?"), timeout=10
+    )
+    texts = [passage.text for passage in found.passages if passage.ref.document_id == document_id]
+    if status.version >= version and texts == [f"The {document_id} lamp costs {price} euros."]:
+        return None
+    return f"{document_id}: {price} accepted as {version}, index has {status.version}: {texts}"
 
 
 async def reached(driver: Driver, document_id: str, version: int) -> retrieval_pb.DocumentStatus | None:
@@ -76,10 +87,14 @@ async def reached(driver: Driver, document_id: str, version: int) -> retrieval_p
 async def unevaluated_answers(driver: Driver, ledger: Ledger) -> set[str]:
     missing = set(ledger.recorded)
 
-    async def all_evaluated() -> bool:
-        for answer_id in list(missing):
+    async def look(places: asyncio.Semaphore, answer_id: str) -> None:
+        async with places:
             if await driver.evaluation_of(answer_id):
                 missing.discard(answer_id)
+
+    async def all_evaluated() -> bool:
+        places = asyncio.Semaphore(LOOKS_AT_ONCE)
+        await asyncio.gather(*(look(places, answer_id) for answer_id in list(missing)))
         return not missing
 
     try:
