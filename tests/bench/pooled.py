@@ -6,8 +6,9 @@ import hashlib
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,25 @@ class Query:
         return is_held_out(self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
     """Passages, named question sets over them, and questions that they answer or not."""
 
     passages: list[Passage]
     queries: dict[str, list[Query]]
     answerable: dict[str, list[tuple[str, bool]]]
+
+    @cached_property
+    def copies(self) -> dict[str, list[int]]:
+        """The numbers of the passages that have one text, by that text."""
+        numbers: dict[str, list[int]] = defaultdict(list)
+        for number, passage in enumerate(self.passages):
+            numbers[passage.text].append(number)
+        return numbers
+
+    def with_copies(self, ranking: Iterable[int]) -> list[int]:
+        """*ranking* with the copies of each passage beside it: a search names a text once, published figures each."""
+        return list(dict.fromkeys(copy for number in ranking for copy in self.copies[self.passages[number].text]))
 
 
 def is_held_out(question: str) -> bool:

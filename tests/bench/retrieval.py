@@ -162,7 +162,7 @@ async def _search(bench: Bench, encoder: Encoder, pool: Pool, console: Console) 
     with Progress(console=console) as progress:
         for name, queries in pool.queries.items():
             replies = [await _asked(stub, query.text) for query in progress.track(queries, description=name)]
-            found.rankings[name] = [_ranking(reply) for reply in replies]
+            found.rankings[name] = [_ranking(pool, reply) for reply in replies]
         for name, questions in pool.answerable.items():
             asked = [(text, held, await _asked(stub, text)) for text, held in progress.track(questions)]
             found.support[name] = [(text, held, reply.support) for text, held, reply in asked]
@@ -176,9 +176,8 @@ async def _asked(stub: RetrievalServiceStub, text: str, count: int = PASSAGES_A_
     return await stub.SearchPassages(pb.SearchPassagesRequest(query=text, page_size=count), timeout=30)
 
 
-def _ranking(reply: pb.SearchPassagesResponse) -> Ranking:
-    names = dict.fromkeys(int(passage.ref.document_id[1:]) for passage in reply.passages)
-    return list(names)[:DOCUMENTS_A_SEARCH]
+def _ranking(pool: Pool, reply: pb.SearchPassagesResponse) -> Ranking:
+    return pool.with_copies(int(passage.ref.document_id[1:]) for passage in reply.passages)[:DOCUMENTS_A_SEARCH]
 
 
 async def _speed(bench: Bench, encoder: Encoder, texts: Sequence[str]) -> list[Figure]:
