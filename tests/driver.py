@@ -99,12 +99,12 @@ class Driver:
         return await self.cache.GetStats(cache_pb.GetStatsRequest(), timeout=5)
 
     async def evaluation_of(self, answer_id: str) -> evaluation_pb.Evaluation | None:
-        """The stored evaluation of an answer, or None while there is none."""
+        """The stored evaluation of an answer, or None while there is none, or nobody to ask."""
         request = evaluation_pb.GetEvaluationRequest(answer_id=answer_id)
         try:
             return (await self.evaluation.GetEvaluation(request, timeout=5)).evaluation
         except grpc.aio.AioRpcError as error:
-            if error.code() == grpc.StatusCode.NOT_FOUND:
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE):
                 return None
             raise
 

@@ -15,7 +15,7 @@ from plumbline_retrieval.handlers.progress import Progress
 
 Make = Callable[..., Any]
 
-pytestmark = pytest.mark.parametrize("index", ["memory", "engine"], indirect=True)
+pytestmark = pytest.mark.parametrize("index", ["engine"], indirect=True)
 
 STEPS_OF_AN_UPDATE = [
     "heads",
