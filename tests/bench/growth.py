@@ -1,7 +1,8 @@
 """How the embedded index grows: 2,000, 20,000 and 200,000 passages, each in a process of its own.
 
 Passages are those of the pooled corpus with changed words; beyond the first 2,000, whose vectors are the encoder's,
-vectors are those with noise, because encoding 200,000 passages takes an hour and says nothing about the index.
+vectors are those with noise, because encoding 200,000 passages takes an hour and says nothing about the index. The time
+to index has the encoding of those 2,000 in it.
 """
 
 import asyncio

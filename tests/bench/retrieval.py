@@ -52,7 +52,7 @@ MIN_MAX = {
     "medquad": (0.499, 0.817),
     "mtrag last turn": (0.756,),
     "mtrag last three": (0.792,),
-}  # the held-out half under 0.6 dense + 0.4 BM25, each list min-max scaled, without titles (`--untitled` prints it)
+}  # the held-out half under 0.6 dense + 0.4 BM25, each list min-max scaled, without titles: computed from both lists
 
 Ranking = list[int]
 """Numbers of passages of the pool, best first, each once."""
