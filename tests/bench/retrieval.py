@@ -21,9 +21,11 @@ from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceSt
 from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
 from plumbline_retrieval.adapters import state
+from plumbline_retrieval.adapters.engine import Recipe
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import Ranked
 from plumbline_retrieval.ports import Index
+from plumbline_retrieval.settings import Settings
 from tests.bench import figures
 from tests.bench.figures import Figure
 from tests.bench.platform import Bench, running
@@ -219,7 +221,8 @@ def _timed_encode(encoder: Encoder, text: str) -> float:
 
 async def _ways(layout: Layout, encoder: Encoder, pool: Pool, console: Console) -> dict[str, dict[str, list[Ranking]]]:
     """What each way of searching alone finds, read from the index that the service left: by way and set."""
-    opened = state.open_state(layout.state / "retrieval", encoder_id=encoder.id, dimensions=encoder.dimensions)
+    recipe = Recipe(Settings.from_env({}).index, encoder.id, encoder.dimensions)
+    folder, opened = state.open_alone(layout.state / "retrieval", str(recipe), encoder.dimensions)
     ways: dict[str, dict[str, list[Ranking]]] = {"dense": {}, "BM25": {}, "min-max": {}}
     with Progress(console=console) as progress:
         for name, queries in pool.queries.items():
@@ -227,7 +230,7 @@ async def _ways(layout: Layout, encoder: Encoder, pool: Pool, console: Console) 
                 ranked = await opened.index.ranked(Scope(TENANT), query.text, encoder.encode([query.text])[0])
                 for way, ids in _alone(ranked).items():
                     ways[way].setdefault(name, []).append(await _documents(opened.index, ids))
-    opened.close()
+    folder.close()
     return ways
 
 

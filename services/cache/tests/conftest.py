@@ -67,6 +67,10 @@ def entry(candidate: MakeCandidate) -> MakeEntry:
     return make
 
 
+HASHES = frozenset(["h", "x", "y", *(f"h{number}" for number in range(10))])
+"""Every passage that the tests' documents hold."""
+
+
 @pytest.fixture(scope="session")
 def change() -> MakeChange:
     """A step of a document: `change("price-list", 1, 2, removed=["h1"])`."""
@@ -80,7 +84,7 @@ def change() -> MakeChange:
         deleted: bool = False,
         tenant: str = "acme",
     ) -> Change:
-        return Change(tenant, document, old_version, new_version, deleted, frozenset(removed))
+        return Change(tenant, document, old_version, new_version, deleted, HASHES - frozenset(removed))
 
     return make
 
@@ -148,6 +152,7 @@ def changed() -> Callable[..., DocumentChanged]:
             new_version=new,
             deleted=deleted,
             removed_passage_hashes=removed,
+            kept_passage_hashes=HASHES - set(removed),
         )
 
     return make

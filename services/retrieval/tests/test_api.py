@@ -25,11 +25,17 @@ from plumbline_kit.errors import Unavailable
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.telemetry import names
 from plumbline_kit.testing import eventually, make_verifier, test_settings, token
-from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder, word_offsets
+from plumbline_retrieval.adapters.memory import MemoryIndex, MemoryMark, WordEncoder, word_offsets
+from plumbline_retrieval.adapters.models import Models
 from plumbline_retrieval.adapters.reading import SandboxedReader
-from plumbline_retrieval.api import SCOPES
+from plumbline_retrieval.api import SCOPES, RetrievalService
+from plumbline_retrieval.domain.chunking import Cutting
+from plumbline_retrieval.events import BusCorpus
+from plumbline_retrieval.handlers.documents import Acceptance, View
+from plumbline_retrieval.handlers.generations import Generation, Generations
+from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
-from plumbline_retrieval.wiring import Parts
+from plumbline_retrieval.wiring import Parts, Shared
 
 Make = Callable[..., Any]
 
@@ -107,22 +113,17 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     log, encoder, readiness, reader = Log(), WordEncoder(), Readiness(complete=True), SandboxedReader()
-    parts = Parts(
-        MemoryIndex(),
-        passages=encoder,
-        queries=encoder,
-        offsets=word_offsets,
-        reader=reader,
-        publisher=log,
-        clock=SystemClock(),
-        readiness=readiness,
-        generation="generation-1",
-    )
+    index, clock, progress = MemoryIndex(), SystemClock(), Progress()
+    acceptance = Acceptance(BusCorpus(log, clock), [View(index, progress)])
+    models = Models(encoder, encoder, Cutting(word_offsets))
+    parts = Parts(index, progress, models, Shared(acceptance, reader, log, clock), readiness)
+    generation = Generation("generation-1", "words", parts.uses, readiness, lambda: 0)
+    api = RetrievalService(Generations([generation], MemoryMark()), clock)
     parts.registry.completed()
     consumer = log.consumer("retrieval-test", [*parts.events.subscriptions(), *parts.registry_events.subscriptions()])
     indexing = asyncio.create_task(consumer.run())
     server = Server(test_settings("retrieval"), make_verifier(), scopes=SCOPES)
-    add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
+    add_RetrievalServiceServicer_to_server(api, server.grpc)
     await server.start()
     async with open_channel(f"127.0.0.1:{server.port}") as channel:
         yield Served(channel, log, readiness)
@@ -310,8 +311,9 @@ async def test_a_document_can_be_followed_through_one_trace(served: Served, span
     ("scopes", "allowed"),
     [
         ("ask", {"SearchPassages", "VerifySources"}),
-        ("documents.read", READS | {"ListDocuments", "SearchPassages", "VerifySources"}),
+        ("documents.read", READS | {"ListDocuments", "SearchPassages", "VerifySources", "ListGenerations"}),
         ("documents.write", READS | WRITES),
+        ("index.write", {"ListGenerations", "SwitchGeneration"}),
         ("cache.read", set()),
     ],
 )
@@ -483,3 +485,14 @@ async def test_a_fact_of_the_future_is_refused(served: Served) -> None:
     fact.valid_from_time.FromSeconds(4_000_000_000)
     refusal = await served.caller().refused("RecordFacts", facts=[fact])
     assert violations(refusal) == ["valid_from_time"]
+
+
+async def test_generations_are_shown_and_an_unknown_one_is_refused(served: Served) -> None:
+    anna = served.caller()
+    [generation] = (await anna.call("ListGenerations")).generations
+    assert (generation.index_generation, generation.description) == ("generation-1", "words")
+    assert (generation.serving, generation.complete, generation.behind) == (True, True, 0)
+    assert (await anna.refused("SwitchGeneration", index_generation="x")).code() is grpc.StatusCode.NOT_FOUND
+    assert violations(await anna.refused("SwitchGeneration")) == ["index_generation"]
+    refused = await anna.refused("SearchPassages", query="lamp", index_generation="x")
+    assert refused.code() is grpc.StatusCode.NOT_FOUND

@@ -31,17 +31,19 @@ from plumbline_kit.errors import Unavailable
 from plumbline_kit.testing import eventually
 from plumbline_retrieval.adapters.change_records import ChangeMapping, ChangeRecords
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder, word_offsets
+from plumbline_retrieval.adapters.models import Models
 from plumbline_retrieval.adapters.reading import SandboxedReader
+from plumbline_retrieval.domain.chunking import Cutting
 from plumbline_retrieval.domain.document import DocumentKey
 from plumbline_retrieval.domain.fact import Fact
 from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.source import Source, Trust
-from plumbline_retrieval.events import BusCorpus, ChangeEvents
-from plumbline_retrieval.handlers.documents import Acceptance
+from plumbline_retrieval.events import BusAnnouncer, BusCorpus, ChangeEvents, WholeAnnouncer
+from plumbline_retrieval.handlers.documents import Acceptance, View
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.translation import fact_message
-from plumbline_retrieval.wiring import Parts
+from plumbline_retrieval.wiring import Parts, Shared
 
 Make = Callable[..., Any]
 
@@ -49,17 +51,11 @@ CLOCK = SystemClock()
 
 
 def parts_on(bus: Any, index: MemoryIndex) -> Parts:
-    encoder = WordEncoder()
-    return Parts(
-        index,
-        passages=encoder,
-        queries=encoder,
-        offsets=word_offsets,
-        reader=SandboxedReader(),
-        publisher=bus,
-        clock=CLOCK,
-        readiness=Readiness(complete=True),
-    )
+    encoder, progress = WordEncoder(), Progress()
+    acceptance = Acceptance(BusCorpus(bus, CLOCK), [View(index, progress)])
+    models = Models(encoder, encoder, Cutting(word_offsets))
+    shared = Shared(acceptance, SandboxedReader(), bus, CLOCK)
+    return Parts(index, progress, models, shared, Readiness(complete=True))
 
 
 @dataclass
@@ -147,6 +143,34 @@ async def test_a_tombstone_deletes(running: Running, document: Make) -> None:
     first, second = (record.body for record in running.changed())
     assert (second.deleted, second.old_version, second.new_version) == (True, 0, 1)
     assert second.removed_passage_hashes == first.added_passage_hashes
+    assert not second.kept_passage_hashes
+
+
+async def test_a_change_names_the_passages_that_stay(running: Running, document: Make) -> None:
+    await running.submit(document("costs 12", "is grey"))
+    await running.index_all()
+    grey = (await running.head()).live.passage_hashes[1]
+    await running.submit(document("costs 13", "is grey"))
+    await running.submit(document("costs 13", "is grey", title="The lamp"))
+    await running.index_all()
+    first, second, third = (record.body for record in running.changed())
+    assert not first.kept_passage_hashes
+    assert list(second.kept_passage_hashes) == [grey]
+    assert not third.kept_passage_hashes  # what was answered rested on the title too
+
+
+async def test_an_index_beside_another_tells_nothing_until_it_is_whole(running: Running, document: Make) -> None:
+    told, readiness = BusAnnouncer(running.bus), Readiness(complete=False)
+    await running.submit(document("costs 12"))
+    await running.index_all()
+    head, beside = await running.head(), WholeAnnouncer(told, readiness)
+    await beside.document_changed(head)
+    await beside.document_rejected(head, "corpus[0]")
+    assert (len(running.changed()), len(running.rejected())) == (1, 0)
+    readiness.complete = True
+    await beside.document_changed(head)
+    first, again = running.changed()
+    assert first.event_id == again.event_id
 
 
 async def test_a_new_generation_reads_the_corpus_again_and_tells_the_same_facts_under_the_same_ids(
@@ -312,7 +336,7 @@ async def test_what_is_no_source_is_a_dead_letter(running: Running) -> None:
 
 async def test_change_records_of_a_database_become_versions_and_deletions(running: Running) -> None:
     mapping = ChangeMapping("shop.public.products", "acme", "default", "products/{id}", "{name} costs {price} euros.")
-    acceptance = Acceptance(BusCorpus(running.bus, CLOCK), running.index, Progress())
+    acceptance = Acceptance(BusCorpus(running.bus, CLOCK), [View(running.index, Progress())])
     events = ChangeEvents(mapping.topic, mapping.tenant, ChangeRecords(mapping), acceptance)
     row = {"id": 7, "name": "Aurora", "price": 49}
     changes = [{"op": "c", "before": None, "after": row}, {"op": "u", "before": row, "after": row | {"price": 68}}]

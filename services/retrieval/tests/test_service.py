@@ -80,6 +80,11 @@ class Running:
                 return None
             raise
 
+    async def whole_generations(self) -> list[pb.IndexGeneration] | None:
+        """None until each is whole."""
+        generations = (await self.call("ListGenerations")).generations
+        return list(generations) if all(each.complete and not each.behind for each in generations) else None
+
     async def hear(self, record: Received[DocumentChanged]) -> None:
         if record.body is not None and record.body.tenant_id == self.tenant:
             self.told[record.body.document_id, record.body.new_version].add(record.event_id)
@@ -149,8 +154,8 @@ async def test_a_folder_of_another_encoder_ends_the_start_with_one_sentence(runn
     await running.start()
     await running.wait(*await running.submit("kettle", "The kettle holds 1.7 litres."))
     await running.end(signal.SIGTERM)
-    path = running.state / "generation.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"encoder_id": "other@1"}))
+    [path] = running.state.glob("*/generation.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": "other@1"}))
     process = await running.start(stderr=asyncio.subprocess.PIPE)
     _, complaint = await process.communicate()
     assert process.returncode == 1
@@ -158,6 +163,84 @@ async def test_a_folder_of_another_encoder_ends_the_start_with_one_sentence(runn
     assert last.startswith(f"the index in {running.state} was built by other@1")
     assert "Traceback" not in complaint.decode()
     running.process = None
+
+
+@dataclass
+class Reader:
+    """Asks without a pause and remembers which generations answered."""
+
+    running: Running
+    generations: list[str] = field(default_factory=list)
+    empty: int = 0
+    refused: int = 0
+    stopping: bool = False
+
+    async def run(self) -> None:
+        while not self.stopping:
+            try:
+                reply = await self.running.call("SearchPassages", query="What does lamp 3 cost?")
+            except grpc.aio.AioRpcError:
+                self.refused += 1
+                continue
+            self.empty += not reply.passages
+            self.generations.append(reply.index_generation)
+
+
+async def test_a_generation_is_built_beside_and_switched_and_switched_back_while_questions_run(
+    running: Running,
+) -> None:
+    await running.start()
+    filler = " ".join(f"Sentence {number} says little." for number in range(30))
+    for number in range(20):
+        await running.wait(*await running.submit(f"lamp-{number}", f"Lamp {number} costs {number} euros. {filler}"))
+    await running.end(signal.SIGTERM)
+
+    running.environment["CANDIDATE_PASSAGE_TOKENS"] = "40"
+    await running.start()
+    old, new = await eventually(running.whole_generations, seconds=60)
+    assert (old.serving, new.serving) == (True, False)
+    assert new.description.endswith("passages of 40 tokens")
+
+    async def found(generation: str = "") -> tuple[str, str]:
+        reply = await running.call("SearchPassages", query="What does lamp 3 cost?", index_generation=generation)
+        return reply.index_generation, reply.passages[0].text
+
+    answered, whole = await found()
+    compared, part = await found(new.index_generation)
+    assert (answered, compared) == (old.index_generation, new.index_generation)
+    assert len(part) < len(whole)
+    assert whole.startswith(part)
+
+    reader = Reader(running)
+    reading = asyncio.create_task(reader.run())
+    changed = await running.submit("lamp-3", f"Lamp 3 costs 33 euros. {filler}")
+    reply = await running.call("SwitchGeneration", index_generation=new.index_generation)
+    assert reply.previous_generation == old.index_generation
+    await running.wait(*changed)
+    answered, text = await found()
+    assert answered == new.index_generation
+    assert text.startswith("Lamp 3 costs 33 euros.")
+    await running.call("SwitchGeneration", index_generation=old.index_generation)
+    assert (await found())[0] == old.index_generation
+    await running.call("SwitchGeneration", index_generation=new.index_generation)
+    reader.stopping = True
+    await reading
+    assert (reader.refused, reader.empty) == (0, 0)
+    assert set(reader.generations) == {old.index_generation, new.index_generation}
+
+    await running.end(signal.SIGKILL)
+    await running.start()
+    assert await eventually(lambda: running.search("What does lamp 3 cost?"), seconds=30)
+    assert (await found())[0] == new.index_generation
+    await running.end(signal.SIGTERM)
+
+    del running.environment["CANDIDATE_PASSAGE_TOKENS"]
+    running.environment["PASSAGE_TOKENS"] = "40"
+    await running.start()
+    assert (await found())[0] == new.index_generation
+    assert [path.parent.name for path in running.state.glob("*/generation.json")] == [new.index_generation]
+    await eventually(lambda: len(running.told) == 21, seconds=30)
+    assert {len(ids) for ids in running.told.values()} == {1}
 
 
 async def test_a_polled_folder_is_searchable_and_follows_its_files(running: Running, tmp_path: Path) -> None:

@@ -29,3 +29,13 @@ def test_roles_that_are_parted_need_a_server() -> None:
 def test_a_reranker_that_does_not_exist_is_refused() -> None:
     with pytest.raises(SettingsError, match="RERANKER"):
         Settings.from_env({"RERANKER": "magic"})
+
+
+def test_a_candidate_is_what_differs_from_the_first_index() -> None:
+    assert Settings.from_env({}).candidate is None
+    assert Settings.from_env({"CANDIDATE_PASSAGE_TOKENS": "220"}).candidate is None
+    settings = Settings.from_env({"ENCODER_DIR": "/models/a", "CANDIDATE_PASSAGE_TOKENS": "120"})
+    assert settings.candidate is not None
+    assert (settings.candidate.encoder_dir, settings.candidate.passage_tokens) == (Path("/models/a"), 120)
+    assert settings.index.passage_tokens == 220
+    assert settings.indexes == (settings.index, settings.candidate)

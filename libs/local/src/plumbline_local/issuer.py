@@ -21,7 +21,7 @@ ISSUER: Final = "plumbline-local"
 AUDIENCE: Final = "plumbline"
 KEY_ID: Final = "local-1"
 DEVELOPER_TENANT: Final = "demo"
-SCOPES: Final = "ask documents.read documents.write cache.read cache.write evaluate"
+SCOPES: Final = "ask documents.read documents.write cache.read cache.write evaluate index.write"
 DEVELOPER_SECONDS: Final = 30 * 24 * 3600
 
 

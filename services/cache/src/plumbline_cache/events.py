@@ -106,7 +106,7 @@ def _change(event: DocumentChanged) -> Change:
         old_version=event.old_version,
         new_version=event.new_version,
         deleted=event.deleted,
-        removed=frozenset(event.removed_passage_hashes),
+        kept=frozenset(event.kept_passage_hashes),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from plumbline_cache.domain.freshness import MAX_KEPT_CHANGES, Floor, dropped_by, dropped_by_hand, is_fresh
+from plumbline_cache.domain.freshness import MAX_KEPT_CHANGES, Change, Floor, dropped_by, dropped_by_hand, is_fresh
 from plumbline_kit.errors import Invalid
 
 Make = Callable[..., Any]
@@ -91,3 +91,8 @@ def test_a_drop_has_one_id_however_often_it_is_told(change: Make, entry: Make) -
         dropped_by_hand(dropped, now).id,
     }
     assert len(others | {dropped_by(dropped, step, now).id}) == 4
+
+
+def test_a_passage_that_was_cut_by_another_rule_is_not_taken_for_kept(entry: Make) -> None:
+    step = Change("acme", "prices", 1, 2, deleted=False, kept=frozenset(["cut elsewhere"]))
+    assert step.drops(entry("q", ("prices", 1, "h1")).sources[0])

@@ -79,8 +79,7 @@ class World:
             for old, new in pairwise(history):
                 was_deleted = not old.passages
                 old_number = -1 if was_deleted and self.rng.random() < 0.7 else old.number
-                removed = old.passages - new.passages
-                yield Change("acme", document, old_number, new.number, not new.passages, removed)
+                yield Change("acme", document, old_number, new.number, not new.passages, old.passages & new.passages)
 
     def events(self) -> list[Event]:
         """Everything at least once, some of it again, in any order."""

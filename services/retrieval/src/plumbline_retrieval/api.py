@@ -24,6 +24,7 @@ from plumbline_retrieval.handlers.documents import (
     SubmitFile,
     WaitForDocument,
 )
+from plumbline_retrieval.handlers.generations import Generations, SwitchGeneration
 from plumbline_retrieval.handlers.registry import ConfirmSource, ListSources, PutSource
 from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
 from plumbline_retrieval.translation import (
@@ -52,14 +53,16 @@ SCOPES: Final = {
     f"{SERVICE}ListSources": "documents.read|documents.write",
     f"{SERVICE}ConfirmSource": "documents.write",
     f"{SERVICE}RecordFacts": "documents.write",
+    f"{SERVICE}ListGenerations": "documents.read|index.write",
+    f"{SERVICE}SwitchGeneration": "index.write",
 }
 DEFAULT_PAGE: Final = 100
 STANDS_FOR_THE_FILE: Final = "x"
 
 
 @dataclass(frozen=True)
-class RetrievalService(pb_grpc.RetrievalServiceServicer):
-    """The rpcs of the contract."""
+class UseCases:
+    """What can be done with a generation of the index, and with the corpus."""
 
     submit: SubmitDocument
     submit_file: SubmitFile
@@ -73,39 +76,49 @@ class RetrievalService(pb_grpc.RetrievalServiceServicer):
     list_sources: ListSources
     confirm_source: ConfirmSource
     record_facts: RecordFacts
-    clock: Clock
-    generation: str
-    """Of the index."""
+
+
+class RetrievalService(pb_grpc.RetrievalServiceServicer):
+    """The rpcs of the contract, each on the generation that answers when it is called."""
+
+    def __init__(self, generations: Generations[UseCases], clock: Clock) -> None:
+        self._generations = generations
+        self._switch = SwitchGeneration(generations, clock)
+        self._clock = clock
+
+    @property
+    def _uses(self) -> UseCases:
+        return self._generations.serving.uses
 
     async def SubmitDocument(self, request: pb.SubmitDocumentRequest, context: Any) -> pb.SubmitDocumentResponse:
         """See the contract."""
-        version = await self.submit(current_call().identity, document_from(request.document))
+        version = await self._uses.submit(current_call().identity, document_from(request.document))
         _annotate(request.document.document_id, version)
         return pb.SubmitDocumentResponse(version=version)
 
     async def SubmitFile(self, requests: AsyncIterator[pb.SubmitFileRequest], context: Any) -> pb.SubmitFileResponse:
         """See the contract."""
         sent = await _received(requests)
-        version, content = await self.submit_file(current_call().identity, sent)
+        version, content = await self._uses.submit_file(current_call().identity, sent)
         _annotate(sent.document.document_id, version)
         title = sent.document.title or content.title
         return pb.SubmitFileResponse(version=version, title=title, media_type=content.media_type, notes=content.notes)
 
     async def DeleteDocument(self, request: pb.DeleteDocumentRequest, context: Any) -> pb.DeleteDocumentResponse:
         """See the contract."""
-        version = await self.delete(current_call().identity, request.document_id)
+        version = await self._uses.delete(current_call().identity, request.document_id)
         _annotate(request.document_id, version)
         return pb.DeleteDocumentResponse(version=version)
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: Any) -> pb.GetDocumentResponse:
         """See the contract."""
-        status = await self.get(current_call().identity, request.document_id)
+        status = await self._uses.get(current_call().identity, request.document_id)
         _annotate(request.document_id, status.head.version)
         return pb.GetDocumentResponse(status=status_message(status))
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: Any) -> pb.ListDocumentsResponse:
         """See the contract."""
-        statuses, following = await self.list(
+        statuses, following = await self._uses.list(
             current_call().identity, request.source_id, request.page_size or DEFAULT_PAGE, request.page_token
         )
         documents = [status_message(status) for status in statuses]
@@ -116,13 +129,14 @@ class RetrievalService(pb_grpc.RetrievalServiceServicer):
     async def WaitForDocument(self, request: pb.WaitForDocumentRequest, context: Any) -> pb.WaitForDocumentResponse:
         """See the contract."""
         _annotate(request.document_id, request.version)
-        status = await self.wait(current_call().identity, request.document_id, request.version)
+        status = await self._uses.wait(current_call().identity, request.document_id, request.version)
         return pb.WaitForDocumentResponse(status=status_message(status))
 
     async def SearchPassages(self, request: pb.SearchPassagesRequest, context: Any) -> pb.SearchPassagesResponse:
         """See the contract."""
         given = request.HasField("embedding")
-        result = await self.search(
+        generation = self._generations.named(request.index_generation)
+        result = await generation.uses.search(
             current_call().identity,
             query_from(request),
             np.array(request.embedding.values, np.float32) if given else None,
@@ -131,38 +145,63 @@ class RetrievalService(pb_grpc.RetrievalServiceServicer):
         annotate({names.PASSAGE_COUNT: len(result.found)})
         return pb.SearchPassagesResponse(
             passages=[passage_message(each) for each in result.found],
-            index_generation=self.generation,
+            index_generation=generation.id,
             support=result.support,
         )
 
     async def VerifySources(self, request: pb.VerifySourcesRequest, context: Any) -> pb.VerifySourcesResponse:
         """See the contract."""
         sources = [PassageRef(each.document_id, each.version, each.passage_hash) for each in request.sources]
-        changed = await self.verify(current_call().identity, sources)
+        changed = await self._uses.verify(current_call().identity, sources)
         return pb.VerifySourcesResponse(changed_sources=[ref_message(each) for each in changed])
 
     async def PutSource(self, request: pb.PutSourceRequest, context: Any) -> pb.PutSourceResponse:
         """See the contract."""
-        await self.put_source(current_call().identity, source_from(request.source))
+        await self._uses.put_source(current_call().identity, source_from(request.source))
         return pb.PutSourceResponse()
 
     async def ListSources(self, request: pb.ListSourcesRequest, context: Any) -> pb.ListSourcesResponse:
         """See the contract."""
-        sources = await self.list_sources(current_call().identity)
+        sources = await self._uses.list_sources(current_call().identity)
         return pb.ListSourcesResponse(sources=[source_message(source) for source in sources])
 
     async def ConfirmSource(self, request: pb.ConfirmSourceRequest, context: Any) -> pb.ConfirmSourceResponse:
         """See the contract."""
-        at = await self.confirm_source(current_call().identity, request.source_id)
+        at = await self._uses.confirm_source(current_call().identity, request.source_id)
         return pb.ConfirmSourceResponse(as_of_time=timestamp(at))
 
     async def RecordFacts(self, request: pb.RecordFactsRequest, context: Any) -> pb.RecordFactsResponse:
         """See the contract."""
-        now = self.clock.now()
-        recorded = await self.record_facts(current_call().identity, [fact_from(fact, now) for fact in request.facts])
+        now = self._clock.now()
+        recorded = await self._uses.record_facts(
+            current_call().identity, [fact_from(fact, now) for fact in request.facts]
+        )
         return pb.RecordFactsResponse(
             recorded=[pb.RecordedFact(document_id=name, version=version) for name, version in recorded]
         )
+
+    async def ListGenerations(self, request: pb.ListGenerationsRequest, context: Any) -> pb.ListGenerationsResponse:
+        """See the contract."""
+        serving = self._generations.serving
+        return pb.ListGenerationsResponse(
+            generations=[
+                pb.IndexGeneration(
+                    index_generation=each.id,
+                    description=each.description,
+                    serving=each is serving,
+                    complete=each.readiness.complete,
+                    behind=each.behind(),
+                )
+                for each in self._generations.kept
+            ]
+        )
+
+    async def SwitchGeneration(self, request: pb.SwitchGenerationRequest, context: Any) -> pb.SwitchGenerationResponse:
+        """See the contract."""
+        if not request.index_generation:
+            raise Invalid.field("index_generation", "must name the generation that is to answer")
+        previous = await self._switch(request.index_generation)
+        return pb.SwitchGenerationResponse(previous_generation=previous)
 
 
 async def _received(requests: AsyncIterator[pb.SubmitFileRequest]) -> FileDocument:

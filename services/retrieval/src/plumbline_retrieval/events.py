@@ -34,7 +34,8 @@ from plumbline_retrieval.domain.head import Head
 from plumbline_retrieval.domain.source import Source
 from plumbline_retrieval.handlers.documents import Acceptance
 from plumbline_retrieval.handlers.index import IndexDocument, Submission
-from plumbline_retrieval.ports import ChangeReader, Sources
+from plumbline_retrieval.handlers.readiness import Readiness
+from plumbline_retrieval.ports import Announcer, ChangeReader, Sources
 from plumbline_retrieval.translation import (
     document_from,
     document_message,
@@ -198,6 +199,7 @@ class BusAnnouncer:
             deleted=change.deleted,
             removed_passage_hashes=change.removed,
             added_passage_hashes=change.added,
+            kept_passage_hashes=head.kept_hashes,
         )
         fact.change_time.FromDatetime(change.time)
         await self.publisher.publish(
@@ -216,6 +218,24 @@ class BusAnnouncer:
         fact.reject_time.FromDatetime(head.time)
         event_id = _event_id("rejected", head.key, head.version)
         await self.publisher.publish(DOCUMENT_REJECTED, str(head.key), fact, event_id=event_id)
+
+
+@dataclass(frozen=True)
+class WholeAnnouncer:
+    """Tells only once its index is whole: before, there is another one that tells, and nothing here is news."""
+
+    announcer: Announcer
+    readiness: Readiness
+
+    async def document_changed(self, head: Head) -> None:
+        """See `Announcer`."""
+        if self.readiness.complete:
+            await self.announcer.document_changed(head)
+
+    async def document_rejected(self, head: Head, log_part: str) -> None:
+        """See `Announcer`."""
+        if self.readiness.complete:
+            await self.announcer.document_rejected(head, log_part)
 
 
 def _event_id(kind: str, key: DocumentKey, version: int) -> str:

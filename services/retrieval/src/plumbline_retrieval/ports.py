@@ -167,6 +167,18 @@ class Index(Heads, Passages, Sources, Protocol):
     """All of it, in one place."""
 
 
+class ServingMark(Protocol):
+    """Which generation of the index answers, for every process that shares it, and after a restart."""
+
+    async def serving(self) -> str:
+        """Its id; empty where none was chosen."""
+        ...
+
+    async def serve(self, generation_id: str) -> None:
+        """Durable when this returns."""
+        ...
+
+
 class Corpus(Protocol):
     """The log of submitted documents: a document's version is where its record lies."""
 

@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from plumbline_kit.settings import Env, ServiceSettings, SettingsError
+from plumbline_retrieval.domain.chunking import BUDGET_TOKENS
 from plumbline_retrieval.domain.ranking import Preferences
+
+LEAST_TOKENS: Final = 20
+"""A smaller passage has no room for a sentence."""
 
 
 class Roles(Enum):
@@ -37,6 +42,9 @@ class EndpointSettings:
     api_key: str
 
 
+NO_ENDPOINT: Final = EndpointSettings("", "", "")
+
+
 @dataclass(frozen=True)
 class ServerSettings:
     """A Qdrant server; without a URL the engine runs in this process."""
@@ -46,6 +54,18 @@ class ServerSettings:
     shards: int
     replicas: int
     quantised: bool
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """What an index is built with: another encoder, cut or engine is another generation."""
+
+    server: ServerSettings
+    encoder_dir: Path
+    embedding: EndpointSettings
+    embedding_revision: str
+    passage_tokens: int
+    """The most of a passage."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +86,9 @@ class Settings:
     roles: Roles
     state_dir: Path
     """Belongs to one process at a time; not used with a server."""
-    server: ServerSettings
-    encoder_dir: Path
-    embedding: EndpointSettings
-    embedding_revision: str
+    index: IndexSettings
+    candidate: IndexSettings | None
+    """What a generation beside the first is built with; None for no such."""
     index_workers: int
     """Threads that encode passages; queries have one of their own."""
     index_concurrency: int
@@ -85,14 +104,14 @@ class Settings:
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
         """Raises `SettingsError` that names every variable that is wrong."""
         env = Env(values)
+        index = _index(env)
+        candidate = _index(env, index)
         settings = cls(
             service=ServiceSettings.from_env(env, "retrieval"),
             roles=Roles(env.choice("ROLES", Roles.BOTH.value, [each.value for each in Roles])),
             state_dir=env.path("STATE_DIR", Path(".plumbline/retrieval")),
-            server=_server(env),
-            encoder_dir=env.path("ENCODER_DIR", Path(".plumbline/models/encoder")),
-            embedding=_endpoint(env, "EMBEDDING"),
-            embedding_revision=env.text("EMBEDDING_REVISION", ""),
+            index=index,
+            candidate=None if candidate == index else candidate,
             index_workers=env.integer("INDEX_WORKERS", 2, least=1),
             index_concurrency=env.integer("INDEX_CONCURRENCY", 64, least=1),
             preferences=_preferences(env),
@@ -101,9 +120,37 @@ class Settings:
             change_tables=_file(env, "CHANGE_TABLES"),
         )
         env.check()
-        if settings.roles is not Roles.BOTH and not settings.server.url:
+        if settings.roles is not Roles.BOTH and not index.server.url:
             raise SettingsError("ROLES parts api and indexer, which need an index that both reach: set QDRANT_URL")
         return settings
+
+    @property
+    def indexes(self) -> tuple[IndexSettings, ...]:
+        """The first, and the one beside it."""
+        return (self.index,) if self.candidate is None else (self.index, self.candidate)
+
+
+CANDIDATE: Final = "CANDIDATE_"
+"""Begins the variables of the index beside the first; what is not set is as with that one."""
+
+
+def _index(env: Env, first: IndexSettings | None = None) -> IndexSettings:
+    """The first index, or the one beside *first*."""
+    if first is None:
+        return IndexSettings(
+            server=_server(env),
+            encoder_dir=env.path("ENCODER_DIR", Path(".plumbline/models/encoder")),
+            embedding=_endpoint(env, "EMBEDDING"),
+            embedding_revision=env.text("EMBEDDING_REVISION", ""),
+            passage_tokens=env.integer("PASSAGE_TOKENS", BUDGET_TOKENS, least=LEAST_TOKENS),
+        )
+    return IndexSettings(
+        server=replace(first.server, url=env.text(f"{CANDIDATE}QDRANT_URL", first.server.url)),
+        encoder_dir=env.path(f"{CANDIDATE}ENCODER_DIR", first.encoder_dir),
+        embedding=_endpoint(env, f"{CANDIDATE}EMBEDDING", first.embedding),
+        embedding_revision=env.text(f"{CANDIDATE}EMBEDDING_REVISION", first.embedding_revision),
+        passage_tokens=env.integer(f"{CANDIDATE}PASSAGE_TOKENS", first.passage_tokens, least=LEAST_TOKENS),
+    )
 
 
 def _file(env: Env, name: str) -> Path | None:
@@ -120,11 +167,11 @@ def _server(env: Env) -> ServerSettings:
     )
 
 
-def _endpoint(env: Env, prefix: str) -> EndpointSettings:
+def _endpoint(env: Env, prefix: str, default: EndpointSettings = NO_ENDPOINT) -> EndpointSettings:
     return EndpointSettings(
-        base_url=env.text(f"{prefix}_BASE_URL", ""),
-        model=env.text(f"{prefix}_MODEL", ""),
-        api_key=env.text(f"{prefix}_API_KEY", ""),
+        base_url=env.text(f"{prefix}_BASE_URL", default.base_url),
+        model=env.text(f"{prefix}_MODEL", default.model),
+        api_key=env.text(f"{prefix}_API_KEY", default.api_key),
     )
 
 

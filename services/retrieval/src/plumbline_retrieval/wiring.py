@@ -1,8 +1,11 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 import httpx
 import structlog
@@ -10,21 +13,28 @@ import structlog
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import add_RetrievalServiceServicer_to_server
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher, Publisher
+from plumbline_kit.bus.records import Appender
 from plumbline_kit.clock import Clock, SystemClock
 from plumbline_kit.lifecycle import Runs, Service
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
 from plumbline_retrieval.adapters.change_records import ChangeRecords, read_change_mappings
-from plumbline_retrieval.adapters.engine import Engine, WaitForOthers, open_engine
+from plumbline_retrieval.adapters.engine import Engine, Recipe, WaitForOthers, open_engines
 from plumbline_retrieval.adapters.filling import Filling
 from plumbline_retrieval.adapters.known import IndexKnown
-from plumbline_retrieval.adapters.models import open_models
+from plumbline_retrieval.adapters.models import Models, open_models
 from plumbline_retrieval.adapters.origins import open_feed_client, origin_of, read_plan
 from plumbline_retrieval.adapters.reading import SandboxedReader
-from plumbline_retrieval.api import SCOPES, RetrievalService
-from plumbline_retrieval.domain.chunking import Offsets
+from plumbline_retrieval.api import SCOPES, RetrievalService, UseCases
 from plumbline_retrieval.domain.ranking import Preferences
-from plumbline_retrieval.events import BusAnnouncer, BusCorpus, ChangeEvents, CorpusEvents, RegistryEvents
+from plumbline_retrieval.events import (
+    BusAnnouncer,
+    BusCorpus,
+    ChangeEvents,
+    CorpusEvents,
+    RegistryEvents,
+    WholeAnnouncer,
+)
 from plumbline_retrieval.handlers.documents import (
     Acceptance,
     DeleteDocument,
@@ -34,8 +44,10 @@ from plumbline_retrieval.handlers.documents import (
     Statuses,
     SubmitDocument,
     SubmitFile,
+    View,
     WaitForDocument,
 )
+from plumbline_retrieval.handlers.generations import FollowMark, Generation, Generations
 from plumbline_retrieval.handlers.index import IndexDocument
 from plumbline_retrieval.handlers.polling import Poller, PollSource
 from plumbline_retrieval.handlers.progress import Progress
@@ -43,8 +55,8 @@ from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.handlers.registry import ConfirmSource, ListSources, PutSource, Registry
 from plumbline_retrieval.handlers.retention import RetentionSweeper, SweepRetention
 from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
-from plumbline_retrieval.ports import Index, PassageEncoder, QueryEncoder, Reader, Reranker
-from plumbline_retrieval.settings import Roles, Settings
+from plumbline_retrieval.ports import Announcer, Index, Reader
+from plumbline_retrieval.settings import IndexSettings, Roles, Settings
 
 log = structlog.get_logger()
 
@@ -52,163 +64,219 @@ ACK_SECONDS = 5.0
 """How long a submitter waits for the event log."""
 
 
+class EventLog(Publisher, Appender, Protocol):
+    """Takes facts, and records as they are."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all generations of the index have in common."""
+
+    acceptance: Acceptance
+    reader: Reader
+    publisher: EventLog
+    clock: Clock
+    preferences: Preferences = field(default_factory=Preferences)
+
+
 class Parts:
-    """The use cases on their parts, whichever those are."""
+    """One generation of the index, what it listens to and what can be done with it."""
 
     def __init__(
         self,
         index: Index,
-        *,
-        passages: PassageEncoder,
-        queries: QueryEncoder,
-        offsets: Offsets,
-        reader: Reader,
-        publisher: Publisher,
-        clock: Clock,
+        progress: Progress,
+        models: Models,
+        shared: Shared,
         readiness: Readiness,
-        generation: str = "",
-        reranker: Reranker | None = None,
-        preferences: Preferences | None = None,
+        *,
+        tells: bool = True,
     ) -> None:
+        """Unless it *tells* always, it tells of changes once the index is whole."""
         self.readiness = readiness
-        progress = Progress()
-        corpus = self.corpus = BusCorpus(publisher, clock)
-        self.registry = Registry(index, clock)
-        acceptance = self.acceptance = Acceptance(corpus, index, progress)
         self.known = IndexKnown(index)
-        statuses = Statuses(index, progress, self.registry)
-        submit = SubmitDocument(acceptance, self.registry)
-        self.api = RetrievalService(
-            submit,
-            SubmitFile(reader, submit),
-            DeleteDocument(acceptance, index, progress, readiness),
-            GetDocument(index, statuses, readiness),
-            ListDocuments(index, statuses, readiness),
-            WaitForDocument(index, statuses, progress),
-            SearchPassages(index, queries, self.registry, readiness, progress, reranker, preferences or Preferences()),
-            VerifySources(index, readiness),
-            PutSource(corpus, self.registry),
-            ListSources(self.registry),
-            ConfirmSource(corpus, self.registry),
-            RecordFacts(acceptance, self.registry),
-            clock,
-            generation,
-        )
+        registry = self.registry = Registry(index, shared.clock)
+        self.uses = _use_cases(index, progress, models, shared, registry, readiness)
         self.registry_events = RegistryEvents(index)
+        announcer: Announcer = BusAnnouncer(shared.publisher)
+        announcer = announcer if tells else WholeAnnouncer(announcer, readiness)
         self.events = CorpusEvents(
-            IndexDocument(index, index, passages, offsets, BusAnnouncer(publisher), self.registry, clock, progress)
+            IndexDocument(index, index, models.passages, models.cutting, announcer, registry, shared.clock, progress)
         )
+
+
+def _use_cases(
+    index: Index, progress: Progress, models: Models, shared: Shared, registry: Registry, readiness: Readiness
+) -> UseCases:
+    acceptance = shared.acceptance
+    statuses = Statuses(index, progress, registry)
+    submit = SubmitDocument(acceptance, registry)
+    return UseCases(
+        submit,
+        SubmitFile(shared.reader, submit),
+        DeleteDocument(acceptance, index, progress, readiness),
+        GetDocument(index, statuses, readiness),
+        ListDocuments(index, statuses, readiness),
+        WaitForDocument(index, statuses, progress),
+        SearchPassages(index, models.queries, registry, readiness, progress, models.reranker, shared.preferences),
+        VerifySources(index, readiness),
+        PutSource(acceptance.corpus, registry),
+        ListSources(registry),
+        ConfirmSource(acceptance.corpus, registry),
+        RecordFacts(acceptance, registry),
+    )
 
 
 async def build_service(settings: Settings, telemetry: Telemetry) -> Service:
-    """The service on its real parts; nothing runs yet. Opens the index."""
+    """The service on its real parts; nothing runs yet. Opens the indexes."""
     clock, common = SystemClock(), settings.service
-    models = await open_models(settings, clock)
-    engine = await open_engine(settings, encoder_id=models.queries.id, dimensions=models.queries.dimensions)
+    models = [await open_models(settings, index, clock) for index in settings.indexes]
+    engines = await open_engines(settings, [_recipe(*pair) for pair in zip(settings.indexes, models, strict=True)])
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="retrieval", clock=clock, ack_seconds=ACK_SECONDS)
-    reader = SandboxedReader()
-    parts = Parts(
-        engine.index,
-        passages=models.passages,
-        queries=models.queries,
-        offsets=models.offsets,
-        reader=reader,
-        publisher=publisher,
-        clock=clock,
-        readiness=Readiness(complete=engine.complete),
-        generation=engine.generation,
-        reranker=models.reranker,
-        preferences=settings.preferences,
-    )
-    serves = settings.roles is not Roles.INDEXER
-    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES if serves else {})
-    if serves:
-        add_RetrievalServiceServicer_to_server(parts.api, server.grpc)
-    consumers, background = _listeners(settings, engine, parts, publisher, clock)
-    feeds = open_feed_client()
-    if settings.poll_plan is not None and settings.roles is not Roles.API:
-        background.append(_poller(settings.poll_plan, parts, reader, feeds, clock))
+    reader, feeds = SandboxedReader(), open_feed_client()
+    views = [View(engine.index, Progress()) for engine in engines.all]
+    shared = Shared(Acceptance(BusCorpus(publisher, clock), views), reader, publisher, clock, settings.preferences)
+    kept = [
+        Kept(settings, engine, view, each, shared, tells=engine is engines.all[0])
+        for engine, view, each in zip(engines.all, views, models, strict=True)
+    ]
+    generations = Generations([each.generation for each in kept], engines.mark)
+    await generations.follow()
+    consumers, background = _keepers(settings, kept[0], shared, feeds)
+    if not engines.all[0].is_own:
+        background.append(FollowMark(generations, clock))
     return Service(
         common,
-        server,
+        _server(settings, RetrievalService(generations, clock), clock),
         telemetry=telemetry,
-        consumers=consumers,
-        background=background,
+        consumers=[*(consumer for each in kept for consumer in each.consumers), *consumers],
+        background=[*(part for each in kept for part in each.background), *background],
         publisher=publisher,
-        closing=[*models.closing, reader.aclose, feeds.aclose, engine.close],
+        closing=[*(close for each in models for close in each.closing), reader.aclose, feeds.aclose, engines.close],
     )
 
 
-def _listeners(
-    settings: Settings, engine: Engine, parts: Parts, publisher: KafkaPublisher, clock: Clock
+def _recipe(index: IndexSettings, models: Models) -> Recipe:
+    return Recipe(index, models.queries.id, models.queries.dimensions)
+
+
+def _server(settings: Settings, api: RetrievalService, clock: Clock) -> Server:
+    common, serves = settings.service, settings.roles is not Roles.INDEXER
+    server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES if serves else {})
+    if serves:
+        add_RetrievalServiceServicer_to_server(api, server.grpc)
+    return server
+
+
+class Kept:
+    """A generation, its parts and what fills it."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, view: View, models: Models, shared: Shared, *, tells: bool
+    ) -> None:
+        """See `Parts` for *tells*."""
+        self._engine = engine
+        self._readiness = Readiness(complete=engine.complete)
+        self.parts = Parts(engine.index, view.progress, models, shared, self._readiness, tells=tells)
+        self.consumers: list[Runs] = []
+        self.background: list[Runs] = []
+        behind = self._listen(settings, shared)
+        self.generation = Generation(engine.generation, engine.description, self.parts.uses, self._readiness, behind)
+
+    def _listen(self, settings: Settings, shared: Shared) -> Callable[[], int]:
+        """How far the consumers are behind. A process that only serves has none.
+
+        Their groups have the generation's name: a new one reads everything. Who has the index to himself reads alone,
+        so that after a kill the next process goes on at once.
+        """
+        engine = self._engine
+        if settings.roles is Roles.API and engine.is_complete is not None:
+            self.background = [WaitForOthers(engine.is_complete, shared.clock, self._all_is_whole)]
+            return lambda: 0
+        consumer = partial(
+            KafkaConsumer,
+            settings.service.kafka_bootstrap_servers,
+            dead_letters=shared.publisher,
+            clock=shared.clock,
+            alone=engine.is_own,
+        )
+        sources = consumer(
+            group=f"retrieval-sources-{engine.generation}", subscriptions=self.parts.registry_events.subscriptions()
+        )
+        corpus = consumer(
+            group=f"retrieval-indexer-{engine.generation}",
+            subscriptions=self.parts.events.subscriptions(),
+            concurrency=settings.index_concurrency,
+        )
+        self.consumers = [sources, corpus]
+        self.background = [Filling(sources, self._sources_are_whole), Filling(corpus, self._index_is_whole)]
+        return corpus.lag
+
+    async def _sources_are_whole(self) -> None:
+        self.parts.registry.completed()
+
+    async def _index_is_whole(self) -> None:
+        self.parts.known.is_current = True
+        if not self._readiness.complete:
+            await self._engine.completed()
+            self._readiness.complete = True
+            log.info("index_complete", generation=self._engine.generation)
+
+    async def _all_is_whole(self) -> None:
+        await self._sources_are_whole()
+        await self._index_is_whole()
+
+
+def _keepers(
+    settings: Settings, first: Kept, shared: Shared, feeds: httpx.AsyncClient
 ) -> tuple[list[Runs], list[Runs]]:
-    """The consumers of sources and corpus, and what runs beside them. A process that only serves has none.
+    """What brings documents in and takes them out by itself: consumers, and what runs beside them.
 
-    Their groups have the generation's name: a new one reads everything. Who has the index to himself reads alone, so
-    that after a kill the next process goes on at once.
+    It looks at the first generation, which takes in everything whether it answers or not.
     """
-
-    async def index_is_whole() -> None:
-        parts.known.is_current = True
-        if not parts.readiness.complete:
-            await engine.completed()
-            parts.readiness.complete = True
-            log.info("index_complete", generation=engine.generation)
-
-    async def sources_are_whole() -> None:
-        parts.registry.completed()
-
-    async def all_is_whole() -> None:
-        await sources_are_whole()
-        await index_is_whole()
-
-    if settings.roles is Roles.API and engine.is_complete is not None:
-        return [], [WaitForOthers(engine.is_complete, clock, all_is_whole)]
-    servers = settings.service.kafka_bootstrap_servers
-    consumer = partial(KafkaConsumer, servers, dead_letters=publisher, clock=clock, alone=engine.is_own)
-    sources = consumer(
-        group=f"retrieval-sources-{engine.generation}", subscriptions=parts.registry_events.subscriptions()
+    if settings.roles is Roles.API:
+        return [], []
+    parts, uses = first.parts, first.parts.uses
+    sweep = SweepRetention(
+        parts.known, parts.registry, parts.known, uses.delete, lambda: first.generation.behind() == 0
     )
-    corpus = consumer(
-        group=f"retrieval-indexer-{engine.generation}",
-        subscriptions=parts.events.subscriptions(),
-        concurrency=settings.index_concurrency,
-    )
-    consumers: list[Runs] = [sources, corpus]
-    if settings.change_tables is not None:
-        consumers.append(_change_consumer(settings.change_tables, servers, parts, publisher, clock))
-    fillings = [Filling(sources, sources_are_whole), Filling(corpus, index_is_whole)]
-    sweep = SweepRetention(parts.known, parts.registry, parts.known, parts.api.delete, lambda: corpus.lag() == 0)
-    return consumers, [*fillings, RetentionSweeper(sweep, clock)]
+    background: list[Runs] = [RetentionSweeper(sweep, shared.clock)]
+    if settings.poll_plan is not None:
+        background.append(_poller(settings.poll_plan, parts, shared, feeds))
+    if settings.change_tables is None:
+        return [], background
+    return [_change_consumer(settings.change_tables, settings.service.kafka_bootstrap_servers, shared)], background
 
 
-def _change_consumer(
-    tables: Path, servers: str, parts: Parts, publisher: KafkaPublisher, clock: Clock
-) -> KafkaConsumer:
+def _change_consumer(tables: Path, servers: str, shared: Shared) -> KafkaConsumer:
     """Raises `SettingsError` for tables that cannot be followed."""
     changes = [
-        ChangeEvents(mapping.topic, mapping.tenant, ChangeRecords(mapping), parts.acceptance)
+        ChangeEvents(mapping.topic, mapping.tenant, ChangeRecords(mapping), shared.acceptance)
         for mapping in read_change_mappings(tables)
     ]
     subscriptions = [each.subscription() for each in changes]
     return KafkaConsumer(
-        servers, group="retrieval-changes", subscriptions=subscriptions, dead_letters=publisher, clock=clock
+        servers,
+        group="retrieval-changes",
+        subscriptions=subscriptions,
+        dead_letters=shared.publisher,
+        clock=shared.clock,
     )
 
 
-def _poller(plan: Path, parts: Parts, reader: Reader, client: httpx.AsyncClient, clock: Clock) -> Poller:
+def _poller(plan: Path, parts: Parts, shared: Shared, client: httpx.AsyncClient) -> Poller:
     """Raises `SettingsError` for a plan that cannot be followed."""
-    api, corpus = parts.api, parts.corpus
+    uses, clock = parts.uses, shared.clock
     polls = [
         PollSource(
             source,
             origin_of(source, client, clock),
             parts.known,
-            reader,
-            api.put_source,
-            api.submit,
-            api.delete,
-            corpus,
+            shared.reader,
+            uses.put_source,
+            uses.submit,
+            uses.delete,
+            shared.acceptance.corpus,
             clock,
         )
         for source in read_plan(plan)

@@ -1,53 +1,61 @@
 """When the index goes on with what it has, when it is built again, and when it refuses to start."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from plumbline_kit.settings import SettingsError
-from plumbline_retrieval.adapters.state import OpenState, open_state
+from plumbline_retrieval.adapters.state import OpenGeneration, StateFolder, open_alone
 from plumbline_retrieval.domain.document import DocumentKey
 from plumbline_retrieval.domain.head import Head, Live, State
 
-Make = Callable[..., Any]
-
 HEAD = Head(DocumentKey("acme", "lamp"), 3, State.LIVE, datetime(2026, 3, 1, tzinfo=UTC), Live(3))
+DIMENSIONS = 4
 
 
-def reopen(folder: Path, encoder_id: str = "encoder@1") -> OpenState:
-    return open_state(folder, encoder_id=encoder_id, dimensions=4)
+def reopen(folder: Path, recipe: str = "encoder@1") -> tuple[StateFolder, OpenGeneration]:
+    return open_alone(folder, recipe, DIMENSIONS)
 
 
-def rewrite(folder: Path, **fields: object) -> None:
-    path = folder / "generation.json"
+def rewrite(used: OpenGeneration, **fields: object) -> None:
+    path = used.folder / "generation.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-async def knows_the_lamp(state: OpenState) -> bool:
-    return await state.index.heads([HEAD.key]) == {HEAD.key: HEAD}
+def folders(used: OpenGeneration) -> list[str]:
+    return sorted(path.name for path in used.folder.parent.iterdir() if path.is_dir())
+
+
+async def knows_the_lamp(opened: OpenGeneration) -> bool:
+    return await opened.index.heads([HEAD.key]) == {HEAD.key: HEAD}
 
 
 @pytest.fixture
-async def used(tmp_path: Path) -> OpenState:
-    """A folder with one head; whole once, closed."""
-    state = reopen(tmp_path / "retrieval")
-    await state.index.put_head(HEAD)
-    state.completed()
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "retrieval"
+
+
+@pytest.fixture
+async def used(folder: Path) -> OpenGeneration:
+    """The generation in a folder with one head; whole once, closed."""
+    state, opened = reopen(folder)
+    await opened.index.put_head(HEAD)
+    opened.completed()
     state.close()
-    return state
+    return opened
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "killed"])
-async def test_an_index_is_taken_up_again_while_the_machine_runs(used: OpenState, closed: bool) -> None:
-    rewrite(used.folder, closed=closed)
-    state = reopen(used.folder)
-    assert state.generation.id == used.generation.id
-    assert state.generation.complete
-    assert await knows_the_lamp(state)
+async def test_an_index_is_taken_up_again_while_the_machine_runs(
+    used: OpenGeneration, folder: Path, closed: bool
+) -> None:
+    rewrite(used, closed=closed)
+    state, opened = reopen(folder)
+    assert opened.generation.id == used.generation.id
+    assert opened.generation.complete
+    assert await knows_the_lamp(opened)
     state.close()
 
 
@@ -56,40 +64,75 @@ async def test_an_index_is_taken_up_again_while_the_machine_runs(used: OpenState
     [
         pytest.param({"format": 0}, id="other_format"),
         pytest.param({"closed": False, "boot_id": "an earlier run"}, id="machine_stopped_before_it_was_closed"),
-        pytest.param({"id": "gone"}, id="shard_gone"),
+        pytest.param({"id": "moved"}, id="of_another_folder"),
         pytest.param({"unknown": 1}, id="unreadable"),
     ],
 )
 async def test_otherwise_a_new_generation_starts_empty_under_a_new_name_and_the_old_one_goes(
-    used: OpenState, fields: dict[str, object]
+    used: OpenGeneration, folder: Path, fields: dict[str, object]
 ) -> None:
-    rewrite(used.folder, **fields)
-    state = reopen(used.folder)
-    assert state.generation.id != used.generation.id
-    assert not state.generation.complete
-    assert not await knows_the_lamp(state)
-    assert [path.name for path in used.folder.iterdir() if path.is_dir()] == [state.generation.id]
+    rewrite(used, **fields)
+    state, opened = reopen(folder)
+    assert opened.generation.id != used.generation.id
+    assert not opened.generation.complete
+    assert not await knows_the_lamp(opened)
+    assert folders(opened) == [opened.generation.id]
     state.close()
 
 
-async def test_a_removed_folder_is_a_new_generation_too(used: OpenState, tmp_path: Path) -> None:
-    used.folder.rename(tmp_path / "elsewhere")
-    state = reopen(used.folder)
-    assert state.generation.id != used.generation.id
+def test_a_removed_folder_is_a_new_generation_too(used: OpenGeneration, folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / "elsewhere")
+    state, opened = reopen(folder)
+    assert opened.generation.id != used.generation.id
     state.close()
 
 
-async def test_another_encoder_is_refused_in_one_sentence_that_says_what_to_do(used: OpenState) -> None:
-    with pytest.raises(SettingsError, match=r"encoder@1 .* encoder@2: .* remove the folder"):
-        reopen(used.folder, "encoder@2")
-    state = reopen(used.folder)
-    assert await knows_the_lamp(state)
+async def test_another_recipe_alone_is_refused_in_one_sentence_that_says_what_to_do(
+    used: OpenGeneration, folder: Path
+) -> None:
+    with pytest.raises(SettingsError, match=r"encoder@1.* encoder@2: .*CANDIDATE_.* remove the folder"):
+        reopen(folder, "encoder@2")
+    state, opened = reopen(folder)
+    assert await knows_the_lamp(opened)
     state.close()
 
 
-async def test_a_second_process_is_refused(used: OpenState) -> None:
-    state = reopen(used.folder)
+async def test_another_recipe_beside_begins_empty_and_the_first_stays(used: OpenGeneration, folder: Path) -> None:
+    state = StateFolder.open(folder)
+    first, second = state.first("encoder@1", DIMENSIONS), state.beside("encoder@2", DIMENSIONS)
+    state.remove_others()
+    assert await knows_the_lamp(first)
+    assert not await knows_the_lamp(second)
+    assert folders(first) == sorted([first.generation.id, second.generation.id])
+    state.close()
+
+
+async def test_once_built_beside_it_can_be_the_only_one_and_the_old_one_goes(
+    used: OpenGeneration, folder: Path
+) -> None:
+    state = StateFolder.open(folder)
+    state.first("encoder@1", DIMENSIONS)
+    second = state.beside("encoder@2", DIMENSIONS)
+    state.close()
+    state, opened = reopen(folder, "encoder@2")
+    assert folders(opened) == [opened.generation.id] == [second.generation.id]
+    state.close()
+
+
+def test_what_was_chosen_to_serve_is_known_after_a_restart(folder: Path) -> None:
+    state = StateFolder.open(folder)
+    assert state.serving() == ""
+    state.serve("abc")
+    state.close()
+    state = StateFolder.open(folder)
+    assert state.serving() == "abc"
+    state.close()
+
+
+async def test_a_second_process_is_refused(used: OpenGeneration, folder: Path) -> None:
+    state, _ = reopen(folder)
     with pytest.raises(SettingsError, match="another process"):
-        reopen(used.folder)
+        reopen(folder)
     state.close()
-    reopen(used.folder).close()
+    again, _ = reopen(folder)
+    again.close()

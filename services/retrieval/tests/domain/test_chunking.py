@@ -6,9 +6,11 @@ import time
 import pytest
 
 from plumbline_retrieval.adapters.memory import word_offsets
-from plumbline_retrieval.domain.chunking import BUDGET_TOKENS, OVERLAP_TOKENS, cut
+from plumbline_retrieval.domain.chunking import BUDGET_TOKENS, Cutting, cut
 from plumbline_retrieval.domain.content import Layout
 from plumbline_retrieval.domain.document import Passage
+
+CUTTING = Cutting(word_offsets)
 
 
 def words(count: int, name: str = "word") -> str:
@@ -16,7 +18,7 @@ def words(count: int, name: str = "word") -> str:
 
 
 def cuts(text: str) -> list[Passage]:
-    return cut(text, word_offsets)
+    return cut(text, CUTTING)
 
 
 def texts(text: str) -> list[str]:
@@ -83,7 +85,7 @@ def test_a_long_paragraph_is_cut_between_sentences_that_overlap_by_one() -> None
 
 
 def test_a_long_sentence_is_not_repeated() -> None:
-    sentences = [f"S{number} {words(OVERLAP_TOKENS)}." for number in range(6)]
+    sentences = [f"S{number} {words(CUTTING.overlap)}." for number in range(6)]
     first, second = texts(" ".join(sentences))
     assert f"{first} {second}" == " ".join(sentences)
 
@@ -157,4 +159,11 @@ def test_rows_of_a_long_table_keep_their_header() -> None:
 
 def test_each_record_is_a_passage() -> None:
     text = "name: a\nprice: 1\n\nname: b\nprice: 2\n\n# c"
-    assert [passage.text for passage in cut(text, word_offsets, Layout.RECORDS)] == text.split("\n\n")
+    assert [passage.text for passage in cut(text, CUTTING, Layout.RECORDS)] == text.split("\n\n")
+
+
+def test_a_smaller_budget_cuts_more_often() -> None:
+    small = Cutting(word_offsets, 22)
+    passages = cut(words(200), small)
+    assert max(len(word_offsets(passage.text)) for passage in passages) == small.budget
+    assert " ".join(passage.text for passage in passages) == words(200)

@@ -12,6 +12,7 @@ from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.testing import FakeClock
 from plumbline_retrieval.adapters.memory import WordEncoder, word_offsets
+from plumbline_retrieval.domain.chunking import Cutting
 from plumbline_retrieval.domain.document import Document, DocumentKey, Found
 from plumbline_retrieval.domain.head import Head
 from plumbline_retrieval.domain.query import Query
@@ -104,7 +105,7 @@ class Bench:
             index,
             index,
             Fragile(self.encoder, fuse),
-            word_offsets,
+            Cutting(word_offsets),
             announcer,
             self.registry,
             self.clock,

@@ -21,6 +21,7 @@ from plumbline_retrieval.handlers.documents import (
     GetDocument,
     Statuses,
     SubmitDocument,
+    View,
     WaitForDocument,
 )
 from plumbline_retrieval.handlers.progress import Progress
@@ -57,7 +58,7 @@ class Desk:
     def __init__(self) -> None:
         self.corpus, self.index, self.progress = MemoryCorpus(), MemoryIndex(), Progress()
         self.readiness = Readiness(complete=True)
-        acceptance = Acceptance(self.corpus, self.index, self.progress)
+        acceptance = Acceptance(self.corpus, [View(self.index, self.progress)])
         self.registry = Registry(self.index, FakeClock(), complete=True)
         statuses = Statuses(self.index, self.progress, self.registry)
         self.submit = SubmitDocument(acceptance, self.registry)

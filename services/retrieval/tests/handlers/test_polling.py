@@ -22,7 +22,7 @@ from plumbline_retrieval.domain.document import Document, DocumentKey
 from plumbline_retrieval.domain.head import deleted, next_head, published
 from plumbline_retrieval.domain.origin import Fetched, Item, Kind, Listing, PolledSource
 from plumbline_retrieval.domain.source import Source, Trust
-from plumbline_retrieval.handlers.documents import Acceptance, DeleteDocument, SubmitDocument
+from plumbline_retrieval.handlers.documents import Acceptance, DeleteDocument, SubmitDocument, View
 from plumbline_retrieval.handlers.polling import (
     FAILURES_IN_A_ROW,
     KnownDocument,
@@ -153,7 +153,7 @@ class Desk:
         """A poller as it is after a restart."""
         platform = self.platform
         source = PolledSource("acme", "wiki", Kind.FOLDER, self.location, timedelta(minutes=5), **plan)
-        acceptance = Acceptance(platform, platform.index, platform.progress)
+        acceptance = Acceptance(platform, [View(platform.index, platform.progress)])
         return PollSource(
             source,
             self.origin,

@@ -14,7 +14,7 @@ from plumbline_retrieval.adapters.memory import MemoryIndex
 from plumbline_retrieval.domain.document import Document, DocumentKey
 from plumbline_retrieval.domain.head import EVER, deleted, next_head, published
 from plumbline_retrieval.domain.source import Source
-from plumbline_retrieval.handlers.documents import Acceptance, DeleteDocument
+from plumbline_retrieval.handlers.documents import Acceptance, DeleteDocument, View
 from plumbline_retrieval.handlers.polling import KnownDocument
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
@@ -69,7 +69,7 @@ class Archive:
         }
 
     def sweep(self) -> SweepRetention:
-        acceptance = Acceptance(self, self.index, self.progress)
+        acceptance = Acceptance(self, [View(self.index, self.progress)])
         delete = DeleteDocument(acceptance, self.index, self.progress, Readiness(complete=True))
         return SweepRetention(self, self.registry, self, delete, lambda: self.settled)
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 ISSUER: Final = "test-issuer"
 AUDIENCE: Final = "plumbline"
-ALL_SCOPES: Final = "ask documents.read documents.write cache.read cache.write evaluate"
+ALL_SCOPES: Final = "ask documents.read documents.write cache.read cache.write evaluate index.write"
 
 
 async def eventually(check: Callable[[], Awaitable[T | None] | T | None], *, seconds: float = 10.0) -> T:

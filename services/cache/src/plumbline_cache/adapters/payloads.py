@@ -74,7 +74,7 @@ def _change_payload(change: Change) -> Payload:
         "old_version": change.old_version,
         "new_version": change.new_version,
         "deleted": change.deleted,
-        "removed": sorted(change.removed),
+        "kept": sorted(change.kept),
     }
 
 
@@ -82,7 +82,7 @@ def floor_from(payload: Payload) -> Floor:
     """The other way."""
     tenant, document = payload["tenant"], payload["document"]
     changes = tuple(
-        Change(tenant, document, **{**change, "removed": frozenset(change["removed"])}) for change in payload["changes"]
+        Change(tenant, document, **{**change, "kept": frozenset(change["kept"])}) for change in payload["changes"]
     )
     return Floor(tenant, document, payload["version"], payload["deleted"], changes)
 

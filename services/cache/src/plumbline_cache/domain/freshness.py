@@ -31,8 +31,8 @@ class Change:
     old_version: int
     new_version: int
     deleted: bool
-    removed: frozenset[str]
-    """Hashes of the passages that the new version no longer holds."""
+    kept: frozenset[str]
+    """Hashes of the passages that both versions hold. Any other is gone, or was cut by another index's rule."""
 
     def __post_init__(self) -> None:
         if self.new_version <= self.old_version:
@@ -41,7 +41,7 @@ class Change:
     def drops(self, source: Source) -> bool:
         """Whether the change took away what *source* stands on. A later version may hold it again."""
         same = source.document == self.document and source.version < self.new_version
-        return same and (self.deleted or source.passage in self.removed)
+        return same and (self.deleted or source.passage not in self.kept)
 
 
 @dataclass(frozen=True, slots=True)

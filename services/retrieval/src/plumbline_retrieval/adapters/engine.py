@@ -1,8 +1,9 @@
-"""The index of this process: the engine inside it on a folder of its own, or a server that many share."""
+"""The indexes of this process: engines inside it on a folder of its own, or a server that many share."""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,9 +11,9 @@ import structlog
 
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Unavailable
-from plumbline_retrieval.adapters.state import FORMAT, open_state
-from plumbline_retrieval.ports import Index
-from plumbline_retrieval.settings import Settings
+from plumbline_retrieval.adapters.state import FORMAT, OpenGeneration, StateFolder
+from plumbline_retrieval.ports import Index, ServingMark
+from plumbline_retrieval.settings import IndexSettings, Settings
 
 log = structlog.get_logger()
 
@@ -22,53 +23,107 @@ _UNFIT: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """What a generation is built with."""
+
+    settings: IndexSettings
+    encoder_id: str
+    dimensions: int
+
+    def __str__(self) -> str:
+        return f"{self.encoder_id}, passages of {self.settings.passage_tokens} tokens"
+
+
+@dataclass(frozen=True)
 class Engine:
     """An open index and what to know of it."""
 
     index: Index
     generation: str
+    description: str
     complete: bool
     """Whether it was whole once."""
     is_own: bool
     """Whether no other process has it."""
     completed: Callable[[], Awaitable[None]]
     """Remembers that it is whole."""
-    close: Callable[[], Awaitable[None]]
     is_complete: Callable[[], Awaitable[bool]] | None = None
     """Asks whether another process has found it whole; None where there is no other."""
 
 
-async def open_engine(settings: Settings, *, encoder_id: str, dimensions: int) -> Engine:
-    """What *settings* name. Raises `SettingsError`, and `Unavailable` for a server that does not answer."""
-    if settings.server.url:
-        return await _on_server(settings, encoder_id, dimensions)
-    state = open_state(settings.state_dir, encoder_id=encoder_id, dimensions=dimensions)
+@dataclass(frozen=True)
+class Engines:
+    """Those of all generations, the first first."""
 
+    all: Sequence[Engine]
+    mark: ServingMark
+    close: Callable[[], Awaitable[None]]
+
+
+async def open_engines(settings: Settings, recipes: Sequence[Recipe]) -> Engines:
+    """One for each recipe. Raises `SettingsError`, and `Unavailable` for a server that does not answer."""
+    async with AsyncExitStack() as closing:
+        folder: StateFolder | None = None
+        marks: list[ServingMark] = []
+        engines: list[Engine] = []
+        for recipe in recipes:
+            if recipe.settings.server.url:
+                engine, mark = await _on_server(recipe, closing)
+            else:
+                if folder is None:
+                    folder = StateFolder.open(settings.state_dir)
+                    closing.callback(folder.close)
+                opened = folder.beside if engines else folder.first
+                engine, mark = _embedded(opened(str(recipe), recipe.dimensions)), FolderMark(folder)
+            engines.append(engine)
+            marks.append(mark)
+        if folder is not None:
+            folder.remove_others()
+        return Engines(engines, marks[0], closing.pop_all().aclose)
+
+
+class FolderMark:
+    """`ServingMark` in the folder of the process."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
+
+    async def serving(self) -> str:
+        """See `ServingMark`."""
+        return self._folder.serving()
+
+    async def serve(self, generation_id: str) -> None:
+        """See `ServingMark`."""
+        self._folder.serve(generation_id)
+
+
+def _embedded(opened: OpenGeneration) -> Engine:
     async def completed() -> None:
-        state.completed()
+        opened.completed()
 
-    async def close() -> None:
-        state.close()
-
-    return Engine(state.index, state.generation.id, state.generation.complete, True, completed, close)
+    generation = opened.generation
+    return Engine(opened.index, generation.id, generation.recipe, generation.complete, True, completed)
 
 
-async def _on_server(settings: Settings, encoder_id: str, dimensions: int) -> Engine:
+async def _on_server(recipe: Recipe, closing: AsyncExitStack) -> tuple[Engine, ServingMark]:
     from plumbline_retrieval.adapters.server import ServerIndex  # its client takes half a second of each start to load
 
-    server = settings.server
-    generation = f"{_UNFIT.sub('-', encoder_id)}-{FORMAT}"  # another encoder or format is another collection
+    server = recipe.settings.server
+    collection = _UNFIT.sub("-", f"{recipe.encoder_id}-{recipe.settings.passage_tokens}-{FORMAT}")
     index = await ServerIndex.open(
         server.url,
         api_key=server.api_key,
-        generation=generation,
-        dimensions=dimensions,
+        generation=collection,
+        dimensions=recipe.dimensions,
         shards=server.shards,
         replicas=server.replicas,
         quantised=server.quantised,
     )
-    generation = f"{generation}-{await index.mark()}"
-    return Engine(index, generation, await index.is_complete(), False, index.completed, index.aclose, index.is_complete)
+    closing.push_async_callback(index.aclose)
+    generation = f"{collection}-{await index.mark()}"
+    complete = await index.is_complete()
+    engine = Engine(index, generation, str(recipe), complete, False, index.completed, index.is_complete)
+    return engine, index
 
 
 class WaitForOthers:

@@ -197,6 +197,21 @@ class WordEncoder:
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
+class MemoryMark:
+    """`ServingMark` in memory."""
+
+    def __init__(self, generation_id: str = "") -> None:
+        self.generation_id = generation_id
+
+    async def serving(self) -> str:
+        """See `ServingMark`."""
+        return self.generation_id
+
+    async def serve(self, generation_id: str) -> None:
+        """See `ServingMark`."""
+        self.generation_id = generation_id
+
+
 def word_offsets(text: str) -> list[tuple[int, int]]:
     """A word is a token here."""
     return [match.span() for match in re.finditer(r"\S+", text)]

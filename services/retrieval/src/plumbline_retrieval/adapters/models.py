@@ -8,9 +8,9 @@ from plumbline_models import BatchingEncoder, Encoder
 from plumbline_models.cross_encoder import CrossEncoder
 from plumbline_retrieval.adapters.embedding_endpoint import EndpointEncoder
 from plumbline_retrieval.adapters.reranking import CrossEncoderReranker, EndpointReranker, TokenInteraction
-from plumbline_retrieval.domain.chunking import Offsets
+from plumbline_retrieval.domain.chunking import Cutting
 from plumbline_retrieval.ports import PassageEncoder, QueryEncoder, Reranker
-from plumbline_retrieval.settings import RerankerKind, Settings
+from plumbline_retrieval.settings import IndexSettings, RerankerKind, Settings
 
 
 @dataclass(frozen=True)
@@ -19,30 +19,31 @@ class Models:
 
     passages: PassageEncoder
     queries: QueryEncoder
-    offsets: Offsets
+    cutting: Cutting
     """Documents are cut by the local encoder's tokens, whoever encodes them."""
-    reranker: Reranker | None
-    closing: tuple[Callable[[], Awaitable[None]], ...]
+    reranker: Reranker | None = None
+    closing: tuple[Callable[[], Awaitable[None]], ...] = ()
 
 
-async def open_models(settings: Settings, clock: Clock) -> Models:
-    """What *settings* name. Raises `FileNotFoundError` or `ValueError` for a folder, `Unavailable` for an endpoint."""
+async def open_models(settings: Settings, index: IndexSettings, clock: Clock) -> Models:
+    """Raises `FileNotFoundError` or `ValueError` for a folder, `Unavailable` for an endpoint."""
     with_tokens = settings.reranker.kind is RerankerKind.TOKEN_INTERACTION
-    encoder = Encoder.load(settings.encoder_dir, with_tokens=with_tokens)
+    encoder = Encoder.load(index.encoder_dir, with_tokens=with_tokens)
+    cutting = Cutting(encoder.offsets, index.passage_tokens)
     reranker = _reranker(settings, encoder, clock)
     closing = (reranker.aclose,) if reranker else ()
-    endpoint = settings.embedding
+    endpoint = index.embedding
     if endpoint.base_url:
         remote = await EndpointEncoder.open(
             endpoint.base_url,
             endpoint.model,
             endpoint.api_key,
             clock=clock,
-            revision=settings.embedding_revision,
+            revision=index.embedding_revision,
         )
-        return Models(remote, remote, encoder.offsets, reranker, (remote.aclose, *closing))
+        return Models(remote, remote, cutting, reranker, (remote.aclose, *closing))
     passages, queries = BatchingEncoder(encoder, workers=settings.index_workers), BatchingEncoder(encoder)
-    return Models(passages, queries, encoder.offsets, reranker, (passages.aclose, queries.aclose, *closing))
+    return Models(passages, queries, cutting, reranker, (passages.aclose, queries.aclose, *closing))
 
 
 def _reranker(

@@ -31,6 +31,8 @@ MARK_ID: Final = str(uuid.uuid5(_NAMESPACE, "mark"))
 """The point that tells collections apart which have the same name one after the other."""
 COMPLETE_ID: Final = str(uuid.uuid5(_NAMESPACE, "complete"))
 """The point that says that a generation was whole once."""
+SERVING_ID: Final = str(uuid.uuid5(_NAMESPACE, "serving"))
+"""The point that says which generation answers, this one or one beside it."""
 
 
 def head_id(key: DocumentKey) -> str:

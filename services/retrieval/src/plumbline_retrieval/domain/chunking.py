@@ -13,16 +13,33 @@ from plumbline_retrieval.domain.document import Passage
 
 BUDGET_TOKENS: Final = 220
 """The encoder sees 256; the rest is for title and headings and the two tokens that frame a text."""
-OVERLAP_TOKENS: Final = 40
-"""The longest sentence that two passages of one paragraph share."""
-SECTION_TOKENS: Final = 100
-"""A passage of so many ends where the next section begins; a shorter one takes it in."""
 MAX_HEADING_CHARACTERS: Final = 200
 """Kept of a heading with each passage below it."""
 PAGE_BREAK: Final = "\f"
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
 """Where each token of a text lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How documents are cut."""
+
+    offsets: Offsets
+    """By the tokens of an encoder."""
+    budget: int = BUDGET_TOKENS
+    """The most tokens of a passage."""
+
+    @property
+    def overlap(self) -> int:
+        """The longest sentence that two passages of one paragraph share, in tokens: 40 of 220."""
+        return self.budget * 2 // 11
+
+    @property
+    def section(self) -> int:
+        """A passage of so many tokens ends where the next section begins; a shorter one takes it in: 100 of 220."""
+        return self.budget * 5 // 11
+
 
 _LINE: Final = re.compile(r"[^\n\f]*(?:[\n\f]|\Z)")
 _HEADING: Final = re.compile(r"\s*(#{1,6})\s(?=\s*[^\s#])")
@@ -64,8 +81,8 @@ class _Unit:
     """Of the table that the unit is a row of, unless it is the first."""
 
 
-def cut(text: str, offsets: Offsets, layout: Layout = Layout.PROSE) -> list[Passage]:
-    """Passages of at most BUDGET_TOKENS, each as many whole paragraphs as fit; none for a blank text.
+def cut(text: str, cutting: Cutting, layout: Layout = Layout.PROSE) -> list[Passage]:
+    """Passages of at most the budget, each as many whole paragraphs as fit; none for a blank text.
 
     A heading goes with what follows it, and a passage of some length ends where a section does. A paragraph that is
     too long is cut between sentences, and the sentence before the cut is in both passages if it is short; a table,
@@ -73,9 +90,9 @@ def cut(text: str, offsets: Offsets, layout: Layout = Layout.PROSE) -> list[Pass
     is a passage. Every character that is not white space is in a passage.
     """
     if layout is Layout.RECORDS:
-        packed = [[unit] for block in _records(text) for unit in _units_of(text, block, offsets)]
+        packed = [[unit] for block in _records(text) for unit in _units_of(text, block, cutting)]
     else:
-        packed = _pack(_units(text, offsets))
+        packed = _pack(_units(text, cutting), cutting)
     pages = _Pages(text)
     return [_passage(text, number, units, pages) for number, units in enumerate(packed)]
 
@@ -105,29 +122,29 @@ def _records(text: str) -> Iterator[_Block]:
     return (replace(block, kind=_Kind.TEXT) for block in _blocks(text, plain=True))
 
 
-def _units(text: str, offsets: Offsets) -> Iterator[_Unit]:
+def _units(text: str, cutting: Cutting) -> Iterator[_Unit]:
     path: list[tuple[int, str]] = []
     for block in _blocks(text):
         if block.kind is _Kind.HEADING:
             level, title = _heading(text[block.start : block.end])
             path = [each for each in path if each[0] < level] + [(level, title)]
         titles = tuple(title for _, title in path)
-        for unit in _units_of(text, block, offsets):
+        for unit in _units_of(text, block, cutting):
             yield replace(unit, path=titles)
 
 
-def _units_of(text: str, block: _Block, offsets: Offsets) -> Iterator[_Unit]:
+def _units_of(text: str, block: _Block, cutting: Cutting) -> Iterator[_Unit]:
     piece = text[block.start : block.end]
-    tokens = offsets(piece)
-    if len(tokens) <= BUDGET_TOKENS:
-        short = len(tokens) <= OVERLAP_TOKENS
+    tokens = cutting.offsets(piece)
+    if len(tokens) <= cutting.budget:
+        short = len(tokens) <= cutting.overlap
         yield _Unit(block.start, block.end, len(tokens), is_heading=short and block.kind is _Kind.HEADING)
     elif block.kind is _Kind.TABLE:
-        yield from _rows(piece, block.start, offsets)
+        yield from _rows(piece, block.start, cutting)
     elif block.kind is _Kind.CODE:
-        yield from _lines(piece, block.start, offsets)
+        yield from _lines(piece, block.start, cutting)
     else:
-        yield from _sentences(piece, block.start, offsets)
+        yield from _sentences(piece, block.start, cutting)
 
 
 def _blocks(text: str, *, plain: bool = False) -> Iterator[_Block]:
@@ -166,41 +183,41 @@ def _kind(line: str) -> _Kind:
     return _Kind.TABLE if _TABLE_ROW.fullmatch(line) else _Kind.TEXT
 
 
-def _sentences(block: str, at: int, offsets: Offsets) -> Iterator[_Unit]:
+def _sentences(block: str, at: int, cutting: Cutting) -> Iterator[_Unit]:
     """The sentences of a *block* that lies *at* a place of the document."""
     for number, span in enumerate(sentences(block)):
         sentence = span.of(block)
-        tokens = offsets(sentence)
-        if len(tokens) <= BUDGET_TOKENS:
+        tokens = cutting.offsets(sentence)
+        if len(tokens) <= cutting.budget:
             yield _Unit(at + span.start, at + span.end, len(tokens), goes_on=number > 0)
         else:
-            yield from _parts(sentence, at + span.start, tokens)
+            yield from _parts(sentence, at + span.start, tokens, cutting)
 
 
-def _rows(table: str, at: int, offsets: Offsets) -> Iterator[_Unit]:
+def _rows(table: str, at: int, cutting: Cutting) -> Iterator[_Unit]:
     """The rows of a *table*, each but those of the header under it."""
     lines = list(_spans(table))
     has_header = len(lines) > 1 and _TABLE_RULE.fullmatch(table[slice(*lines[1])])
     header = table[lines[0][0] : lines[1][1]] if has_header else ""
-    header_tokens = len(offsets(header))
-    if header_tokens > BUDGET_TOKENS // 2:
+    header_tokens = len(cutting.offsets(header))
+    if header_tokens > cutting.budget // 2:
         header, header_tokens = "", 0
     for number, (start, end) in enumerate(lines):
-        tokens = offsets(table[start:end])
+        tokens = cutting.offsets(table[start:end])
         below = header if number > 1 else ""
-        if len(tokens) + header_tokens <= BUDGET_TOKENS:
+        if len(tokens) + header_tokens <= cutting.budget:
             yield _Unit(at + start, at + end, len(tokens), header=below)
         else:
-            yield from _parts(table[start:end], at + start, tokens)
+            yield from _parts(table[start:end], at + start, tokens, cutting)
 
 
-def _lines(code: str, at: int, offsets: Offsets) -> Iterator[_Unit]:
+def _lines(code: str, at: int, cutting: Cutting) -> Iterator[_Unit]:
     for start, end in _spans(code):
-        tokens = offsets(code[start:end])
-        if len(tokens) <= BUDGET_TOKENS:
+        tokens = cutting.offsets(code[start:end])
+        if len(tokens) <= cutting.budget:
             yield _Unit(at + start, at + end, len(tokens))
         else:
-            yield from _parts(code[start:end], at + start, tokens)
+            yield from _parts(code[start:end], at + start, tokens, cutting)
 
 
 def _spans(block: str) -> Iterator[tuple[int, int]]:
@@ -210,42 +227,42 @@ def _spans(block: str) -> Iterator[tuple[int, int]]:
             yield _trimmed(block, match.start(), match.end())
 
 
-def _parts(sentence: str, at: int, tokens: Sequence[tuple[int, int]]) -> Iterator[_Unit]:
+def _parts(sentence: str, at: int, tokens: Sequence[tuple[int, int]], cutting: Cutting) -> Iterator[_Unit]:
     """A *sentence* that is too long, cut where a token begins."""
-    cuts = [0, *(tokens[n][0] for n in range(BUDGET_TOKENS, len(tokens), BUDGET_TOKENS)), len(sentence)]
+    cuts = [0, *(tokens[n][0] for n in range(cutting.budget, len(tokens), cutting.budget)), len(sentence)]
     for start, end in pairwise(cuts):
         if sentence[start:end].strip():
             first, last = _trimmed(sentence, start, end)
-            yield _Unit(at + first, at + last, BUDGET_TOKENS)
+            yield _Unit(at + first, at + last, cutting.budget)
 
 
-def _pack(units: Iterator[_Unit]) -> list[list[_Unit]]:
+def _pack(units: Iterator[_Unit], cutting: Cutting) -> list[list[_Unit]]:
     packed: list[list[_Unit]] = []
     for unit in units:
-        if packed and _fits(packed[-1], unit):
+        if packed and _fits(packed[-1], unit, cutting):
             packed[-1].append(unit)
         else:
-            packed.append([*_lead(packed, unit), unit])
+            packed.append([*_lead(packed, unit, cutting), unit])
     return [passage for passage in packed if passage]
 
 
-def _fits(passage: Sequence[_Unit], unit: _Unit) -> bool:
+def _fits(passage: Sequence[_Unit], unit: _Unit, cutting: Cutting) -> bool:
     tokens = _tokens(passage)
-    ends_here = unit.is_heading and tokens >= SECTION_TOKENS and not passage[-1].is_heading
-    return not ends_here and tokens + unit.tokens <= BUDGET_TOKENS
+    ends_here = unit.is_heading and tokens >= cutting.section and not passage[-1].is_heading
+    return not ends_here and tokens + unit.tokens <= cutting.budget
 
 
-def _lead(packed: list[list[_Unit]], unit: _Unit) -> list[_Unit]:
+def _lead(packed: list[list[_Unit]], unit: _Unit, cutting: Cutting) -> list[_Unit]:
     """What a passage has before *unit*: headings, taken from the passage before, or that one's last sentence."""
     before = packed[-1] if packed else []
     headings = list(takewhile(lambda each: each.is_heading, reversed(before)))[::-1]
-    if headings and not unit.header and _tokens(headings) + unit.tokens <= BUDGET_TOKENS:
+    if headings and not unit.header and _tokens(headings) + unit.tokens <= cutting.budget:
         del before[-len(headings) :]
         return headings
     last = before[-1] if before else None
-    if last is None or not unit.goes_on or last.tokens > OVERLAP_TOKENS:
+    if last is None or not unit.goes_on or last.tokens > cutting.overlap:
         return []
-    return [last] if last.tokens + unit.tokens <= BUDGET_TOKENS else []
+    return [last] if last.tokens + unit.tokens <= cutting.budget else []
 
 
 def _tokens(units: Sequence[_Unit]) -> int:

@@ -88,6 +88,14 @@ class Head:
         """Whether something newer than what readers see was accepted."""
         return self.version > self.live.version
 
+    @property
+    def kept_hashes(self) -> tuple[str, ...]:
+        """Hashes of the live passages that the version before held too, and that count as the same."""
+        if self.change is None:
+            return self.live.passage_hashes
+        others = {*self.change.added, *self.change.removed}
+        return tuple(each for each in self.live.passage_hashes if each not in others)
+
     def admits(self, groups: Sequence[str]) -> bool:
         """Whether a caller of *groups* may know of the document."""
         return not self.groups or not set(self.groups).isdisjoint(groups)
@@ -112,13 +120,13 @@ def published(head: Head, document: Document, passages: Sequence[Passage], submi
     hashes = tuple(dict.fromkeys(passage.hash for passage in passages))
     before = head.live
     same = (before.title, head.groups) == (document.title, document.groups)
-    kept = set(hashes) if same else set()
+    known, kept = set(before.passage_hashes), set(hashes) if same else set()
     change = Change(
         old_version=before.version,
         new_version=head.version,
         deleted=False,
         removed=tuple(each for each in before.passage_hashes if each not in kept),
-        added=tuple(each for each in hashes if each not in before.passage_hashes),
+        added=tuple(each for each in hashes if each not in known),
         time=head.time,
     )
     fingerprint = dict(document.metadata).get(FINGERPRINT, "")

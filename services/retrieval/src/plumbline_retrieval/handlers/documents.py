@@ -28,12 +28,19 @@ LOOK_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True)
-class Acceptance:
-    """Puts documents into the corpus and remembers which the index has not seen yet."""
+class View:
+    """What a generation of the index knows, and what is on its way into it."""
 
-    corpus: Corpus
     heads: Heads
     progress: Progress
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Puts documents into the corpus and remembers which an index has not seen yet."""
+
+    corpus: Corpus
+    views: Sequence[View]
 
     async def accept(self, key: DocumentKey, document: Document | None) -> int:
         """The new version, durable. Raises `Unavailable`, and then nothing was accepted."""
@@ -45,11 +52,12 @@ class Acceptance:
         return await self._noted(DocumentKey(tenant, fact.document_id), version)
 
     async def _noted(self, key: DocumentKey, version: int) -> int:
-        self.progress.accepted(key, version)
-        with suppress(Unavailable):  # it is accepted, whatever the index says
-            head = await _head(self.heads, key)
-            if head is not None and head.version >= version:  # the indexer was faster than the acknowledgement
-                self.progress.reached(key, head.version)
+        for view in self.views:
+            view.progress.accepted(key, version)
+            with suppress(Unavailable):  # it is accepted, whatever the index says
+                head = await _head(view.heads, key)
+                if head is not None and head.version >= version:  # the indexer was faster than the acknowledgement
+                    view.progress.reached(key, head.version)
         return version
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Invalid
-from plumbline_retrieval.domain.chunking import Offsets, cut
+from plumbline_retrieval.domain.chunking import Cutting, cut
 from plumbline_retrieval.domain.document import EVERYBODY, NOBODY, Document, DocumentKey, Passage
 from plumbline_retrieval.domain.head import NO_VERSION, Head, State, deleted, next_head, published, rejected
 from plumbline_retrieval.handlers.progress import Progress
@@ -50,7 +50,7 @@ class IndexDocument:
     heads: Heads
     passages: Passages
     encoder: PassageEncoder
-    offsets: Offsets
+    cutting: Cutting
     announcer: Announcer
     registry: Registry
     clock: Clock
@@ -83,7 +83,7 @@ class IndexDocument:
             if isinstance(document, Invalid):
                 raise document
             await self.registry.require(head.key.tenant, document.source_id)
-            passages = await asyncio.to_thread(cut, document.text, self.offsets, document.layout)  # may take a second
+            passages = await asyncio.to_thread(cut, document.text, self.cutting, document.layout)  # may take a second
             if len(passages) > MAX_PASSAGES:
                 raise Invalid(f"the document makes {len(passages):,} passages; at most {MAX_PASSAGES:,}: split it")
             vectors = await self._vectors(head, document, passages)

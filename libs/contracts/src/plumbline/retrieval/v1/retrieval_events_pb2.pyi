@@ -55,7 +55,8 @@ Global___DocumentSubmitted: _TypeAlias = DocumentSubmitted  # noqa: Y015
 @_typing.final
 class DocumentChanged(_message.Message):
     """The index now holds another version of a document. Published to
-    plumbline.retrieval.document-changed.v1, keyed by tenant/document.
+    plumbline.retrieval.document-changed.v1, keyed by tenant/document. While two generations
+    of the index are kept, each tells: two records with one event id, whose hashes may differ.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -68,6 +69,7 @@ class DocumentChanged(_message.Message):
     REMOVED_PASSAGE_HASHES_FIELD_NUMBER: _builtins.int
     ADDED_PASSAGE_HASHES_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    KEPT_PASSAGE_HASHES_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     document_id: _builtins.str
     old_version: _builtins.int
@@ -85,6 +87,12 @@ class DocumentChanged(_message.Message):
 
     @_builtins.property
     def change_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def kept_passage_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Hashes of passages that both versions hold. What rests on any other passage of an
+        older version is out of date, also where another generation of the index cut it.
+        """
+
     def __init__(
         self,
         *,
@@ -96,10 +104,11 @@ class DocumentChanged(_message.Message):
         removed_passage_hashes: _abc.Iterable[_builtins.str] | None = ...,
         added_passage_hashes: _abc.Iterable[_builtins.str] | None = ...,
         change_time: _timestamp_pb2.Timestamp | None = ...,
+        kept_passage_hashes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_passage_hashes", b"added_passage_hashes", "change_time", b"change_time", "deleted", b"deleted", "document_id", b"document_id", "new_version", b"new_version", "old_version", b"old_version", "removed_passage_hashes", b"removed_passage_hashes", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_passage_hashes", b"added_passage_hashes", "change_time", b"change_time", "deleted", b"deleted", "document_id", b"document_id", "kept_passage_hashes", b"kept_passage_hashes", "new_version", b"new_version", "old_version", b"old_version", "removed_passage_hashes", b"removed_passage_hashes", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

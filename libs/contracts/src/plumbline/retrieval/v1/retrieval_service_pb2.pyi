@@ -366,6 +366,7 @@ class SearchPassagesRequest(_message.Message):
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     DIVERSITY_FIELD_NUMBER: _builtins.int
     RERANK_FIELD_NUMBER: _builtins.int
+    INDEX_GENERATION_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """At most 8,000 characters."""
     page_size: _builtins.int
@@ -380,6 +381,10 @@ class SearchPassagesRequest(_message.Message):
     """
     rerank: _builtins.bool
     """Whether the release's reranker orders the best passages anew."""
+    index_generation: _builtins.str
+    """The generation to ask instead of the one that answers, to compare them. Fails with
+    NOT_FOUND for one that is not kept.
+    """
     @_builtins.property
     def embedding(self) -> _answer_pb2.Embedding:
         """The query's vector where the caller has it already; else it is computed here."""
@@ -403,10 +408,11 @@ class SearchPassagesRequest(_message.Message):
         neighbours: _builtins.int = ...,
         diversity: _builtins.float = ...,
         rerank: _builtins.bool = ...,
+        index_generation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["diversity", b"diversity", "embedding", b"embedding", "filter", b"filter", "more_queries", b"more_queries", "neighbours", b"neighbours", "page_size", b"page_size", "query", b"query", "rerank", b"rerank"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["diversity", b"diversity", "embedding", b"embedding", "filter", b"filter", "index_generation", b"index_generation", "more_queries", b"more_queries", "neighbours", b"neighbours", "page_size", b"page_size", "query", b"query", "rerank", b"rerank"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -993,9 +999,122 @@ class Fact(_message.Message):
 Global___Fact: _TypeAlias = Fact  # noqa: Y015
 
 @_typing.final
-class RecordedFact(_message.Message):
+class ListGenerationsRequest(_message.Message):
     """Where a fact can be waited for and cited."""
 
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGenerationsRequest: _TypeAlias = ListGenerationsRequest  # noqa: Y015
+
+@_typing.final
+class ListGenerationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def generations(self) -> _containers.RepeatedCompositeFieldContainer[Global___IndexGeneration]: ...
+    def __init__(
+        self,
+        *,
+        generations: _abc.Iterable[Global___IndexGeneration] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generations", b"generations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGenerationsResponse: _TypeAlias = ListGenerationsResponse  # noqa: Y015
+
+@_typing.final
+class SwitchGenerationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_GENERATION_FIELD_NUMBER: _builtins.int
+    index_generation: _builtins.str
+    def __init__(
+        self,
+        *,
+        index_generation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_generation", b"index_generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchGenerationRequest: _TypeAlias = SwitchGenerationRequest  # noqa: Y015
+
+@_typing.final
+class SwitchGenerationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREVIOUS_GENERATION_FIELD_NUMBER: _builtins.int
+    previous_generation: _builtins.str
+    """The one that answered before."""
+    def __init__(
+        self,
+        *,
+        previous_generation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_generation", b"previous_generation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchGenerationResponse: _TypeAlias = SwitchGenerationResponse  # noqa: Y015
+
+@_typing.final
+class IndexGeneration(_message.Message):
+    """One index, built from the corpus by one encoder and one way to cut documents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_GENERATION_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    index_generation: _builtins.str
+    description: _builtins.str
+    """What it was built with, such as "all-MiniLM-L6-v2-int8@1f2e3d4c, passages of 220 tokens"."""
+    serving: _builtins.bool
+    """Whether it is the one that answers."""
+    complete: _builtins.bool
+    """Whether it has ever held the whole corpus."""
+    behind: _builtins.int
+    """Submissions that it has not taken in, as of the last second; of those that the
+    answering process reads.
+    """
+    def __init__(
+        self,
+        *,
+        index_generation: _builtins.str = ...,
+        description: _builtins.str = ...,
+        serving: _builtins.bool = ...,
+        complete: _builtins.bool = ...,
+        behind: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "complete", b"complete", "description", b"description", "index_generation", b"index_generation", "serving", b"serving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexGeneration: _TypeAlias = IndexGeneration  # noqa: Y015
+
+@_typing.final
+class RecordedFact(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int

@@ -95,6 +95,16 @@ class RetrievalServiceStub:
                 request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsRequest.SerializeToString,
                 response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsResponse.FromString,
                 _registered_method=True)
+        self.ListGenerations = channel.unary_unary(
+                '/plumbline.retrieval.v1.RetrievalService/ListGenerations',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListGenerationsRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListGenerationsResponse.FromString,
+                _registered_method=True)
+        self.SwitchGeneration = channel.unary_unary(
+                '/plumbline.retrieval.v1.RetrievalService/SwitchGeneration',
+                request_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SwitchGenerationRequest.SerializeToString,
+                response_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SwitchGenerationResponse.FromString,
+                _registered_method=True)
 
 
 class RetrievalServiceServicer:
@@ -198,6 +208,23 @@ class RetrievalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListGenerations(self, request, context):
+        """The index generations that are kept: the one that answers and, while the index is
+        rebuilt, the one beside it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchGeneration(self, request, context):
+        """Lets another generation answer, in one step; searches that run end on the one they
+        began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
+        generation is not whole or a generation is behind the corpus.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RetrievalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -260,6 +287,16 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     servicer.RecordFacts,
                     request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsRequest.FromString,
                     response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsResponse.SerializeToString,
+            ),
+            'ListGenerations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGenerations,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListGenerationsRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListGenerationsResponse.SerializeToString,
+            ),
+            'SwitchGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchGeneration,
+                    request_deserializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SwitchGenerationRequest.FromString,
+                    response_serializer=plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SwitchGenerationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -587,6 +624,60 @@ class RetrievalService:
             '/plumbline.retrieval.v1.RetrievalService/RecordFacts',
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsRequest.SerializeToString,
             plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.RecordFactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGenerations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/ListGenerations',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListGenerationsRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListGenerationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.retrieval.v1.RetrievalService/SwitchGeneration',
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SwitchGenerationRequest.SerializeToString,
+            plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2.SwitchGenerationResponse.FromString,
             options,
             channel_credentials,
             insecure,

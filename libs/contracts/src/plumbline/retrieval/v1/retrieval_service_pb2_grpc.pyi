@@ -78,6 +78,15 @@ class RetrievalServiceStub:
     a passage. Recording the same subject and attribute again replaces the fact.
     Fails with INVALID_ARGUMENT, UNAVAILABLE as above; then some may be recorded.
     """
+    ListGenerations: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListGenerationsRequest, _retrieval_service_pb2.ListGenerationsResponse]
+    """The index generations that are kept: the one that answers and, while the index is
+    rebuilt, the one beside it.
+    """
+    SwitchGeneration: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.SwitchGenerationRequest, _retrieval_service_pb2.SwitchGenerationResponse]
+    """Lets another generation answer, in one step; searches that run end on the one they
+    began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
+    generation is not whole or a generation is behind the corpus.
+    """
 
 @_typing.type_check_only
 class RetrievalServiceAsyncStub(RetrievalServiceStub):
@@ -128,6 +137,15 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     """Records facts that change often, such as a price; each is searchable and cited like
     a passage. Recording the same subject and attribute again replaces the fact.
     Fails with INVALID_ARGUMENT, UNAVAILABLE as above; then some may be recorded.
+    """
+    ListGenerations: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListGenerationsRequest, _retrieval_service_pb2.ListGenerationsResponse]  # type: ignore[assignment]
+    """The index generations that are kept: the one that answers and, while the index is
+    rebuilt, the one beside it.
+    """
+    SwitchGeneration: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.SwitchGenerationRequest, _retrieval_service_pb2.SwitchGenerationResponse]  # type: ignore[assignment]
+    """Lets another generation answer, in one step; searches that run end on the one they
+    began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
+    generation is not whole or a generation is behind the corpus.
     """
 
 class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -248,6 +266,27 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records facts that change often, such as a price; each is searchable and cited like
         a passage. Recording the same subject and attribute again replaces the fact.
         Fails with INVALID_ARGUMENT, UNAVAILABLE as above; then some may be recorded.
+        """
+
+    @_abc_1.abstractmethod
+    def ListGenerations(
+        self,
+        request: _retrieval_service_pb2.ListGenerationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.ListGenerationsResponse, _abc.Awaitable[_retrieval_service_pb2.ListGenerationsResponse]]:
+        """The index generations that are kept: the one that answers and, while the index is
+        rebuilt, the one beside it.
+        """
+
+    @_abc_1.abstractmethod
+    def SwitchGeneration(
+        self,
+        request: _retrieval_service_pb2.SwitchGenerationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_service_pb2.SwitchGenerationResponse, _abc.Awaitable[_retrieval_service_pb2.SwitchGenerationResponse]]:
+        """Lets another generation answer, in one step; searches that run end on the one they
+        began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
+        generation is not whole or a generation is behind the corpus.
         """
 
 def add_RetrievalServiceServicer_to_server(servicer: RetrievalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
