@@ -76,6 +76,9 @@ class FakePlatform(
     facts: list[retrieval_pb.Fact] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     questions: list[gateway_pb.AskRequest] = field(default_factory=list)
+    rankings: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """By generation of the index: the documents that it finds for a question."""
+    serving: str = "old"
 
     def Ask(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self._check(context)
@@ -148,6 +151,10 @@ class FakePlatform(
 
     def SearchPassages(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self.searches.append(request)
+        if request.index_generation:
+            names = self.rankings[request.index_generation].get(request.query, [])
+            refs = [common_pb.PassageRef(document_id=name) for name in names]
+            return retrieval_pb.SearchPassagesResponse(passages=[common_pb.Passage(ref=ref) for ref in refs])
         passages = [] if request.query == "nothing" else [an_answer().sources[1]]
         return retrieval_pb.SearchPassagesResponse(passages=passages, index_generation="g1", support=0.91)
 
@@ -168,6 +175,19 @@ class FakePlatform(
         return retrieval_pb.RecordFactsResponse(
             recorded=[retrieval_pb.RecordedFact(document_id="facts/lamp/price", version=3)]
         )
+
+    def ListGenerations(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        generations = [
+            retrieval_pb.IndexGeneration(
+                index_generation=name, description=f"built as {name}", serving=name == self.serving, complete=True
+            )
+            for name in self.rankings
+        ]
+        return retrieval_pb.ListGenerationsResponse(generations=generations)
+
+    def SwitchGeneration(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        previous, self.serving = self.serving, request.index_generation
+        return retrieval_pb.SwitchGenerationResponse(previous_generation=previous)
 
     def GetStats(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         return cache_pb.GetStatsResponse(entry_count=1)

@@ -7,7 +7,18 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from plumbline_cli.commands import answers, dead_letters, demo, documents, events, knowledge, platform, tokens, traces
+from plumbline_cli.commands import (
+    answers,
+    dead_letters,
+    demo,
+    documents,
+    events,
+    index,
+    knowledge,
+    platform,
+    tokens,
+    traces,
+)
 from plumbline_cli.problems import sentence
 from plumbline_cli.session import Session
 from plumbline_cli.settings import SERVICES, Settings
@@ -67,7 +78,7 @@ def _begin(
     )
 
 
-for commands in (platform, documents, knowledge, answers, events, traces, dead_letters, tokens, demo):
+for commands in (platform, documents, knowledge, index, answers, events, traces, dead_letters, tokens, demo):
     commands.add_to(app)
 
 
