@@ -52,17 +52,14 @@ class Pool:
     queries: dict[str, list[Query]]
     answerable: dict[str, list[tuple[str, bool]]]
 
-    @cached_property
-    def copies(self) -> dict[str, list[int]]:
-        """The numbers of the passages that have one text, by that text."""
-        numbers: dict[str, list[int]] = defaultdict(list)
-        for number, passage in enumerate(self.passages):
-            numbers[passage.text].append(number)
-        return numbers
+    def distinct(self, ranking: Iterable[int]) -> list[int]:
+        """*ranking* with each text once, by the number of its first passage."""
+        return list(dict.fromkeys(self.firsts[number] for number in ranking))
 
-    def with_copies(self, ranking: Iterable[int]) -> list[int]:
-        """*ranking* with the copies of each passage beside it: a search names a text once, published figures each."""
-        return list(dict.fromkeys(copy for number in ranking for copy in self.copies[self.passages[number].text]))
+    @cached_property
+    def firsts(self) -> list[int]:
+        """For each passage the number of the first one that has the same text: 632 of them are copies."""
+        return _firsts(self.passages)
 
 
 def is_held_out(question: str) -> bool:
@@ -82,7 +79,22 @@ def load(data: Path) -> Pool:
     queries["mtrag last three"] = [Query(" ".join(turns[-3:]), relevant) for turns, relevant in conversations]
     queries["medquad"] = _medquad(data, passages)
     queries |= foreign
+    firsts = _firsts(passages)
+    queries = {name: [_by_text(query, firsts) for query in asked] for name, asked in queries.items()}
     return Pool(passages, queries, answerable)
+
+
+def _firsts(passages: list[Passage]) -> list[int]:
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(passage.text, number) for number, passage in enumerate(passages)]
+
+
+def _by_text(query: Query, firsts: list[int]) -> Query:
+    """A passage is as relevant as the best of its copies: who reads one needs no other."""
+    relevant: dict[int, int] = {}
+    for number, grade in query.relevant.items():
+        relevant[firsts[number]] = max(grade, relevant.get(firsts[number], grade))
+    return Query(query.text, relevant)
 
 
 def _xquad(data: Path, passages: list[Passage]) -> list[Query]:

@@ -7,7 +7,8 @@ import argparse
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
@@ -26,7 +27,7 @@ from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import Ranked
 from plumbline_retrieval.ports import Index
 from plumbline_retrieval.settings import Settings
-from tests.bench import figures
+from tests.bench import figures, reranked
 from tests.bench.figures import Figure
 from tests.bench.platform import Bench, running
 from tests.bench.pooled import Pool, Query, is_held_out, load
@@ -78,8 +79,11 @@ async def main(*, untitled: bool) -> None:
         ingesting = await _ingest(bench, encoder, pool, untitled=untitled, console=console)
         found = await _search(bench, encoder, pool, console)
         await bench.supervisor.stop(["retrieval"])
-        ways = await _ways(bench.layout, encoder, pool, console)
-        results = [*ingesting, *found.speed, *_quality(pool, found, ways), *_answerability(found)]
+        async with _left_index(bench.layout, encoder) as index:
+            ways = await _ways(index, encoder, pool, console)
+            looks = await reranked.rankings(index, bench.layout.encoder, TENANT, pool, list(MIN_MAX), console)
+        quality = [*_quality(pool, found, ways), *_second_look(looks), *_answerability(found)]
+        results = [*ingesting, *found.speed, *quality]
         figures.report("bench-retrieval-untitled" if untitled else "bench-retrieval", results)
 
 
@@ -179,7 +183,7 @@ async def _asked(stub: RetrievalServiceStub, text: str, count: int = PASSAGES_A_
 
 
 def _ranking(pool: Pool, reply: pb.SearchPassagesResponse) -> Ranking:
-    return pool.with_copies(int(passage.ref.document_id[1:]) for passage in reply.passages)[:DOCUMENTS_A_SEARCH]
+    return pool.distinct(int(passage.ref.document_id[1:]) for passage in reply.passages)[:DOCUMENTS_A_SEARCH]
 
 
 async def _speed(bench: Bench, encoder: Encoder, texts: Sequence[str]) -> list[Figure]:
@@ -219,18 +223,24 @@ def _timed_encode(encoder: Encoder, text: str) -> float:
     return time.perf_counter() - started
 
 
-async def _ways(layout: Layout, encoder: Encoder, pool: Pool, console: Console) -> dict[str, dict[str, list[Ranking]]]:
-    """What each way of searching alone finds, read from the index that the service left: by way and set."""
+@asynccontextmanager
+async def _left_index(layout: Layout, encoder: Encoder) -> AsyncIterator[Index]:
+    """The index that the service left."""
     recipe = Recipe(Settings.from_env({}).index, encoder.id, encoder.dimensions)
     folder, opened = state.open_alone(layout.state / "retrieval", str(recipe), encoder.dimensions)
+    yield opened.index
+    folder.close()
+
+
+async def _ways(index: Index, encoder: Encoder, pool: Pool, console: Console) -> dict[str, dict[str, list[Ranking]]]:
+    """What each way of searching alone finds: by way and set."""
     ways: dict[str, dict[str, list[Ranking]]] = {"dense": {}, "BM25": {}, "min-max": {}}
     with Progress(console=console) as progress:
         for name, queries in pool.queries.items():
             for query in progress.track(queries if name in MIN_MAX else (), description=f"{name}, each way alone"):
-                ranked = await opened.index.ranked(Scope(TENANT), query.text, encoder.encode([query.text])[0])
+                ranked = await index.ranked(Scope(TENANT), query.text, encoder.encode([query.text])[0])
                 for way, ids in _alone(ranked).items():
-                    ways[way].setdefault(name, []).append(await _documents(opened.index, ids))
-    folder.close()
+                    ways[way].setdefault(name, []).append(await _documents(index, pool, ids))
     return ways
 
 
@@ -244,11 +254,10 @@ def _alone(ranked: Ranked) -> dict[str, list[str]]:
     return {"dense": [name for name, _ in ranked.dense], "BM25": [name for name, _ in ranked.sparse], "min-max": best}
 
 
-async def _documents(index: Index, ids: Sequence[str]) -> Ranking:
+async def _documents(index: Index, pool: Pool, ids: Sequence[str]) -> Ranking:
     some = ids[:PASSAGES_A_SEARCH]
     live = (await index.read(TENANT, some)).live
-    numbers = dict.fromkeys(int(live[name].ref.document_id[1:]) for name in some if name in live)
-    return list(numbers)[:DOCUMENTS_A_SEARCH]
+    return pool.distinct(int(live[name].ref.document_id[1:]) for name in some if name in live)[:DOCUMENTS_A_SEARCH]
 
 
 def _quality(pool: Pool, found: Found, ways: dict[str, dict[str, list[Ranking]]]) -> Iterator[Figure]:
@@ -262,6 +271,13 @@ def _quality(pool: Pool, found: Found, ways: dict[str, dict[str, list[Ranking]]]
         for way, rankings in ways.items():
             alone = [pair for pair in zip(queries, rankings[name], strict=True) if pair[0].is_held_out]
             yield from _measured(f"{name}, held-out half, {way}", alone, ())
+
+
+def _second_look(looks: dict[str, tuple[reranked.Pairs, reranked.Pairs]]) -> Iterator[Figure]:
+    for name, (plain, again) in looks.items():
+        sample = f"{name}, {len(plain)} of the held-out half"
+        yield from _measured(sample, plain, ())
+        yield from _measured(f"{sample}, reranked", again, ())
 
 
 def _measured(name: str, pairs: Sequence[tuple[Query, Ranking]], known: Sequence[float]) -> list[Figure]:
