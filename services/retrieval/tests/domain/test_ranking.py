@@ -81,7 +81,7 @@ def test_age_counts_where_it_is_told_to() -> None:
 
 
 def test_a_fact_about_the_subject_asked_for_goes_before_a_page() -> None:
-    page, fact = found("lamp.md", 0.9), found("facts/aurora lamp/price", 0.85, title="Aurora lamp")
+    page, fact = found("lamp.md", 0.95), found("facts/aurora lamp/price", 0.6, title="Aurora lamp")
     assert (
         names(preferred(hits(page, fact), "What does the Aurora lamp cost?", {}, Preferences(), NOON))[0]
         == fact.ref.document_id

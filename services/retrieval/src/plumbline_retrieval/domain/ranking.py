@@ -27,6 +27,9 @@ CANDIDATES: Final = 100
 CONSIDERED: Final = 20
 """How many of the best are looked at again; looking at more lost hits, and a reranker's work grows with them."""
 
+FACT_LEAD: Final = 10
+"""What a fact about the subject asked for lacks to 1 is divided by: what holds now goes before what a page once said."""
+
 PassageId = Any
 """What an index names a passage by: hashable, and comparable with others of that index."""
 Scored = Sequence[tuple[PassageId, float]]
@@ -107,7 +110,7 @@ def preferred(
         if preferences.half_life is not None:
             score *= 0.5 ** (max(now - found.submitted_at, timedelta(0)) / preferences.half_life)
         if found.ref.document_id.startswith(FACTS) and asked.issuperset(content_words(found.title)):
-            score = 1 - (1 - score) / 2  # what holds now goes before what a page once said of the same subject
+            score = 1 - (1 - score) / FACT_LEAD
         return score
 
     return ordered([(found, weighted(found, score)) for found, score in hits])
