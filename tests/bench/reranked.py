@@ -1,5 +1,6 @@
 """What a second look changes: the same questions with and without the reranker of the local encoder's token vectors."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from plumbline_retrieval.handlers.search import SearchPassages
 from plumbline_retrieval.ports import Index
 from tests.bench.pooled import Pool, Query
 
-QUESTIONS = 100
-"""Of the held-out half of each set: a second look at 20 passages takes half a second of a core."""
+QUESTIONS = 60
+"""Of the held-out half of each set: a second look at 20 passages takes most of a second of a core."""
+AT_ONCE = 2
 PASSAGES = 30
 
 Ranking = list[int]
@@ -34,19 +36,23 @@ async def rankings(
     encoder = Encoder.load(encoder_folder, with_tokens=True)
     queries, reranker, clock = BatchingEncoder(encoder), TokenInteraction(encoder, workers=2), SystemClock()
     search = SearchPassages(index, queries, Registry(index, clock), Readiness(complete=True), Progress(), reranker)
-    asker, found = Identity(tenant, "bench"), dict[str, tuple[Pairs, Pairs]]()
+    asker, gate, found = Identity(tenant, "bench"), asyncio.Semaphore(AT_ONCE), dict[str, tuple[Pairs, Pairs]]()
 
-    async def ranking(query: Query, *, rerank: bool) -> Ranking:
-        result = await search(asker, Search(query.text, PASSAGES, rerank=rerank), None, "")
-        return pool.distinct(int(each.ref.document_id[1:]) for each in result.found)
+    async def pair(query: Query, *, rerank: bool) -> tuple[Query, Ranking]:
+        async with gate:
+            result = await search(asker, Search(query.text, PASSAGES, rerank=rerank), None, "")
+        progress.advance(task)
+        return query, pool.distinct(int(each.ref.document_id[1:]) for each in result.found)
+
+    async def pairs(sample: Sequence[Query], *, rerank: bool) -> Pairs:
+        return await asyncio.gather(*(pair(query, rerank=rerank) for query in sample))
 
     with ProgressBar(console=console) as progress:
+        task = progress.add_task("with and without a second look", total=2 * QUESTIONS * len(names))
         for name in names:
             held_out = [query for query in pool.queries[name] if query.is_held_out]
             sample = held_out[:: max(1, len(held_out) // QUESTIONS)][:QUESTIONS]
-            plain: Pairs = [(query, await ranking(query, rerank=False)) for query in sample]
-            tracked = progress.track(sample, description=f"{name}, reranked")
-            found[name] = plain, [(query, await ranking(query, rerank=True)) for query in tracked]
+            found[name] = await pairs(sample, rerank=False), await pairs(sample, rerank=True)
     await reranker.aclose()
     await queries.aclose()
     return found
