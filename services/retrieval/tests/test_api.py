@@ -30,12 +30,9 @@ from plumbline_retrieval.adapters.models import Models
 from plumbline_retrieval.adapters.reading import SandboxedReader
 from plumbline_retrieval.api import SCOPES, RetrievalService
 from plumbline_retrieval.domain.chunking import Cutting
-from plumbline_retrieval.events import BusCorpus
-from plumbline_retrieval.handlers.documents import Acceptance, View
 from plumbline_retrieval.handlers.generations import Generation, Generations
-from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
-from plumbline_retrieval.wiring import Parts, Shared
+from plumbline_retrieval.wiring import Held, Parts, Shared
 
 Make = Callable[..., Any]
 
@@ -112,12 +109,12 @@ class Served:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
-    log, encoder, readiness, reader = Log(), WordEncoder(), Readiness(complete=True), SandboxedReader()
-    index, clock, progress = MemoryIndex(), SystemClock(), Progress()
-    acceptance = Acceptance(BusCorpus(log, clock), [View(index, progress)])
+    log, encoder, reader = Log(), WordEncoder(), SandboxedReader()
+    clock = SystemClock()
+    held = Held.of(MemoryIndex(), clock, complete=True)
     models = Models(encoder, encoder, Cutting(word_offsets))
-    parts = Parts(index, progress, models, Shared(acceptance, reader, log, clock), readiness)
-    generation = Generation("generation-1", "words", parts.uses, readiness, lambda: 0)
+    parts = Parts(held, models, Shared.by([held], reader, log, clock))
+    generation = Generation("generation-1", "words", parts.uses, held.readiness, lambda: 0)
     api = RetrievalService(Generations([generation], MemoryMark()), clock)
     parts.registry.completed()
     consumer = log.consumer("retrieval-test", [*parts.events.subscriptions(), *parts.registry_events.subscriptions()])
@@ -126,7 +123,7 @@ async def served() -> AsyncIterator[Served]:
     add_RetrievalServiceServicer_to_server(api, server.grpc)
     await server.start()
     async with open_channel(f"127.0.0.1:{server.port}") as channel:
-        yield Served(channel, log, readiness)
+        yield Served(channel, log, held.readiness)
     await server.stop(1)
     await consumer.stop()
     await indexing

@@ -43,7 +43,7 @@ from plumbline_retrieval.handlers.documents import Acceptance, View
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.translation import fact_message
-from plumbline_retrieval.wiring import Parts, Shared
+from plumbline_retrieval.wiring import Held, Parts, Shared
 
 Make = Callable[..., Any]
 
@@ -51,11 +51,10 @@ CLOCK = SystemClock()
 
 
 def parts_on(bus: Any, index: MemoryIndex) -> Parts:
-    encoder, progress = WordEncoder(), Progress()
-    acceptance = Acceptance(BusCorpus(bus, CLOCK), [View(index, progress)])
-    models = Models(encoder, encoder, Cutting(word_offsets))
-    shared = Shared(acceptance, SandboxedReader(), bus, CLOCK)
-    return Parts(index, progress, models, shared, Readiness(complete=True))
+    encoder, held = WordEncoder(), Held.of(index, CLOCK, complete=True)
+    return Parts(
+        held, Models(encoder, encoder, Cutting(word_offsets)), Shared.by([held], SandboxedReader(), bus, CLOCK)
+    )
 
 
 @dataclass
@@ -171,6 +170,8 @@ async def test_an_index_beside_another_tells_nothing_until_it_is_whole(running: 
     await beside.document_changed(head)
     first, again = running.changed()
     assert first.event_id == again.event_id
+    await beside.document_rejected(head, "corpus[0]")
+    assert running.rejected() == []
 
 
 async def test_a_new_generation_reads_the_corpus_again_and_tells_the_same_facts_under_the_same_ids(

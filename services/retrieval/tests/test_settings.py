@@ -39,3 +39,11 @@ def test_a_candidate_is_what_differs_from_the_first_index() -> None:
     assert (settings.candidate.encoder_dir, settings.candidate.passage_tokens) == (Path("/models/a"), 120)
     assert settings.index.passage_tokens == 220
     assert settings.indexes == (settings.index, settings.candidate)
+
+
+def test_a_candidate_without_the_first_one_s_endpoint_or_server_says_none() -> None:
+    first = {"EMBEDDING_BASE_URL": "http://models/v1", "QDRANT_URL": "http://qdrant:6334"}
+    none = {"CANDIDATE_EMBEDDING_BASE_URL": "none", "CANDIDATE_QDRANT_URL": "none"}
+    candidate = Settings.from_env(first | none).candidate
+    assert candidate is not None
+    assert (candidate.embedding.base_url, candidate.server.url) == ("", "")

@@ -16,6 +16,8 @@ DEPTH: Final = 10
 SHOWN: Final = 10
 RESAMPLES: Final = 2_000
 LEAST_QUESTIONS: Final = 2
+UNSEEN: Final = 3
+"""What none of n questions shows may still happen to 3 of n others (95 %; Hanley and Lippman-Hand, 1983)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A measure of both indexes, in [0, 1], and their paired difference with its 95 % BCa bootstrap interval."""
+    """A measure of both indexes, in [0, 1], and their paired difference with its 95 % interval.
+
+    The interval is that of the BCa bootstrap, and at least what the number of questions leaves open.
+    """
 
     measure: str
     before: float
@@ -86,7 +91,15 @@ def read_questions(path: Path) -> list[Question]:
 
 
 def compare(questions: Sequence[Question], before: Sequence[Found], after: Sequence[Found]) -> Comparison:
-    """What *before* and *after*, one answer a question, say of the two."""
+    """What *before* and *after*, one answer a question, say of the two.
+
+    Raises `Problem` where neither found any document that is named: the ids are wrong, or not the caller's to see.
+    """
+    if not any(
+        question.relevant & {*now.documents, *then.documents}
+        for question, now, then in zip(questions, before, after, strict=True)
+    ):
+        raise Problem("neither index found any of the relevant documents: are their ids right, and yours to see?")
     differences = []
     for name, measure in MEASURES.items():
         first, second = (
@@ -126,12 +139,18 @@ MEASURES: Final[Mapping[str, Callable[[Sequence[str], frozenset[str]], float]]] 
 
 def _difference(measure: str, before: Sequence[float], after: Sequence[float]) -> Difference:
     steps = [second - first for first, second in zip(before, after, strict=True)]
+    gain, unseen = mean(steps), UNSEEN / len(steps)
+    low, high = _bootstrapped(steps)
+    return Difference(measure, mean(before), mean(after), min(low, gain - unseen), max(high, gain + unseen))
+
+
+def _bootstrapped(steps: Sequence[float]) -> tuple[float, float]:
     if len(set(steps)) == 1:  # nothing to draw from
-        return Difference(measure, mean(before), mean(after), steps[0], steps[0])
+        return steps[0], steps[0]
     from scipy import stats  # half a second that the other commands need not wait
 
     interval = stats.bootstrap((steps,), _mean, n_resamples=RESAMPLES, rng=0).confidence_interval
-    return Difference(measure, mean(before), mean(after), float(interval.low), float(interval.high))
+    return float(interval.low), float(interval.high)
 
 
 def _mean(values: Any, axis: int = -1) -> Any:

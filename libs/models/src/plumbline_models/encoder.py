@@ -80,6 +80,7 @@ class Encoder:
         """*tokenizer* is the content of a `tokenizer.json`."""
         self.id = description.id
         self.dimensions = description.dimensions
+        self.max_tokens = description.max_tokens
         self._session = session
         self._with_tokens = TOKENS_OUTPUT in [output.name for output in session.get_outputs()]
         self._whole = _tokenizer(tokenizer)

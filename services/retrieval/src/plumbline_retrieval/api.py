@@ -129,8 +129,11 @@ class RetrievalService(pb_grpc.RetrievalServiceServicer):
     async def WaitForDocument(self, request: pb.WaitForDocumentRequest, context: Any) -> pb.WaitForDocumentResponse:
         """See the contract."""
         _annotate(request.document_id, request.version)
-        status = await self._uses.wait(current_call().identity, request.document_id, request.version)
-        return pb.WaitForDocumentResponse(status=status_message(status))
+        while True:
+            generation = self._generations.serving
+            status = await generation.uses.wait(current_call().identity, request.document_id, request.version)
+            if generation is self._generations.serving:  # else the next search is asked of another one
+                return pb.WaitForDocumentResponse(status=status_message(status))
 
     async def SearchPassages(self, request: pb.SearchPassagesRequest, context: Any) -> pb.SearchPassagesResponse:
         """See the contract."""

@@ -222,7 +222,10 @@ class BusAnnouncer:
 
 @dataclass(frozen=True)
 class WholeAnnouncer:
-    """Tells only once its index is whole: before, there is another one that tells, and nothing here is news."""
+    """Tells of changes once its index is whole: before, another one tells, and nothing here is news.
+
+    What this index alone refuses concerns nobody else, and of what is refused by all the other one tells.
+    """
 
     announcer: Announcer
     readiness: Readiness
@@ -234,8 +237,6 @@ class WholeAnnouncer:
 
     async def document_rejected(self, head: Head, log_part: str) -> None:
         """See `Announcer`."""
-        if self.readiness.complete:
-            await self.announcer.document_rejected(head, log_part)
 
 
 def _event_id(kind: str, key: DocumentKey, version: int) -> str:

@@ -130,6 +130,7 @@ class Settings:
         return (self.index,) if self.candidate is None else (self.index, self.candidate)
 
 
+NONE: Final = "none"
 CANDIDATE: Final = "CANDIDATE_"
 """Begins the variables of the index beside the first; what is not set is as with that one."""
 
@@ -145,12 +146,17 @@ def _index(env: Env, first: IndexSettings | None = None) -> IndexSettings:
             passage_tokens=env.integer("PASSAGE_TOKENS", BUDGET_TOKENS, least=LEAST_TOKENS),
         )
     return IndexSettings(
-        server=replace(first.server, url=env.text(f"{CANDIDATE}QDRANT_URL", first.server.url)),
+        server=replace(first.server, url=_unless_none(env.text(f"{CANDIDATE}QDRANT_URL", first.server.url))),
         encoder_dir=env.path(f"{CANDIDATE}ENCODER_DIR", first.encoder_dir),
         embedding=_endpoint(env, f"{CANDIDATE}EMBEDDING", first.embedding),
         embedding_revision=env.text(f"{CANDIDATE}EMBEDDING_REVISION", first.embedding_revision),
         passage_tokens=env.integer(f"{CANDIDATE}PASSAGE_TOKENS", first.passage_tokens, least=LEAST_TOKENS),
     )
+
+
+def _unless_none(url: str) -> str:
+    """An empty variable counts as not set, so a candidate needs a word for "no server"."""
+    return "" if url == NONE else url
 
 
 def _file(env: Env, name: str) -> Path | None:
@@ -169,7 +175,7 @@ def _server(env: Env) -> ServerSettings:
 
 def _endpoint(env: Env, prefix: str, default: EndpointSettings = NO_ENDPOINT) -> EndpointSettings:
     return EndpointSettings(
-        base_url=env.text(f"{prefix}_BASE_URL", default.base_url),
+        base_url=_unless_none(env.text(f"{prefix}_BASE_URL", default.base_url)),
         model=env.text(f"{prefix}_MODEL", default.model),
         api_key=env.text(f"{prefix}_API_KEY", default.api_key),
     )

@@ -1,7 +1,8 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -22,7 +23,7 @@ from plumbline_retrieval.adapters.change_records import ChangeRecords, read_chan
 from plumbline_retrieval.adapters.engine import Engine, Recipe, WaitForOthers, open_engines
 from plumbline_retrieval.adapters.filling import Filling
 from plumbline_retrieval.adapters.known import IndexKnown
-from plumbline_retrieval.adapters.models import Models, open_models
+from plumbline_retrieval.adapters.models import Models, open_all_models
 from plumbline_retrieval.adapters.origins import open_feed_client, origin_of, read_plan
 from plumbline_retrieval.adapters.reading import SandboxedReader
 from plumbline_retrieval.api import SCOPES, RetrievalService, UseCases
@@ -47,12 +48,12 @@ from plumbline_retrieval.handlers.documents import (
     View,
     WaitForDocument,
 )
-from plumbline_retrieval.handlers.generations import FollowMark, Generation, Generations
+from plumbline_retrieval.handlers.generations import UNKNOWN, Beside, FollowMark, Generation, Generations
 from plumbline_retrieval.handlers.index import IndexDocument
 from plumbline_retrieval.handlers.polling import Poller, PollSource
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
-from plumbline_retrieval.handlers.registry import ConfirmSource, ListSources, PutSource, Registry
+from plumbline_retrieval.handlers.registry import ConfirmSource, ListSources, PutSource, Registries, Registry
 from plumbline_retrieval.handlers.retention import RetentionSweeper, SweepRetention
 from plumbline_retrieval.handlers.search import SearchPassages, VerifySources
 from plumbline_retrieval.ports import Announcer, Index, Reader
@@ -69,48 +70,75 @@ class EventLog(Publisher, Appender, Protocol):
 
 
 @dataclass(frozen=True)
+class Held:
+    """What this process knows of a generation of the index."""
+
+    index: Index
+    progress: Progress
+    registry: Registry
+    readiness: Readiness
+
+    @classmethod
+    def of(cls, index: Index, clock: Clock, *, complete: bool) -> "Held":
+        """Of an *index* that was just opened."""
+        return cls(index, Progress(), Registry(index, clock), Readiness(complete=complete))
+
+
+@dataclass(frozen=True)
 class Shared:
     """What all generations of the index have in common."""
 
     acceptance: Acceptance
+    registries: Registries
     reader: Reader
     publisher: EventLog
     clock: Clock
-    preferences: Preferences = field(default_factory=Preferences)
+    preferences: Preferences
+
+    @classmethod
+    def by(
+        cls,
+        held: Sequence[Held],
+        reader: Reader,
+        publisher: EventLog,
+        clock: Clock,
+        preferences: Preferences | None = None,
+    ) -> "Shared":
+        """By all that are *held*, the first first."""
+        acceptance = Acceptance(BusCorpus(publisher, clock), [View(each.index, each.progress) for each in held])
+        registries = Registries([each.registry for each in held])
+        return cls(acceptance, registries, reader, publisher, clock, preferences or Preferences())
 
 
 class Parts:
     """One generation of the index, what it listens to and what can be done with it."""
 
-    def __init__(
-        self,
-        index: Index,
-        progress: Progress,
-        models: Models,
-        shared: Shared,
-        readiness: Readiness,
-        *,
-        tells: bool = True,
-    ) -> None:
+    def __init__(self, held: Held, models: Models, shared: Shared, *, tells: bool = True) -> None:
         """Unless it *tells* always, it tells of changes once the index is whole."""
-        self.readiness = readiness
-        self.known = IndexKnown(index)
-        registry = self.registry = Registry(index, shared.clock)
-        self.uses = _use_cases(index, progress, models, shared, registry, readiness)
+        index = held.index
+        self.known, self.registry = IndexKnown(index), held.registry
+        self.uses = _use_cases(held, models, shared)
         self.registry_events = RegistryEvents(index)
         announcer: Announcer = BusAnnouncer(shared.publisher)
-        announcer = announcer if tells else WholeAnnouncer(announcer, readiness)
         self.events = CorpusEvents(
-            IndexDocument(index, index, models.passages, models.cutting, announcer, registry, shared.clock, progress)
+            IndexDocument(
+                index,
+                index,
+                models.passages,
+                models.cutting,
+                announcer if tells else WholeAnnouncer(announcer, held.readiness),
+                shared.registries,
+                shared.clock,
+                held.progress,
+            )
         )
 
 
-def _use_cases(
-    index: Index, progress: Progress, models: Models, shared: Shared, registry: Registry, readiness: Readiness
-) -> UseCases:
+def _use_cases(held: Held, models: Models, shared: Shared) -> UseCases:
+    index, progress, registry, readiness = held.index, held.progress, held.registry, held.readiness
     acceptance = shared.acceptance
     statuses = Statuses(index, progress, registry)
-    submit = SubmitDocument(acceptance, registry)
+    submit = SubmitDocument(acceptance, shared.registries)
     return UseCases(
         submit,
         SubmitFile(shared.reader, submit),
@@ -123,41 +151,54 @@ def _use_cases(
         PutSource(acceptance.corpus, registry),
         ListSources(registry),
         ConfirmSource(acceptance.corpus, registry),
-        RecordFacts(acceptance, registry),
+        RecordFacts(acceptance, shared.registries),
     )
 
 
 async def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts; nothing runs yet. Opens the indexes."""
     clock, common = SystemClock(), settings.service
-    models = [await open_models(settings, index, clock) for index in settings.indexes]
-    engines = await open_engines(settings, [_recipe(*pair) for pair in zip(settings.indexes, models, strict=True)])
-    publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="retrieval", clock=clock, ack_seconds=ACK_SECONDS)
-    reader, feeds = SandboxedReader(), open_feed_client()
-    views = [View(engine.index, Progress()) for engine in engines.all]
-    shared = Shared(Acceptance(BusCorpus(publisher, clock), views), reader, publisher, clock, settings.preferences)
-    kept = [
-        Kept(settings, engine, view, each, shared, tells=engine is engines.all[0])
-        for engine, view, each in zip(engines.all, views, models, strict=True)
-    ]
-    generations = Generations([each.generation for each in kept], engines.mark)
-    await generations.follow()
-    consumers, background = _keepers(settings, kept[0], shared, feeds)
-    if not engines.all[0].is_own:
-        background.append(FollowMark(generations, clock))
+    async with AsyncExitStack() as on_failure:
+        closing: list[Callable[[], Awaitable[None]]] = []
+        on_failure.push_async_callback(_close_all, closing)
+        models = await open_all_models(settings, clock)
+        reader, feeds = SandboxedReader(), open_feed_client()
+        closing += [*(close for each in models for close in each.closing), reader.aclose, feeds.aclose]
+        recipes = [_recipe(*pair) for pair in zip(settings.indexes, models, strict=False)]
+        engines = await open_engines(settings, recipes, all_named=len(recipes) == len(settings.indexes))
+        closing.append(engines.close)
+        publisher = KafkaPublisher(
+            common.kafka_bootstrap_servers, source="retrieval", clock=clock, ack_seconds=ACK_SECONDS
+        )
+        held = [Held.of(engine.index, clock, complete=engine.complete) for engine in engines.all]
+        shared = Shared.by(held, reader, publisher, clock, settings.preferences)
+        kept = [Kept(settings, *each, shared, held[0]) for each in zip(engines.all, held, models, strict=False)]
+        generations = Generations([each.generation for each in kept], engines.mark)
+        await generations.follow()
+        consumers, background = _keepers(settings, kept[0], shared, feeds)
+        if not engines.all[0].is_own:
+            background.append(FollowMark(generations, clock))
+        server = _server(settings, RetrievalService(generations, clock), clock)
+        on_failure.pop_all()
     return Service(
         common,
-        _server(settings, RetrievalService(generations, clock), clock),
+        server,
         telemetry=telemetry,
-        consumers=[*(consumer for each in kept for consumer in each.consumers), *consumers],
+        consumers=[*(consumer for each in kept for consumer in each.consumers(generations)), *consumers],
         background=[*(part for each in kept for part in each.background), *background],
         publisher=publisher,
-        closing=[*(close for each in models for close in each.closing), reader.aclose, feeds.aclose, engines.close],
+        closing=closing,
     )
 
 
+async def _close_all(closing: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    for close in closing:
+        await close()
+
+
 def _recipe(index: IndexSettings, models: Models) -> Recipe:
-    return Recipe(index, models.queries.id, models.queries.dimensions)
+    tokens_of = "" if models.tokens_of == models.queries.id else models.tokens_of
+    return Recipe(index, models.queries.id, models.queries.dimensions, tokens_of)
 
 
 def _server(settings: Settings, api: RetrievalService, clock: Clock) -> Server:
@@ -172,19 +213,27 @@ class Kept:
     """A generation, its parts and what fills it."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, view: View, models: Models, shared: Shared, *, tells: bool
+        self, settings: Settings, engine: Engine, held: Held, models: Models, shared: Shared, first: Held
     ) -> None:
-        """See `Parts` for *tells*."""
-        self._engine = engine
-        self._readiness = Readiness(complete=engine.complete)
-        self.parts = Parts(engine.index, view.progress, models, shared, self._readiness, tells=tells)
-        self.consumers: list[Runs] = []
+        """What goes wrong with any but the *first* is not the service's failure, unless it answers."""
+        self._engine, self._held, self._is_first = engine, held, held is first
+        self.parts = Parts(held, models, shared, tells=self._is_first)
+        self._consumers: list[Runs] = []
         self.background: list[Runs] = []
         behind = self._listen(settings, shared)
-        self.generation = Generation(engine.generation, engine.description, self.parts.uses, self._readiness, behind)
+        self.generation = Generation(engine.generation, engine.description, self.parts.uses, held.readiness, behind)
+
+    def consumers(self, generations: Generations[UseCases]) -> list[Runs]:
+        """None in a process that only serves."""
+        if self._is_first:
+            return self._consumers
+        return [
+            Beside(each, self._held.readiness, lambda: generations.serving is self.generation)
+            for each in self._consumers
+        ]
 
     def _listen(self, settings: Settings, shared: Shared) -> Callable[[], int]:
-        """How far the consumers are behind. A process that only serves has none.
+        """Set up the consumers, and return how far they are behind. A process that only serves has none.
 
         Their groups have the generation's name: a new one reads everything. Who has the index to himself reads alone,
         so that after a kill the next process goes on at once.
@@ -192,7 +241,7 @@ class Kept:
         engine = self._engine
         if settings.roles is Roles.API and engine.is_complete is not None:
             self.background = [WaitForOthers(engine.is_complete, shared.clock, self._all_is_whole)]
-            return lambda: 0
+            return lambda: UNKNOWN
         consumer = partial(
             KafkaConsumer,
             settings.service.kafka_bootstrap_servers,
@@ -208,18 +257,18 @@ class Kept:
             subscriptions=self.parts.events.subscriptions(),
             concurrency=settings.index_concurrency,
         )
-        self.consumers = [sources, corpus]
+        self._consumers = [sources, corpus]
         self.background = [Filling(sources, self._sources_are_whole), Filling(corpus, self._index_is_whole)]
-        return corpus.lag
+        return lambda: sources.lag() + corpus.lag()
 
     async def _sources_are_whole(self) -> None:
         self.parts.registry.completed()
 
     async def _index_is_whole(self) -> None:
         self.parts.known.is_current = True
-        if not self._readiness.complete:
+        if not self._held.readiness.complete:
             await self._engine.completed()
-            self._readiness.complete = True
+            self._held.readiness.complete = True
             log.info("index_complete", generation=self._engine.generation)
 
     async def _all_is_whole(self) -> None:

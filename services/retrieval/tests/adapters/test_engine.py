@@ -44,9 +44,24 @@ async def test_two_recipes_are_two_indexes_and_a_mark_that_outlives_the_process(
     await engines.close()
 
 
+async def test_two_that_are_built_with_the_same_are_refused(tmp_path: Path) -> None:
+    settings = Settings.from_env({"STATE_DIR": str(tmp_path), "CANDIDATE_ENCODER_DIR": "/the/same/elsewhere"})
+    with pytest.raises(SettingsError, match=r"built with the same, encoder@1.*CANDIDATE_"):
+        await open_engines(settings, [Recipe(index, "encoder@1", 4) for index in settings.indexes])
+
+
+async def test_a_candidate_whose_server_is_away_leaves_the_first_alone(tmp_path: Path) -> None:
+    settings = Settings.from_env({"STATE_DIR": str(tmp_path), "CANDIDATE_QDRANT_URL": "http://127.0.0.1:9"})
+    engines = await open_engines(settings, [Recipe(index, "encoder@1", 4) for index in settings.indexes])
+    assert [engine.is_own for engine in engines.all] == [True]
+    await engines.close()
+
+
 async def test_a_folder_that_cannot_be_opened_is_let_go(tmp_path: Path) -> None:
     settings = Settings.from_env({"STATE_DIR": str(tmp_path)})
-    await (await open_engines(settings, [recipe(settings)])).close()
+    engines = await open_engines(settings, [recipe(settings)])
+    await engines.all[0].completed()
+    await engines.close()
     with pytest.raises(SettingsError, match="CANDIDATE_"):
         await open_engines(settings, [recipe(settings, "encoder@2")])
     await (await open_engines(settings, [recipe(settings)])).close()

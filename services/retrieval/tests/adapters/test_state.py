@@ -1,6 +1,7 @@
 """When the index goes on with what it has, when it is built again, and when it refuses to start."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,25 +98,81 @@ async def test_another_recipe_alone_is_refused_in_one_sentence_that_says_what_to
     state.close()
 
 
-async def test_another_recipe_beside_begins_empty_and_the_first_stays(used: OpenGeneration, folder: Path) -> None:
+def both(folder: Path, *, whole: bool) -> OpenGeneration:
+    """The generation beside the first one, once the folder was opened for both."""
     state = StateFolder.open(folder)
-    first, second = state.first("encoder@1", DIMENSIONS), state.beside("encoder@2", DIMENSIONS)
-    state.remove_others()
-    assert await knows_the_lamp(first)
-    assert not await knows_the_lamp(second)
+    state.keep(["encoder@1", "encoder@2"])
+    state.generation("encoder@1", DIMENSIONS)
+    second = state.generation("encoder@2", DIMENSIONS)
+    if whole:
+        second.completed()
+    state.close()
+    return second
+
+
+async def test_another_recipe_beside_begins_empty_and_the_first_stays(used: OpenGeneration, folder: Path) -> None:
+    second = both(folder, whole=False)
+    assert folders(second) == sorted([used.generation.id, second.generation.id])
+    state = StateFolder.open(folder)
+    state.keep(["encoder@1", "encoder@2"])
+    assert await knows_the_lamp(state.generation("encoder@1", DIMENSIONS))
+    assert not await knows_the_lamp(state.generation("encoder@2", DIMENSIONS))
+    state.close()
+
+
+async def test_once_whole_it_can_be_the_only_one_and_the_old_one_goes(used: OpenGeneration, folder: Path) -> None:
+    second = both(folder, whole=True)
+    state, opened = reopen(folder, "encoder@2")
+    assert folders(opened) == [opened.generation.id] == [second.generation.id]
+    state.close()
+
+
+async def test_one_that_is_not_whole_does_not_take_the_place_of_one_that_is(used: OpenGeneration, folder: Path) -> None:
+    both(folder, whole=False)
+    with pytest.raises(SettingsError, match="until it is whole"):
+        reopen(folder, "encoder@2")
+    state, opened = reopen(folder)
+    assert await knows_the_lamp(opened)
+    state.close()
+
+
+async def test_the_one_that_answers_is_not_removed(used: OpenGeneration, folder: Path) -> None:
+    second = both(folder, whole=True)
+    state = StateFolder.open(folder)
+    state.serve(second.generation.id)
+    state.close()
+    with pytest.raises(SettingsError, match=r"the index that answers was built by encoder@2.*index back"):
+        reopen(folder)
+    state, opened = reopen(folder, "encoder@2")
+    assert folders(opened) == [second.generation.id]
+    state.close()
+
+
+async def test_a_first_one_that_is_lost_is_built_anew_beside_the_other(used: OpenGeneration, folder: Path) -> None:
+    second = both(folder, whole=True)
+    rewrite(used, format=0)
+    state = StateFolder.open(folder)
+    state.keep(["encoder@1", "encoder@2"])
+    first = state.generation("encoder@1", DIMENSIONS)
+    assert first.generation.id != used.generation.id
+    assert state.generation("encoder@2", DIMENSIONS).generation.complete
     assert folders(first) == sorted([first.generation.id, second.generation.id])
     state.close()
 
 
-async def test_once_built_beside_it_can_be_the_only_one_and_the_old_one_goes(
-    used: OpenGeneration, folder: Path
-) -> None:
-    state = StateFolder.open(folder)
-    state.first("encoder@1", DIMENSIONS)
-    second = state.beside("encoder@2", DIMENSIONS)
+async def test_what_a_killed_removal_left_is_no_index(used: OpenGeneration, folder: Path) -> None:
+    (used.folder / "generation.json").unlink()
+    shutil.rmtree(used.folder / "heads")
+    state, opened = reopen(folder)
+    assert opened.generation.id != used.generation.id
+    assert folders(opened) == [opened.generation.id]
     state.close()
-    state, opened = reopen(folder, "encoder@2")
-    assert folders(opened) == [opened.generation.id] == [second.generation.id]
+
+
+async def test_what_is_no_generation_stays(used: OpenGeneration, folder: Path) -> None:
+    (folder / "my-backup").mkdir()
+    state, opened = reopen(folder)
+    assert folders(opened) == sorted([opened.generation.id, "my-backup"])
     state.close()
 
 

@@ -1,13 +1,15 @@
 """Which of several indexes answers, and what has to be true before another one does."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import pytest
 
 from plumbline_kit.errors import NotFound, Unavailable
-from plumbline_kit.testing import FakeClock
+from plumbline_kit.testing import FakeClock, eventually
 from plumbline_retrieval.adapters.memory import MemoryMark
-from plumbline_retrieval.handlers.generations import WAIT_SECONDS, Generation, Generations, SwitchGeneration
+from plumbline_retrieval.handlers.generations import WAIT_SECONDS, Beside, Generation, Generations, SwitchGeneration
 from plumbline_retrieval.handlers.readiness import Readiness
 
 
@@ -79,6 +81,46 @@ async def test_a_switch_gives_up_on_one_that_stays_behind_and_says_how_far_it_is
         await switch("new")
     assert switch.clock.monotonic() - started >= WAIT_SECONDS
     assert switch.generations.serving.id == "old"
+
+
+async def test_the_way_back_does_not_wait_for_what_it_leaves() -> None:
+    switch = switching(generation("old"), generation("new", behind=Lag(3, shrinks=False)), mark=MemoryMark("new"))
+    await switch.generations.follow()
+    assert await switch("old") == "new"
+
+
+@dataclass
+class Consumer:
+    """Fails once it is told to."""
+
+    failing: asyncio.Event = field(default_factory=asyncio.Event)
+    stopped: bool = False
+
+    async def run(self) -> None:
+        await self.failing.wait()
+        raise RuntimeError("the encoder broke")
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+async def test_a_candidate_that_fails_stops_alone_and_is_not_switched_to() -> None:
+    consumer, readiness = Consumer(), Readiness(complete=True)
+    beside = Beside(consumer, readiness, lambda: False)
+    running = asyncio.create_task(beside.run())
+    consumer.failing.set()
+    await eventually(lambda: not readiness.complete)
+    assert not running.done()
+    await beside.stop()
+    await running
+    assert consumer.stopped
+
+
+async def test_one_that_answers_fails_the_service() -> None:
+    consumer = Consumer()
+    consumer.failing.set()
+    with pytest.raises(RuntimeError, match="the encoder broke"):
+        await Beside(consumer, Readiness(complete=True), lambda: True).run()
 
 
 async def test_an_unknown_one_is_refused_with_those_that_there_are() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -42,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_generations(context: typer.Context, as_json: Json = False) -> None:
-    """The generations that are kept."""
+    """The generations that are kept, the first first."""
     session: Session = context.obj
     generations = _call(session, _listed)
     if as_json:
@@ -62,11 +63,15 @@ def compare_generations(
     margin: Margin = MARGIN,
     as_json: Json = False,
 ) -> None:
-    """Ask both generations the same questions; exit code 1 unless the other is shown to lose no more than MARGIN."""
+    """Ask both the same questions; exit code 1 unless the candidate is shown to lose no more than MARGIN."""
     session: Session = context.obj
     comparison = _compared(session, read_questions(questions))
-    _show(session, comparison, margin, as_json)
-    if not comparison.loses_at_most(margin):
+    passed = comparison.loses_at_most(margin)
+    if as_json:
+        session.emit({**comparison.as_dict(), "margin": margin, "passed": passed})
+    else:
+        _show(session, session.out, comparison, margin)
+    if not passed:
         raise typer.Exit(1)
 
 
@@ -77,53 +82,56 @@ def switch(
     unmeasured: Annotated[bool, typer.Option("--unmeasured", help="Without a comparison.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let the other generation answer, if the comparison on QUESTIONS shows that it loses no more than MARGIN."""
+    """Let the candidate answer, if the comparison on QUESTIONS shows that it loses no more than MARGIN."""
     session: Session = context.obj
     if questions is None and not unmeasured:
         raise Problem("name the --questions that the generations are compared on, or say --unmeasured")
+    _, candidate = _call(session, _both)
     if questions is not None:
         comparison = _compared(session, read_questions(questions))
-        _show(session, comparison, margin, as_json=False)
+        _show(session, session.err, comparison, margin)
         if not comparison.loses_at_most(margin):
             raise Problem(
                 "not switched: it is not shown that little is lost; more questions make the interval narrower"
             )
-    _switch(session, as_json)
+    _switch(session, candidate, as_json)
 
 
 def back(context: typer.Context, as_json: Json = False) -> None:
-    """Let the generation answer again that answered before, at once."""
-    _switch(context.obj, as_json)
+    """Let the first generation answer again, at once."""
+    session: Session = context.obj
+    first, _ = _call(session, _both)
+    _switch(session, first, as_json)
 
 
-def _switch(session: Session, as_json: bool) -> None:
-    async def to_the_other(stub: Any) -> tuple[str, str]:
-        _, other = await _both(stub)
-        request = pb.SwitchGenerationRequest(index_generation=other)
-        return other, (await stub.SwitchGeneration(request, timeout=SECONDS)).previous_generation
-
-    serving, previous = _call(session, to_the_other)
+def _switch(session: Session, generation: pb.IndexGeneration, as_json: bool) -> None:
+    request = pb.SwitchGenerationRequest(index_generation=generation.index_generation)
+    reply = _call(session, lambda stub: stub.SwitchGeneration(request, timeout=SECONDS))
     if as_json:
-        session.emit({"serving": serving, "previous": previous})
+        session.emit({"serving": generation.index_generation, "previous": reply.previous_generation})
     else:
-        session.out.print(f"{serving} answers; [dim]`plumbline index back` returns to {previous}[/]")
+        session.out.print(f"{generation.index_generation} answers: {generation.description}")
+        if generation.behind < 0:
+            session.err.print("how far it is behind the corpus is not known to the process asked", style="yellow")
 
 
 def _compared(session: Session, questions: Sequence[Question]) -> Comparison:
+    """The candidate's answers against the first generation's."""
+
     async def measured(stub: Any) -> Comparison:
-        serving, other = await _both(stub)
+        first, candidate = await _both(stub)
         with Progress(console=session.err, transient=True) as progress:
             asked = progress.add_task("questions", total=2 * len(questions))
             gate = asyncio.Semaphore(IN_FLIGHT)
 
-            async def ask(question: Question, generation: str) -> Found:
+            async def ask(question: Question, generation: pb.IndexGeneration) -> Found:
                 async with gate:
-                    found = await _found(stub, question.text, generation)
+                    found = await _found(stub, question.text, generation.index_generation)
                 progress.advance(asked)
                 return found
 
             # By turns, so that both meet the same load.
-            pairs = [(ask(question, serving), ask(question, other)) for question in questions]
+            pairs = [(ask(question, first), ask(question, candidate)) for question in questions]
             found = await asyncio.gather(*(search for pair in pairs for search in pair))
         return compare(questions, found[::2], found[1::2])
 
@@ -138,15 +146,14 @@ async def _found(stub: Any, text: str, generation: str) -> Found:
     return Found(documents, (time.perf_counter() - started) * 1e3)
 
 
-async def _both(stub: Any) -> tuple[str, str]:
-    """The generation that answers, and the other one."""
+async def _both(stub: Any) -> tuple[pb.IndexGeneration, pb.IndexGeneration]:
+    """The first generation and the candidate."""
     generations = await _listed(stub)
-    others = [each for each in generations if not each.serving]
-    if not others:
+    if len(generations) < 2:
         raise Problem(
             "there is one generation only: set CANDIDATE_ENCODER_DIR or another CANDIDATE_ variable of retrieval"
         )
-    return next(each.index_generation for each in generations if each.serving), others[0].index_generation
+    return generations[0], generations[1]
 
 
 async def _listed(stub: Any) -> Sequence[pb.IndexGeneration]:
@@ -154,22 +161,19 @@ async def _listed(stub: Any) -> Sequence[pb.IndexGeneration]:
     return reply.generations
 
 
-def _show(session: Session, comparison: Comparison, margin: float, as_json: bool) -> None:
-    if as_json:
-        session.emit({**comparison.as_dict(), "margin": margin, "passed": comparison.loses_at_most(margin)})
-        return
-    table = Table("measure", "answers now", "the other", "difference", "95 %", box=None)
+def _show(session: Session, console: Console, comparison: Comparison, margin: float) -> None:
+    table = Table("measure", "first", "candidate", "difference", "95 %", box=None)
     for each in comparison.differences:
         table.add_row(*_cells(each))
     before, after = comparison.milliseconds
     table.add_row("median ms", f"{before:.1f}", f"{after:.1f}", "", "")
-    session.out.print(table)
+    console.print(table)
     for word, texts in (("won", comparison.won), ("lost", comparison.lost)):
         for text in texts:
-            session.out.print(f"{word}  {text}", markup=False, soft_wrap=True)
+            console.print(f"{word}  {text}", markup=False, soft_wrap=True)
     passed = comparison.loses_at_most(margin)
-    verdict = f"loses no more than {margin:g}" if passed else f"not shown to lose no more than {margin:g}"
-    session.err.print(f"{comparison.questions} questions: the other {verdict}", style="green" if passed else "red")
+    verdict = f"loses no more than {margin:g}" if passed else f"is not shown to lose no more than {margin:g}"
+    session.err.print(f"{comparison.questions} questions: the candidate {verdict}", style="green" if passed else "red")
 
 
 def _cells(each: Difference) -> tuple[str, ...]:

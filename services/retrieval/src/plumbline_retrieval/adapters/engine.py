@@ -11,9 +11,10 @@ import structlog
 
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Unavailable
+from plumbline_kit.settings import SettingsError
 from plumbline_retrieval.adapters.state import FORMAT, OpenGeneration, StateFolder
 from plumbline_retrieval.ports import Index, ServingMark
-from plumbline_retrieval.settings import IndexSettings, Settings
+from plumbline_retrieval.settings import CANDIDATE, IndexSettings, Settings
 
 log = structlog.get_logger()
 
@@ -29,9 +30,17 @@ class Recipe:
     settings: IndexSettings
     encoder_id: str
     dimensions: int
+    tokens_of: str = ""
+    """Whose tokens documents are cut by, where that is not the encoder."""
 
     def __str__(self) -> str:
-        return f"{self.encoder_id}, passages of {self.settings.passage_tokens} tokens"
+        cut = f"passages of {self.settings.passage_tokens} tokens"
+        return f"{self.encoder_id}, {cut}{self.tokens_of and f' of {self.tokens_of}'}"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Two of one place are one index."""
+        return self.settings.server.url, str(self)
 
 
 @dataclass(frozen=True)
@@ -60,26 +69,42 @@ class Engines:
     close: Callable[[], Awaitable[None]]
 
 
-async def open_engines(settings: Settings, recipes: Sequence[Recipe]) -> Engines:
-    """One for each recipe. Raises `SettingsError`, and `Unavailable` for a server that does not answer."""
+async def open_engines(settings: Settings, recipes: Sequence[Recipe], *, all_named: bool = True) -> Engines:
+    """One for each recipe; where the one of the candidate cannot be opened, the first alone.
+
+    Other indexes in the folder are removed if *recipes* are *all_named* in the settings.
+
+    Raises `SettingsError`, and `Unavailable` for a server that does not answer.
+    """
+    if len({recipe.place for recipe in recipes}) < len(recipes):
+        raise SettingsError(f"the index beside the first is built with the same, {recipes[0]}: unset {CANDIDATE}*")
     async with AsyncExitStack() as closing:
-        folder: StateFolder | None = None
-        marks: list[ServingMark] = []
-        engines: list[Engine] = []
-        for recipe in recipes:
-            if recipe.settings.server.url:
-                engine, mark = await _on_server(recipe, closing)
-            else:
-                if folder is None:
-                    folder = StateFolder.open(settings.state_dir)
-                    closing.callback(folder.close)
-                opened = folder.beside if engines else folder.first
-                engine, mark = _embedded(opened(str(recipe), recipe.dimensions)), FolderMark(folder)
-            engines.append(engine)
-            marks.append(mark)
-        if folder is not None:
-            folder.remove_others()
-        return Engines(engines, marks[0], closing.pop_all().aclose)
+        folder = _folder(settings, recipes, closing)
+        if folder is not None and all_named:
+            folder.keep([str(recipe) for recipe in recipes if not recipe.settings.server.url])
+        first, mark = await _open(recipes[0], folder, closing)
+        engines = [first]
+        for recipe in recipes[1:]:
+            try:
+                engines.append((await _open(recipe, folder, closing))[0])
+            except (Unavailable, SettingsError) as error:
+                log.error("candidate_not_opened", recipe=str(recipe), reason=str(error))
+        return Engines(engines, mark, closing.pop_all().aclose)
+
+
+def _folder(settings: Settings, recipes: Sequence[Recipe], closing: AsyncExitStack) -> StateFolder | None:
+    """The folder of those that this process holds."""
+    if all(recipe.settings.server.url for recipe in recipes):
+        return None
+    folder = StateFolder.open(settings.state_dir)
+    closing.callback(folder.close)
+    return folder
+
+
+async def _open(recipe: Recipe, folder: StateFolder | None, closing: AsyncExitStack) -> tuple[Engine, ServingMark]:
+    if recipe.settings.server.url or folder is None:
+        return await _on_server(recipe, closing)
+    return _embedded(folder.generation(str(recipe), recipe.dimensions)), FolderMark(folder)
 
 
 class FolderMark:
@@ -109,7 +134,7 @@ async def _on_server(recipe: Recipe, closing: AsyncExitStack) -> tuple[Engine, S
     from plumbline_retrieval.adapters.server import ServerIndex  # its client takes half a second of each start to load
 
     server = recipe.settings.server
-    collection = _UNFIT.sub("-", f"{recipe.encoder_id}-{recipe.settings.passage_tokens}-{FORMAT}")
+    collection = _UNFIT.sub("-", f"{recipe.encoder_id}-{recipe.settings.passage_tokens}-{recipe.tokens_of}{FORMAT}")
     index = await ServerIndex.open(
         server.url,
         api_key=server.api_key,

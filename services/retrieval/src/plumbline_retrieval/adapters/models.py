@@ -1,9 +1,14 @@
 """The models that retrieval asks: a text encoder and, where one is set, a reranker."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
 
 from plumbline_kit.clock import Clock
+from plumbline_kit.errors import Unavailable
+from plumbline_kit.settings import SettingsError
 from plumbline_models import BatchingEncoder, Encoder
 from plumbline_models.cross_encoder import CrossEncoder
 from plumbline_retrieval.adapters.embedding_endpoint import EndpointEncoder
@@ -11,6 +16,10 @@ from plumbline_retrieval.adapters.reranking import CrossEncoderReranker, Endpoin
 from plumbline_retrieval.domain.chunking import Cutting
 from plumbline_retrieval.ports import PassageEncoder, QueryEncoder, Reranker
 from plumbline_retrieval.settings import IndexSettings, RerankerKind, Settings
+
+log = structlog.get_logger()
+
+FRAME_TOKENS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -23,16 +32,48 @@ class Models:
     """Documents are cut by the local encoder's tokens, whoever encodes them."""
     reranker: Reranker | None = None
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
+    tokens_of: str = ""
+    """The local encoder."""
+    most_tokens: int | None = None
+    """Of a passage that are encoded; None where that is not known."""
+
+
+async def open_all_models(settings: Settings, clock: Clock) -> list[Models]:
+    """Those of the first index and of the candidate; without the latter's where they cannot be opened.
+
+    Raises as `open_models` does for the first.
+    """
+    first = await open_models(settings, settings.index, clock)
+    if settings.candidate is None:
+        return [first]
+    try:
+        return [first, await _beside(first, settings, settings.candidate, clock)]
+    except (FileNotFoundError, ValueError, Unavailable, SettingsError) as error:
+        log.error("candidate_not_opened", reason=str(error))
+        return [first]
+
+
+async def _beside(first: Models, settings: Settings, index: IndexSettings, clock: Clock) -> Models:
+    same = replace(index, passage_tokens=settings.index.passage_tokens, server=settings.index.server)
+    if same != settings.index:
+        return await open_models(settings, index, clock)
+    return replace(first, cutting=replace(first.cutting, budget=_budget(index, first)), closing=())
+
+
+def _budget(index: IndexSettings, models: Models) -> int:
+    most = models.most_tokens
+    if most is not None and index.passage_tokens > most:
+        raise SettingsError(f"PASSAGE_TOKENS is {index.passage_tokens}, and the encoder sees {most} of a passage")
+    return index.passage_tokens
 
 
 async def open_models(settings: Settings, index: IndexSettings, clock: Clock) -> Models:
-    """Raises `FileNotFoundError` or `ValueError` for a folder, `Unavailable` for an endpoint."""
+    """Raises `FileNotFoundError` or `ValueError` for a folder, `SettingsError`, `Unavailable` for an endpoint."""
     with_tokens = settings.reranker.kind is RerankerKind.TOKEN_INTERACTION
     encoder = Encoder.load(index.encoder_dir, with_tokens=with_tokens)
-    cutting = Cutting(encoder.offsets, index.passage_tokens)
     reranker = _reranker(settings, encoder, clock)
     closing = (reranker.aclose,) if reranker else ()
-    endpoint = index.embedding
+    cutting, endpoint = Cutting(encoder.offsets, index.passage_tokens), index.embedding
     if endpoint.base_url:
         remote = await EndpointEncoder.open(
             endpoint.base_url,
@@ -41,9 +82,12 @@ async def open_models(settings: Settings, index: IndexSettings, clock: Clock) ->
             clock=clock,
             revision=index.embedding_revision,
         )
-        return Models(remote, remote, cutting, reranker, (remote.aclose, *closing))
+        return Models(remote, remote, cutting, reranker, (remote.aclose, *closing), tokens_of=encoder.id)
     passages, queries = BatchingEncoder(encoder, workers=settings.index_workers), BatchingEncoder(encoder)
-    return Models(passages, queries, cutting, reranker, (passages.aclose, queries.aclose, *closing))
+    closing = (passages.aclose, queries.aclose, *closing)
+    models = Models(passages, queries, cutting, reranker, closing, encoder.id, encoder.max_tokens - FRAME_TOKENS)
+    _budget(index, models)
+    return models
 
 
 def _reranker(

@@ -7,9 +7,10 @@ record although earlier groups had read it all.
 import fcntl
 import json
 import os
+import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import structlog
 
 from plumbline_kit.settings import SettingsError
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
+from plumbline_retrieval.settings import CANDIDATE
 
 log = structlog.get_logger()
 
@@ -28,6 +30,7 @@ FORMAT: Final = 5
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _DESCRIPTION: Final = "generation.json"
 _SERVING: Final = "serving"
+_NAME: Final = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,8 @@ class StateFolder:
     def __init__(self, folder: Path, lock: TextIO) -> None:
         """See `open`."""
         self._folder = folder
-        self._lock = lock
-        self._open: list[OpenGeneration] = []
+        self._closing = ExitStack()
+        self._closing.callback(lock.close)
 
     @classmethod
     def open(cls, folder: Path) -> "StateFolder":
@@ -86,38 +89,45 @@ class StateFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder, _locked(folder))
 
-    def first(self, recipe: str, dimensions: int) -> OpenGeneration:
-        """The generation of *recipe*, or a new one in an empty folder.
+    def keep(self, recipes: Sequence[str]) -> None:
+        """Remove the generations of all other recipes: they would not hear of what is deleted from now on.
 
-        Raises `SettingsError` where there are only others: an empty one in their place would answer nothing for a
-        while.
+        The first of *recipes* is that of the index that is to answer. Raises `SettingsError`, and removes nothing,
+        where that would take away a whole index: the one that answers, or any while the first is not whole itself.
         """
-        others = [each.recipe for each in self._usable() if each.recipe != recipe]
-        if others and self._named(recipe) is None:
+        usable = list(self._usable())
+        others = [each for each in usable if each.recipe not in recipes]
+        whole = [each for each in others if each.complete]
+        if whole and not any(each.complete for each in usable if each.recipe == recipes[0]):
             raise SettingsError(
-                f"the index in {self._folder} was built by {' and by '.join(others)}, and the settings say {recipe}: "
-                f"set them back and name the new ones with CANDIDATE_ before them, to have that index built beside, "
-                f"or remove the folder to have it built in this one's place"
+                f"the index in {self._folder} was built by {whole[0].recipe}, and the settings say {recipes[0]}: set "
+                f"them back and name the new ones with {CANDIDATE} before them, to have that index built beside until "
+                "it is whole, or remove the folder to have it built in this one's place"
             )
-        return self.beside(recipe, dimensions)
+        if serving := [each for each in whole if each.id == self.serving()]:
+            raise SettingsError(
+                f"the index that answers was built by {serving[0].recipe}, and the settings do not name it any more: "
+                f"set them to it, or set {CANDIDATE}* back and run `plumbline index back` first"
+            )
+        self._remove({each.id for each in others})
 
-    def beside(self, recipe: str, dimensions: int) -> OpenGeneration:
+    def _remove(self, names: Collection[str]) -> None:
+        usable = {each.id for each in self._usable()}
+        for folder in self._folders():
+            if folder.name in names or folder.name not in usable:
+                log.info("index_generation_removed", generation=folder.name)
+                (folder / _DESCRIPTION).unlink(missing_ok=True)  # without it, what is left of a removal is no index
+                shutil.rmtree(folder)
+
+    def generation(self, recipe: str, dimensions: int) -> OpenGeneration:
         """The generation of *recipe*, or a new one."""
-        generation = self._named(recipe) or self._begin(recipe)
+        generation = next((each for each in self._usable() if each.recipe == recipe), None) or self._begin(recipe)
         place = self._folder / generation.id
         index = QdrantIndex.open(place, dimensions)
-        generation = replace(generation, boot_id=_boot_id(), closed=False)
-        _write_generation(place, generation)
-        self._open.append(OpenGeneration(index, generation, place))
-        return self._open[-1]
-
-    def remove_others(self) -> None:
-        """Remove every generation that is not open: it would not hear of what is deleted from now on."""
-        kept = {each.generation.id for each in self._open}
-        for old in self._folder.iterdir():
-            if old.is_dir() and old.name not in kept:
-                log.info("index_generation_removed", generation=old.name)
-                shutil.rmtree(old)
+        opened = OpenGeneration(index, replace(generation, boot_id=_boot_id(), closed=False), place)
+        self._closing.callback(opened.close)
+        _write_generation(place, opened.generation)
+        return opened
 
     def serving(self) -> str:
         """The generation that was chosen to answer; empty where none was."""
@@ -130,16 +140,14 @@ class StateFolder:
 
     def close(self) -> None:
         """Write everything to its place and let go of the folder."""
-        for each in self._open:
-            each.close()
-        self._lock.close()
+        self._closing.close()
+
+    def _folders(self) -> list[Path]:
+        return sorted(each for each in self._folder.iterdir() if each.is_dir() and _NAME.fullmatch(each.name))
 
     def _usable(self) -> Iterator[Generation]:
-        found = (_read(folder) for folder in sorted(self._folder.iterdir()) if folder.is_dir())
+        found = map(_read, self._folders())
         return (generation for generation in found if generation is not None and generation.is_usable)
-
-    def _named(self, recipe: str) -> Generation | None:
-        return next((each for each in self._usable() if each.recipe == recipe), None)
 
     def _begin(self, recipe: str) -> Generation:
         generation = Generation(uuid.uuid4().hex[:12], recipe, FORMAT, _boot_id(), closed=False, complete=False)
@@ -153,8 +161,8 @@ def open_alone(folder: Path, recipe: str, dimensions: int) -> tuple[StateFolder,
     with ExitStack() as on_failure:
         state = StateFolder.open(folder)
         on_failure.callback(state.close)
-        generation = state.first(recipe, dimensions)
-        state.remove_others()
+        state.keep([recipe])
+        generation = state.generation(recipe, dimensions)
         on_failure.pop_all()
         return state, generation
 

@@ -28,7 +28,7 @@ CONSIDERED: Final = 20
 """How many of the best are looked at again; looking at more lost hits, and a reranker's work grows with them."""
 
 FACT_LEAD: Final = 10
-"""What a fact about the subject asked for lacks to 1 is divided by: what holds now goes before what a page once said."""
+"""Divides what a fact about the subject asked for lacks to 1: what holds now goes before what a page once said."""
 
 PassageId = Any
 """What an index names a passage by: hashable, and comparable with others of that index."""

@@ -16,13 +16,14 @@ from plumbline_retrieval.domain.head import Head, State
 from plumbline_retrieval.domain.source import Freshness
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
-from plumbline_retrieval.handlers.registry import DEFAULT, Registry
+from plumbline_retrieval.handlers.registry import DEFAULT, Registries, Registry
 from plumbline_retrieval.ports import SAME, Corpus, Heads, Reader
 
 MAX_PAGE: Final = 1_000
 MAX_FACTS: Final = 100
 AHEAD: Final = timedelta(minutes=5)
 """What clocks may differ."""
+ASK_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.2
 """How often a waiter looks for what an indexer in another process has done."""
 
@@ -54,11 +55,15 @@ class Acceptance:
     async def _noted(self, key: DocumentKey, version: int) -> int:
         for view in self.views:
             view.progress.accepted(key, version)
-            with suppress(Unavailable):  # it is accepted, whatever the index says
-                head = await _head(view.heads, key)
-                if head is not None and head.version >= version:  # the indexer was faster than the acknowledgement
-                    view.progress.reached(key, head.version)
+        await asyncio.gather(*(self._look(view, key, version) for view in self.views))
         return version
+
+    async def _look(self, view: View, key: DocumentKey, version: int) -> None:
+        """Whether the indexer was faster than the acknowledgement."""
+        with suppress(Unavailable, TimeoutError):  # it is accepted, whatever an index says
+            head = await asyncio.wait_for(_head(view.heads, key), ASK_SECONDS)
+            if head is not None and head.version >= version:
+                view.progress.reached(key, head.version)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class SubmitDocument:
     """Accepts a document."""
 
     acceptance: Acceptance
-    registry: Registry
+    registry: Registries
 
     async def __call__(self, identity: Identity, document: Document) -> int:
         """Its version, durable. Raises `Invalid` for an unregistered source, `Unavailable`."""
@@ -107,7 +112,7 @@ class RecordFacts:
     """Accepts facts that change often."""
 
     acceptance: Acceptance
-    registry: Registry
+    registry: Registries
 
     async def __call__(self, identity: Identity, facts: Sequence[Fact]) -> list[tuple[str, int]]:
         """The document that each became, and its version. Raises `Invalid`, `Unavailable`; some may be recorded."""

@@ -1,7 +1,7 @@
 """Several indexes of one corpus: which of them answers, and how another one comes to."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -9,6 +9,7 @@ import structlog
 
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import NotFound, Unavailable
+from plumbline_kit.lifecycle import Runs
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.ports import ServingMark
 
@@ -16,6 +17,7 @@ log = structlog.get_logger()
 
 U = TypeVar("U")
 
+UNKNOWN: Final = -1
 WAIT_SECONDS: Final = 10.0
 """For the last submissions to be taken in before a switch."""
 LOOK_SECONDS: Final = 0.1
@@ -34,7 +36,7 @@ class Generation(Generic[U]):
     """What can be done with it."""
     readiness: Readiness
     behind: Callable[[], int]
-    """Submissions that it has not taken in, as of the last second."""
+    """Submissions that it has not taken in, as of the last second; UNKNOWN where another process fills it."""
 
 
 class Generations(Generic[U]):
@@ -45,6 +47,8 @@ class Generations(Generic[U]):
         self.kept = tuple(kept)
         self.serving = self.kept[0]
         self._mark = mark
+        self._turn = asyncio.Lock()
+        """Or what was marked before a switch takes its effect away."""
 
     def named(self, generation_id: str) -> Generation[U]:
         """The one of this id; an empty one means the one that answers. Raises `NotFound`."""
@@ -57,15 +61,20 @@ class Generations(Generic[U]):
 
     async def follow(self) -> None:
         """Let answer what is marked; the first, where nothing is or what is not kept any more."""
-        marked = await self._mark.serving()
-        self._serve(next((each for each in self.kept if each.id == marked), self.kept[0]))
+        async with self._turn:
+            marked = await self._mark.serving()
+            found = next((each for each in self.kept if each.id == marked), None)
+            if marked and found is None and self.serving.id != marked:
+                log.warning("serving_generation_not_kept", generation=marked)
+            self._serve(found or self.kept[0])
 
     async def switch(self, generation: Generation[U]) -> Generation[U]:
         """Let *generation* answer from now on, and after a restart too. Returns the one before."""
-        before = self.serving
-        await self._mark.serve(generation.id)
-        self._serve(generation)
-        return before
+        async with self._turn:
+            before = self.serving
+            await self._mark.serve(generation.id)
+            self._serve(generation)
+            return before
 
     def _serve(self, generation: Generation[U]) -> None:
         if generation is not self.serving:
@@ -81,25 +90,51 @@ class SwitchGeneration(Generic[U]):
     clock: Clock
 
     async def __call__(self, generation_id: str) -> str:
-        """The one that answered before. Raises `NotFound`, `Unavailable` while one is not whole or lags behind.
+        """The one that answered before. Raises `NotFound`, `Unavailable` while it is not whole or lags behind.
 
-        Each generation tells of changes once it is whole. What the new one took in before that is told by the others
-        alone, so all have to have caught up since.
+        Each generation but the first tells of changes once it is whole. What it took in before that is told by the
+        first alone, which therefore has to have caught up too; going back to the first waits for nobody else.
         """
         wanted = self.generations.named(generation_id)
         if not wanted.readiness.complete:
             raise Unavailable(f"generation {wanted.id} is not whole yet: {wanted.behind()} submissions are left")
-        await self._caught_up()
+        await self._caught_up({each.id: each for each in (wanted, self.generations.kept[0])})
         return (await self.generations.switch(wanted)).id
 
-    async def _caught_up(self) -> None:
+    async def _caught_up(self, generations: Mapping[str, Generation[U]]) -> None:
         ends = self.clock.monotonic() + WAIT_SECONDS
-        waiting = list(self.generations.kept)
+        waiting = list(generations.values())
         while waiting := [each for each in waiting if each.behind() > 0]:
             if self.clock.monotonic() > ends:
                 left = ", ".join(f"{each.id} by {each.behind()}" for each in waiting)
                 raise Unavailable(f"behind the corpus: {left}", retry_after=WAIT_SECONDS)
             await self.clock.sleep(LOOK_SECONDS)
+
+
+class Beside:
+    """Runs what fills a generation that does not answer: its failure is not that of the service."""
+
+    def __init__(self, inner: Runs, readiness: Readiness, is_serving: Callable[[], bool]) -> None:
+        self._inner = inner
+        self._readiness = readiness
+        self._is_serving = is_serving
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Return once stopped. Raises what went wrong if the generation answers by then."""
+        try:
+            await self._inner.run()
+        except Exception:
+            if self._is_serving():
+                raise
+            log.exception("candidate_stopped")
+            self._readiness.complete = False  # nobody is to switch to what does not go on
+            await self._stopping.wait()
+
+    async def stop(self) -> None:
+        """Make `run` return."""
+        self._stopping.set()
+        await self._inner.stop()
 
 
 class FollowMark(Generic[U]):

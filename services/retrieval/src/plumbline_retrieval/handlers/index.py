@@ -14,7 +14,7 @@ from plumbline_retrieval.domain.chunking import Cutting, cut
 from plumbline_retrieval.domain.document import EVERYBODY, NOBODY, Document, DocumentKey, Passage
 from plumbline_retrieval.domain.head import NO_VERSION, Head, State, deleted, next_head, published, rejected
 from plumbline_retrieval.handlers.progress import Progress
-from plumbline_retrieval.handlers.registry import Registry
+from plumbline_retrieval.handlers.registry import Registries
 from plumbline_retrieval.ports import Announcer, Heads, PassageEncoder, Passages, Vector
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class IndexDocument:
     encoder: PassageEncoder
     cutting: Cutting
     announcer: Announcer
-    registry: Registry
+    registry: Registries
     clock: Clock
     progress: Progress = field(default_factory=Progress)
 

@@ -1,6 +1,7 @@
 """The registered sources: look them up, register, confirm."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -52,6 +53,26 @@ class Registry:
         if not self.complete:
             raise Unavailable("the registered sources are being read", retry_after=1.0)
         raise Invalid.field("document.source_id", f"names {source_id}, which is not registered: register it first")
+
+
+@dataclass(frozen=True)
+class Registries:
+    """Those of all generations: what one of them knows is registered, however far the others are."""
+
+    all: Sequence[Registry]
+
+    @property
+    def clock(self) -> Clock:
+        """That of all of them."""
+        return self.all[0].clock
+
+    async def require(self, tenant: str, source_id: str) -> None:
+        """Raise as `Registry.require` does, of the first one, unless one of them knows the source."""
+        for registry in self.all[1:]:
+            with suppress(Invalid, Unavailable):
+                await registry.require(tenant, source_id)
+                return
+        await self.all[0].require(tenant, source_id)
 
 
 @dataclass(frozen=True)

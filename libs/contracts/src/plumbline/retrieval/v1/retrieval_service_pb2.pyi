@@ -1000,8 +1000,6 @@ Global___Fact: _TypeAlias = Fact  # noqa: Y015
 
 @_typing.final
 class ListGenerationsRequest(_message.Message):
-    """Where a fact can be waited for and cited."""
-
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -1093,8 +1091,8 @@ class IndexGeneration(_message.Message):
     complete: _builtins.bool
     """Whether it has ever held the whole corpus."""
     behind: _builtins.int
-    """Submissions that it has not taken in, as of the last second; of those that the
-    answering process reads.
+    """Submissions that it has not taken in, as of the last second, of those that the process
+    asked reads; -1 where that one only serves.
     """
     def __init__(
         self,
@@ -1115,6 +1113,8 @@ Global___IndexGeneration: _TypeAlias = IndexGeneration  # noqa: Y015
 
 @_typing.final
 class RecordedFact(_message.Message):
+    """Where a fact can be waited for and cited."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int

@@ -219,7 +219,7 @@ class RetrievalServiceServicer:
     def SwitchGeneration(self, request, context):
         """Lets another generation answer, in one step; searches that run end on the one they
         began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
-        generation is not whole or a generation is behind the corpus.
+        generation is not whole, or behind the corpus, or the first one is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -85,7 +85,7 @@ class RetrievalServiceStub:
     SwitchGeneration: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.SwitchGenerationRequest, _retrieval_service_pb2.SwitchGenerationResponse]
     """Lets another generation answer, in one step; searches that run end on the one they
     began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
-    generation is not whole or a generation is behind the corpus.
+    generation is not whole, or behind the corpus, or the first one is.
     """
 
 @_typing.type_check_only
@@ -145,7 +145,7 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     SwitchGeneration: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.SwitchGenerationRequest, _retrieval_service_pb2.SwitchGenerationResponse]  # type: ignore[assignment]
     """Lets another generation answer, in one step; searches that run end on the one they
     began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
-    generation is not whole or a generation is behind the corpus.
+    generation is not whole, or behind the corpus, or the first one is.
     """
 
 class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -286,7 +286,7 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_retrieval_service_pb2.SwitchGenerationResponse, _abc.Awaitable[_retrieval_service_pb2.SwitchGenerationResponse]]:
         """Lets another generation answer, in one step; searches that run end on the one they
         began on. Switching back is the same call. Fails with NOT_FOUND, UNAVAILABLE while the
-        generation is not whole or a generation is behind the corpus.
+        generation is not whole, or behind the corpus, or the first one is.
         """
 
 def add_RetrievalServiceServicer_to_server(servicer: RetrievalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
