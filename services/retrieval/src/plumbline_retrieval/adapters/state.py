@@ -21,7 +21,7 @@ from plumbline_retrieval.adapters.qdrant import QdrantIndex
 
 log = structlog.get_logger()
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Raise it when payloads change their shape: the index is then built again."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
