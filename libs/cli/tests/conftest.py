@@ -144,8 +144,14 @@ class FakePlatform(
 
     def GetDocument(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         step = retrieval_pb.DocumentVersion(version=7, state=retrieval_pb.DOCUMENT_STATE_REJECTED, reason="no text")
+        near = retrieval_pb.NearDuplicate(document_id="footer.md", similarity=0.97)
         status = retrieval_pb.DocumentStatus(
-            document_id=request.document_id, title="Aurora", version=7, history=[step], duplicate_ids=["copy.md"]
+            document_id=request.document_id,
+            title="Aurora",
+            version=7,
+            history=[step],
+            duplicate_ids=["copy.md"],
+            near_duplicates=[near],
         )
         return retrieval_pb.GetDocumentResponse(status=status)
 

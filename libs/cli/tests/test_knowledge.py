@@ -18,9 +18,12 @@ def test_documents_are_listed_over_all_pages(plumbline: Any, platform: Any) -> N
 def test_a_document_shows_its_history_and_its_copies(plumbline: Any) -> None:
     shown = plumbline("docs", "show", "lamps/aurora.md").stdout
     assert "copy.md" in shown
+    assert "footer.md (97%)" in shown
     assert "rejected" in shown
     assert "no text" in shown
-    assert plumbline.json("docs", "show", "x")[0]["history"][0]["version"] == "7"
+    [told] = plumbline.json("docs", "show", "x")
+    assert told["history"][0]["version"] == "7"
+    assert told["near_duplicates"] == [{"document_id": "footer.md", "similarity": 0.97}]
 
 
 def test_a_search_shows_passages_and_how_likely_they_hold_the_answer(plumbline: Any, platform: Any) -> None:

@@ -459,6 +459,16 @@ async def test_documents_are_listed_and_tell_their_history(served: Served) -> No
     assert (await anna.refused("ListDocuments", page_size=1_001)).code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_a_copy_with_another_footer_is_told_to_who_may_see_it(served: Served) -> None:
+    anna, text = served.caller(), " ".join(f"word{number}" for number in range(100))
+    await anna.wait(await anna.submit(text))
+    await anna.wait(await anna.submit(f"{text} all rights reserved", "copy"), "copy")
+    await anna.wait(await anna.submit(f"{text} for sales", "secret", groups=["sales"]), "secret")
+    [near] = (await anna.call("GetDocument", document_id="lamp")).status.near_duplicates
+    assert near.document_id == "copy"
+    assert 0.9 < near.similarity < 1
+
+
 async def test_who_is_not_of_a_documents_groups_learns_nothing_by_waiting(served: Served) -> None:
     anna = served.caller()
     version = await anna.submit(groups=["sales"], metadata={"room": "hall"})

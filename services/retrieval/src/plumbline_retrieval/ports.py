@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plumbline_retrieval.domain.content import Content, File
 from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Passage
 from plumbline_retrieval.domain.fact import Fact
-from plumbline_retrieval.domain.head import Head
+from plumbline_retrieval.domain.head import Head, Live
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import PassageId, Ranked
 from plumbline_retrieval.domain.source import Source
@@ -19,6 +19,9 @@ from plumbline_retrieval.domain.source import Source
 Vector = NDArray[np.float32]
 SAME: Final = 101
 """Documents of the same text that are told of, the one asked about among them."""
+
+COMPARED: Final = 1_000
+"""Documents that are looked at to find those of nearly the same text."""
 
 
 class PassageEncoder(Protocol):
@@ -90,6 +93,13 @@ class Heads(Protocol):
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """Ids of documents that *groups* may see whose live text has this hash, at most SAME of them."""
+        ...
+
+    async def near_text(self, tenant: str, groups: Sequence[str], live: Live) -> dict[str, str]:
+        """Sketches, by document id, of what *groups* may see whose text may be nearly that of *live*, and is not it.
+
+        At most COMPARED of those whose sketch has a band in common with that of *live*.
+        """
         ...
 
 

@@ -165,6 +165,9 @@ def status_message(status: Status) -> pb.DocumentStatus:
         source_id=head.source_id,
         history=[_step_message(step) for step in head.history],
         duplicate_ids=status.duplicate_ids,
+        near_duplicates=[
+            pb.NearDuplicate(document_id=each.document_id, similarity=each.similarity) for each in status.near
+        ],
     )
     if head.live.version != NO_VERSION:
         message.as_of_time.FromDatetime(status.as_of)

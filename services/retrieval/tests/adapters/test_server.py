@@ -28,6 +28,7 @@ from plumbline_retrieval.adapters.qdrant import QdrantIndex
 from plumbline_retrieval.adapters.server import ServerIndex
 from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Passage, PassageRef
 from plumbline_retrieval.domain.head import Head, Live, State
+from plumbline_retrieval.domain.likeness import sketch
 from plumbline_retrieval.domain.query import Filter, Scope
 from plumbline_retrieval.domain.source import Source
 from services.retrieval.tests.contract.test_index import *  # noqa: F403  # the whole suite, on the index below
@@ -38,6 +39,7 @@ pytestmark = [
 ]
 
 KEY = DocumentKey("acme", "lamp")
+LONG_SKETCH = sketch("word " * 30)
 HEAD = Head(KEY, 1, State.LIVE, datetime(2026, 3, 1, tzinfo=UTC), Live(1))
 LAMP = Document("lamp", "Lamp", "costs 12")
 PASSAGE = Passage(0, 0, 8, "costs 12")
@@ -51,6 +53,7 @@ READS: dict[str, Call] = {
     "heads": lambda index: index.heads([KEY]),
     "list_heads": lambda index: index.list_heads("acme", [], "", 5, ""),
     "same_text": lambda index: index.same_text("acme", [], "hash"),
+    "near_text": lambda index: index.near_text("acme", [], Live(1, sketch=LONG_SKETCH)),
     "sources": lambda index: index.sources("acme"),
     "vectors": lambda index: index.vectors(KEY, 1),
     "ranked": lambda index: index.ranked(Scope("acme"), "lamp", VECTOR),

@@ -1,5 +1,6 @@
 """What every index promises, on the one in memory and on the engine."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 from plumbline_kit.errors import Invalid
 from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Passage
 from plumbline_retrieval.domain.head import Change, Head, Live, State, Step, deleted, next_head, published, rejected
+from plumbline_retrieval.domain.likeness import sketch
 from plumbline_retrieval.domain.query import Filter, Scope
 from plumbline_retrieval.domain.ranking import fuse
 from plumbline_retrieval.domain.source import Freshness, Source, Trust
@@ -18,6 +20,7 @@ from plumbline_retrieval.ports import Index
 
 Make = Callable[..., Any]
 
+LONG = " ".join(f"word{number}" for number in range(100))
 NOON = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
 
@@ -42,7 +45,7 @@ class Shelf:
     async def publish(self, version: int, *texts: str, **where: Any) -> Head:
         key, document, passages = await self.stage(version, *texts, **where)
         before = (await self.index.heads([key])).get(key)
-        head = published(next_head(before, key, version, NOON), document, passages, NOON)
+        head = published(next_head(before, key, version, NOON), document, passages, NOON, sketch(document.text))
         await self.index.put_head(head)
         return head
 
@@ -71,7 +74,7 @@ async def test_an_empty_index_finds_nothing_and_knows_no_head(shelf: Shelf) -> N
 @pytest.mark.parametrize("change", [None, Change(3, 4, False, ("h1",), ("h2", "h3"), NOON)])
 async def test_a_head_comes_back_as_it_was(shelf: Shelf, change: Change | None) -> None:
     key = DocumentKey("acme", "shop/lamp é")
-    live = Live(3, "Lamp", ("h2", "h3"), "t1", NOON, "etag:7")
+    live = Live(3, "Lamp", ("h2", "h3"), "t1", NOON, "etag:7", sketch(LONG))
     history = (Step(4, State.REJECTED, NOON, reason="no text"), Step(3, State.LIVE, NOON, 2, 1))
     head = Head(key, 4, State.REJECTED, NOON, live, ("ops", "sales"), "wiki", "no text", change, True, history)
     await shelf.index.put_head(head)
@@ -295,6 +298,45 @@ async def test_documents_of_the_same_text_are_found_by_it(shelf: Shelf) -> None:
     await shelf.publish(1, "costs 13", document="d")
     assert await shelf.index.same_text("acme", [], head.live.text_hash) == ["a", "b"]
     assert await shelf.index.same_text("acme", ["sales"], head.live.text_hash) == ["a", "b", "c"]
+
+
+async def test_documents_of_nearly_the_same_text_are_found_by_it(shelf: Shelf) -> None:
+    head = await shelf.publish(1, LONG, document="a")
+    near = await shelf.publish(1, f"{LONG} and a footer", document="b")
+    secret = await shelf.publish(1, f"{LONG} and another footer", document="c", groups=("sales",))
+    await shelf.publish(1, LONG, document="the same")
+    await shelf.publish(1, f"{LONG} and a footer", document="foreign", tenant="globex")
+    await shelf.publish(1, " ".join(f"other{number}" for number in range(100)), document="d")
+    gone = await shelf.publish(1, f"{LONG} gone", document="gone")
+    await shelf.index.put_head(deleted(next_head(gone, gone.key, 2, NOON)))
+    seen = {"b": near.live.sketch}
+    assert await shelf.index.near_text("acme", [], head.live) == seen
+    assert await shelf.index.near_text("acme", ["sales"], head.live) == seen | {"c": secret.live.sketch}
+
+
+async def test_a_document_that_was_rewritten_is_found_by_its_new_text_only(shelf: Shelf) -> None:
+    head = await shelf.publish(1, LONG, document="a")
+    await shelf.publish(1, f"{LONG} and a footer", document="b")
+    await shelf.publish(2, " ".join(f"other{number}" for number in range(100)), document="b")
+    assert await shelf.index.near_text("acme", [], head.live) == {}
+
+
+async def test_a_short_text_is_near_no_other(shelf: Shelf) -> None:
+    head = await shelf.publish(1, "costs 12 euros", document="a")
+    await shelf.publish(1, "costs 12 euros.", document="b")
+    assert await shelf.index.near_text("acme", [], head.live) == {}
+
+
+async def test_of_many_documents_of_nearly_the_same_text_a_part_is_looked_at(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[type(shelf.index).__module__]
+    monkeypatch.setattr(module, "COMPARED", 3)
+    monkeypatch.setattr(module, "NEAR_PAGE", 2, raising=False)
+    head = await shelf.publish(1, LONG, document="a")
+    for number in range(5):
+        await shelf.publish(1, f"{LONG} footer {number}", document=f"b{number}")
+    assert len(await shelf.index.near_text("acme", [], head.live)) == 3
 
 
 async def test_a_source_comes_back_as_it_was_and_keeps_its_confirmation(shelf: Shelf) -> None:

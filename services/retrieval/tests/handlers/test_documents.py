@@ -14,6 +14,7 @@ from plumbline_kit.testing import FakeClock
 from plumbline_retrieval.adapters.memory import MemoryIndex
 from plumbline_retrieval.domain.document import Document, DocumentKey
 from plumbline_retrieval.domain.head import Head, deleted, next_head, published
+from plumbline_retrieval.domain.likeness import sketch
 from plumbline_retrieval.domain.source import Freshness, Source
 from plumbline_retrieval.handlers.documents import (
     Acceptance,
@@ -208,6 +209,19 @@ async def test_a_document_says_which_others_have_the_same_text(desk: Desk) -> No
     copy = DocumentKey("acme", "lamp copy")
     await desk.index.put_head(published(next_head(None, copy, 1, NOON), Document("x", "Lamp", "costs 12"), [], NOON))
     assert (await desk.get(ANNA, "lamp")).duplicate_ids == ("lamp copy",)
+
+
+async def test_a_document_says_which_others_have_nearly_the_same_text(desk: Desk) -> None:
+    text = " ".join(f"word{number}" for number in range(100))
+    texts = {"lamp": text, "same": text, "footer": f"{text} all rights reserved", "upper": text.upper(), "other": "12"}
+    for name, each in texts.items():
+        head = next_head(None, DocumentKey("acme", name), 1, NOON)
+        await desk.index.put_head(published(head, Document(name, "Lamp", each), [], NOON, sketch(each)))
+    status = await desk.get(ANNA, "lamp")
+    assert status.duplicate_ids == ("same",)
+    assert [near.document_id for near in status.near] == ["upper", "footer"]
+    assert status.near[0].similarity == 1.0 > status.near[1].similarity > 0.9
+    assert (await desk.get(ANNA, "other")).near == ()
 
 
 async def test_a_document_on_its_way_supersedes_the_one_shown(desk: Desk) -> None:

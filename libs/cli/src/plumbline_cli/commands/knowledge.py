@@ -99,7 +99,9 @@ def show(
     names = ("title", "state", "version", "passages", "source", "as of", "freshness")
     for name, value in zip(names, (status.title, *_cells(status)[1:]), strict=True):
         about.add_row(name, value)
-    for name, value in (("reason", status.reason), ("same text as", ", ".join(status.duplicate_ids))):
+    near = ", ".join(f"{each.document_id} ({each.similarity:.0%})" for each in status.near_duplicates)
+    same = ", ".join(status.duplicate_ids)
+    for name, value in (("reason", status.reason), ("same text as", same), ("nearly the same text as", near)):
         if value:
             about.add_row(name, value)
     session.out.print(about)

@@ -12,11 +12,12 @@ import numpy as np
 from plumbline_kit.errors import Invalid
 from plumbline_models.text import content_words
 from plumbline_retrieval.domain.document import Document, DocumentKey, Found, Passage, PassageRef
-from plumbline_retrieval.domain.head import Head, State
+from plumbline_retrieval.domain.head import Head, Live, State
+from plumbline_retrieval.domain.likeness import bands
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, Ranked, Scored
 from plumbline_retrieval.domain.source import Freshness, Source
-from plumbline_retrieval.ports import SAME, Read, Vector
+from plumbline_retrieval.ports import COMPARED, SAME, Read, Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +84,13 @@ class MemoryIndex:
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
         return [head.key.document_id for head in self._of(tenant, groups) if head.live.text_hash == text_hash][:SAME]
+
+    async def near_text(self, tenant: str, groups: Sequence[str], live: Live) -> dict[str, str]:
+        """See `Heads`."""
+        wanted = set(bands(live.sketch))
+        others = [head for head in self._of(tenant, groups) if head.live.text_hash != live.text_hash]
+        near = [head for head in others if not wanted.isdisjoint(bands(head.live.sketch))]
+        return {head.key.document_id: head.live.sketch for head in near[:COMPARED]}
 
     async def sources(self, tenant: str) -> dict[str, Source]:
         """See `Sources`."""

@@ -16,6 +16,7 @@ from plumbline_retrieval.domain.document import (
     PassageRef,
 )
 from plumbline_retrieval.domain.head import NO_VERSION, Change, Head, Live, State, Step
+from plumbline_retrieval.domain.likeness import bands
 from plumbline_retrieval.domain.ranking import PassageId
 from plumbline_retrieval.domain.source import Freshness, Source, Trust
 from plumbline_retrieval.ports import Read
@@ -92,6 +93,8 @@ def head_payload(head: Head) -> Payload:
         "text_hash": head.live.text_hash,
         "submitted_at": head.live.submitted_at.isoformat(),
         "fingerprint": head.live.fingerprint,
+        "sketch": head.live.sketch,
+        "bands": bands(head.live.sketch),
         "groups": list(head.groups),
         # Who finds it in a list; nobody, once it is deleted.
         "audience": [] if head.state is State.DELETED else audiences(head.key.tenant, head.groups or [EVERYBODY]),
@@ -137,6 +140,7 @@ def head_from(payload: Payload) -> Head:
             payload["text_hash"],
             datetime.fromisoformat(payload["submitted_at"]),
             payload["fingerprint"],
+            payload.get("sketch", ""),
         ),
         groups=tuple(payload["groups"]),
         source_id=payload["source"],

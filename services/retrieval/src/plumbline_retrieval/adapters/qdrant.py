@@ -48,11 +48,12 @@ from qdrant_edge import (
 from plumbline_kit.errors import Unavailable
 from plumbline_retrieval.adapters import payloads
 from plumbline_retrieval.domain.document import EVERYBODY, Document, DocumentKey, Found, Passage
-from plumbline_retrieval.domain.head import Head, State
+from plumbline_retrieval.domain.head import Head, Live, State
+from plumbline_retrieval.domain.likeness import bands
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, PassageId, Ranked
 from plumbline_retrieval.domain.source import Source
-from plumbline_retrieval.ports import SAME, Read, Vector
+from plumbline_retrieval.ports import COMPARED, SAME, Read, Vector
 
 log = structlog.get_logger()
 
@@ -60,10 +61,14 @@ DENSE: Final = "dense"
 SPARSE: Final = "sparse"
 _KEYWORDS: Final = ("audience", "document", "source", "language", "tags")
 PASSAGE_FIELDS: Final = {**dict.fromkeys(_KEYWORDS, PayloadSchemaType.Keyword), "time": PayloadSchemaType.Float}
-HEAD_FIELDS: Final = dict.fromkeys(("audience", "source", "origin", "text_hash", "registry"), PayloadSchemaType.Keyword)
+HEAD_FIELDS: Final = dict.fromkeys(
+    ("audience", "source", "origin", "text_hash", "bands", "registry"), PayloadSchemaType.Keyword
+)
 """What is filtered by."""
 PAGE: Final = 1_000
 """Points in one look, after which others get their turn."""
+NEAR_PAGE: Final = 200
+"""The same for documents of nearly the same text: a look at them is a union of many keys."""
 STEP: Final = 32
 """Passages that are staged before others get their turn."""
 FLUSH_EVERY: Final = 20_000
@@ -136,6 +141,24 @@ class QdrantIndex:
         with _engine():
             records, _ = self._heads.scroll(request)
         return sorted((record.payload or {})["document_id"] for record in records)
+
+    async def near_text(self, tenant: str, groups: Sequence[str], live: Live) -> dict[str, str]:
+        """See `Heads`."""
+        if not live.sketch:
+            return {}
+        alike = [_visible(tenant, groups), _is("bands", *bands(live.sketch))]
+        wanted = Filter(must=list(alike), must_not=[_is("text_hash", live.text_hash)])
+        found: dict[str, str] = {}
+        offset = None
+        while True:
+            limit = min(NEAR_PAGE, COMPARED - len(found))
+            request = ScrollRequest(offset, limit, wanted, with_payload=["document_id", "sketch"])
+            with _engine():
+                records, offset = self._heads.scroll(request)
+            found |= {payload["document_id"]: payload["sketch"] for record in records if (payload := record.payload)}
+            if offset is None or len(found) >= COMPARED:
+                return found
+            await asyncio.sleep(0)  # others get their turn
 
     async def sources(self, tenant: str) -> dict[str, Source]:
         """See `Sources`."""

@@ -24,11 +24,12 @@ from plumbline_kit.errors import Unavailable
 from plumbline_kit.settings import SettingsError
 from plumbline_retrieval.adapters import payloads
 from plumbline_retrieval.domain.document import EVERYBODY, Document, DocumentKey, Found, Passage
-from plumbline_retrieval.domain.head import Head, State
+from plumbline_retrieval.domain.head import Head, Live, State
+from plumbline_retrieval.domain.likeness import bands
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import CANDIDATES, Ranked, Scored
 from plumbline_retrieval.domain.source import Source
-from plumbline_retrieval.ports import SAME, Read, Vector
+from plumbline_retrieval.ports import COMPARED, SAME, Read, Vector
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ PASSAGE_FIELDS: Final[Mapping[str, Any]] = {
     "version": models.PayloadSchemaType.INTEGER,  # in strict mode a server refuses filters on fields without an index
 }
 HEAD_FIELDS: Final[Mapping[str, Any]] = dict.fromkeys(
-    ("audience", "source", "origin", "text_hash", "registry"), _KEYWORD
+    ("audience", "source", "origin", "text_hash", "bands", "registry"), _KEYWORD
 )
 """What is filtered by."""
 
@@ -191,6 +192,18 @@ class ServerIndex:
                 self._heads, wanted, SAME, with_payload=["document_id"], timeout=QUERY_SECONDS
             )
         return sorted((record.payload or {})["document_id"] for record in records)
+
+    async def near_text(self, tenant: str, groups: Sequence[str], live: Live) -> dict[str, str]:
+        """See `Heads`."""
+        if not live.sketch:
+            return {}
+        alike = [_visible(tenant, groups), _is("bands", *bands(live.sketch))]
+        wanted = models.Filter(must=list(alike), must_not=[_is("text_hash", live.text_hash)])
+        with _server():
+            records, _ = await self._client.scroll(
+                self._heads, wanted, COMPARED, with_payload=["document_id", "sketch"], timeout=QUERY_SECONDS
+            )
+        return {payload["document_id"]: payload["sketch"] for record in records if (payload := record.payload)}
 
     async def sources(self, tenant: str) -> dict[str, Source]:
         """See `Sources`."""

@@ -61,6 +61,8 @@ class Live:
     submitted_at: datetime = EVER
     fingerprint: str = ""
     """By which a poll knows that its origin has not changed; empty for what was not polled."""
+    sketch: str = ""
+    """Of the text, see `likeness.sketch`; empty for a short text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,10 @@ def next_head(before: Head | None, key: DocumentKey, version: int, time: datetim
     return replace(before, version=version, time=time, reason="", change=None, told=False)
 
 
-def published(head: Head, document: Document, passages: Sequence[Passage], submitted_at: datetime) -> Head:
-    """*head* once its version is live with *passages*.
+def published(
+    head: Head, document: Document, passages: Sequence[Passage], submitted_at: datetime, sketch: str = ""
+) -> Head:
+    """*head* once its version is live with *passages*; *sketch* is that of its text.
 
     A new title or audience counts as removing every passage: what was answered rested on them too.
     """
@@ -130,7 +134,7 @@ def published(head: Head, document: Document, passages: Sequence[Passage], submi
         time=head.time,
     )
     fingerprint = dict(document.metadata).get(FINGERPRINT, "")
-    live = Live(head.version, document.title, hashes, document.hash, submitted_at, fingerprint)
+    live = Live(head.version, document.title, hashes, document.hash, submitted_at, fingerprint, sketch)
     after = replace(
         head, state=State.LIVE, live=live, groups=document.groups, source_id=document.source_id, change=change
     )

@@ -13,6 +13,7 @@ from plumbline_retrieval.domain.content import Content, File
 from plumbline_retrieval.domain.document import FACTS, Document, DocumentKey
 from plumbline_retrieval.domain.fact import Fact
 from plumbline_retrieval.domain.head import Head, State
+from plumbline_retrieval.domain.likeness import Near, nearest
 from plumbline_retrieval.domain.source import Freshness
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
@@ -158,6 +159,8 @@ class Status:
     as_of: datetime
     freshness: Freshness
     duplicate_ids: tuple[str, ...] = ()
+    near: tuple[Near, ...] = ()
+    """Documents of nearly the same text, most similar first."""
 
 
 @dataclass(frozen=True)
@@ -179,13 +182,18 @@ class Statuses:
         return Status(head, source.confirmed(submitted_at), freshness)
 
     async def with_duplicates(self, head: Head, groups: Sequence[str]) -> Status:
-        """With the documents that *groups* may see whose text is the same."""
+        """With the documents that *groups* may see whose text is the same, or nearly."""
         status = await self.of(head)
         if not head.live.text_hash:
             return status
         same = await self.heads.same_text(head.key.tenant, groups, head.live.text_hash)
         others = [each for each in same if each != head.key.document_id]
-        return replace(status, duplicate_ids=tuple(others[: SAME - 1]))
+        return replace(status, duplicate_ids=tuple(others[: SAME - 1]), near=await self._near(head, groups))
+
+    async def _near(self, head: Head, groups: Sequence[str]) -> tuple[Near, ...]:
+        others = await self.heads.near_text(head.key.tenant, groups, head.live)
+        others.pop(head.key.document_id, None)  # it may have changed since *head* was read
+        return tuple(nearest(head.live.sketch, others)[: SAME - 1])
 
 
 @dataclass(frozen=True)

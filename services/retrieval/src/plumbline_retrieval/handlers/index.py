@@ -13,6 +13,7 @@ from plumbline_kit.errors import Invalid
 from plumbline_retrieval.domain.chunking import Cutting, cut
 from plumbline_retrieval.domain.document import EVERYBODY, NOBODY, Document, DocumentKey, Passage
 from plumbline_retrieval.domain.head import NO_VERSION, Head, State, deleted, next_head, published, rejected
+from plumbline_retrieval.domain.likeness import sketch
 from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.registry import Registries
 from plumbline_retrieval.ports import Announcer, Heads, PassageEncoder, Passages, Vector
@@ -83,14 +84,14 @@ class IndexDocument:
             if isinstance(document, Invalid):
                 raise document
             await self.registry.require(head.key.tenant, document.source_id)
-            passages = await asyncio.to_thread(cut, document.text, self.cutting, document.layout)  # may take a second
+            passages, sketched = await asyncio.to_thread(_read, document, self.cutting)  # may take a second
             if len(passages) > MAX_PASSAGES:
                 raise Invalid(f"the document makes {len(passages):,} passages; at most {MAX_PASSAGES:,}: split it")
             vectors = await self._vectors(head, document, passages)
         except Invalid as error:
             return rejected(_seen_by(head, record.groups), str(error))
         await self.passages.stage(head.key, head.version, document, passages, vectors, record.submitted_at)
-        return published(head, document, passages, record.submitted_at)
+        return published(head, document, passages, record.submitted_at, sketched)
 
     async def _vectors(self, head: Head, document: Document, passages: Sequence[Passage]) -> Vector:
         """One row a passage; what the live version holds under the same headings is not encoded again."""
@@ -112,6 +113,11 @@ class IndexDocument:
             await self.announcer.document_changed(head)
         await self.heads.put_head(replace(head, told=True))
         log.debug("document_indexed", document_id=head.key.document_id, document_version=head.version)
+
+
+def _read(document: Document, cutting: Cutting) -> tuple[list[Passage], str]:
+    """Its passages and the sketch of its text."""
+    return cut(document.text, cutting, document.layout), sketch(document.text)
 
 
 def _seen_by(head: Head, groups: Sequence[str]) -> Head:

@@ -1153,6 +1153,7 @@ class DocumentStatus(_message.Message):
     FRESHNESS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     DUPLICATE_IDS_FIELD_NUMBER: _builtins.int
+    NEAR_DUPLICATES_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     version: _builtins.int
     state: Global___DocumentState.ValueType
@@ -1176,6 +1177,12 @@ class DocumentStatus(_message.Message):
     def duplicate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other documents the caller may see whose whole text is the same, at most 100."""
 
+    @_builtins.property
+    def near_duplicates(self) -> _containers.RepeatedCompositeFieldContainer[Global___NearDuplicate]:
+        """Other documents the caller may see whose text is nearly the same, most similar first, at most 100. Only
+        GetDocument tells them, and none of a text of fewer than 20 words.
+        """
+
     def __init__(
         self,
         *,
@@ -1191,14 +1198,40 @@ class DocumentStatus(_message.Message):
         freshness: _answer_pb2.Freshness.ValueType = ...,
         history: _abc.Iterable[Global___DocumentVersion] | None = ...,
         duplicate_ids: _abc.Iterable[_builtins.str] | None = ...,
+        near_duplicates: _abc.Iterable[Global___NearDuplicate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "index_time", b"index_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "document_id", b"document_id", "duplicate_ids", b"duplicate_ids", "freshness", b"freshness", "history", b"history", "index_time", b"index_time", "passage_count", b"passage_count", "reason", b"reason", "source_id", b"source_id", "state", b"state", "title", b"title", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "document_id", b"document_id", "duplicate_ids", b"duplicate_ids", "freshness", b"freshness", "history", b"history", "index_time", b"index_time", "near_duplicates", b"near_duplicates", "passage_count", b"passage_count", "reason", b"reason", "source_id", b"source_id", "state", b"state", "title", b"title", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DocumentStatus: _TypeAlias = DocumentStatus  # noqa: Y015
+
+@_typing.final
+class NearDuplicate(_message.Message):
+    """A document whose text is nearly that of another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    similarity: _builtins.float
+    """The share of all runs of three words of both texts that are in both, estimated to about 0.05; 0.75 to 1."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        similarity: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "similarity", b"similarity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NearDuplicate: _TypeAlias = NearDuplicate  # noqa: Y015
 
 @_typing.final
 class DocumentVersion(_message.Message):
