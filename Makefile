@@ -62,7 +62,7 @@ status: setup  ## what runs, where, since when
 demo: setup  ## from a document to an evaluated answer, step by step
 	$(BIN)/plumbline demo
 
-bench-retrieval: setup  ## speed and quality of retrieval on public data (PLUMBLINE_DATA)
+bench-retrieval: setup  ## speed and quality of retrieval on public data, beside others (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.retrieval
 
 bench-freshness: setup  ## news pages replayed while readers look and the index is killed (PLUMBLINE_DATA)

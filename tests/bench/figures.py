@@ -18,6 +18,7 @@ from scipy import stats
 
 OUT = Path("out")
 RESAMPLES = 2_000
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Figure:
     """One measured value. *low* and *high* bound it with 95 % confidence where that is known."""
 
     name: str
-    value: float
+    value: float | None
+    """None where it was not run."""
     low: float | None = None
     high: float | None = None
     baseline: str | None = None
@@ -60,8 +62,13 @@ def roc_area(name: str, positive: Sequence[float], negative: Sequence[float], *,
     return _beside(Figure(name, area(np.asarray(positive), np.asarray(negative)), float(low), float(high)), known)
 
 
+def at_least(name: str, value: float | None, goal: float, baseline: str | None = None) -> Figure:
+    """A value that must not be below *goal*, or that was not run."""
+    return Figure(name, value, baseline=baseline, goal=f">= {goal}", met=None if value is None else value >= goal)
+
+
 def _beside(figure: Figure, known: float | None) -> Figure:
-    if known is None:
+    if known is None or figure.value is None:
         return figure
     return Figure(figure.name, figure.value, figure.low, figure.high, goal=f">= {known}", met=figure.value >= known)
 
@@ -105,7 +112,9 @@ def _rest(figure: Figure) -> tuple[str, ...]:
     return interval, ratio, figure.baseline or "", figure.goal or "", met
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return NOT_RUN
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 

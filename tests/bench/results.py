@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.bench.figures import OUT
+from tests.bench.figures import NOT_RUN, OUT
 
 RESULTS = Path("docs/results.md")
 HEAD = """# Results
 
 What was measured, how, when and against what. `make results` writes this page from the newest run of each
 benchmark. Times are of a shared two-core machine: read the ratios to the baseline of the same run. Intervals are
-of 95 %: Wilson for shares, BCa bootstrap for means.
+of 95 %: Wilson for shares, BCa bootstrap for means. What could not be measured says "not run".
 """
 
 
@@ -36,7 +36,7 @@ def _row(figure: dict[str, Any]) -> str:
     met = {True: "yes", False: "**no**"}.get(figure.get("met"), "")  # type: ignore[arg-type]  # a missing key is ""
     cells = (
         figure["name"],
-        f"{figure['value']:.3f}",
+        f"{figure['value']:.3f}" if "value" in figure else NOT_RUN,
         interval,
         ratio,
         figure.get("baseline", ""),

