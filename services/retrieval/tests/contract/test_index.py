@@ -227,6 +227,19 @@ async def test_filters_leave_out_what_does_not_fit(shelf: Shelf, wanted: Any, ex
     assert await shelf.texts(**wanted) == expected
 
 
+async def test_filters_and_groups_must_both_hold(shelf: Shelf) -> None:
+    for groups in ((), ("sales",), ("ops", "sales"), ("it",)):
+        for source in ("wiki", "shop"):
+            name = "-".join((source, *groups))
+            await shelf.publish(1, name, document=name, source_id=source, groups=groups)
+    assert await shelf.texts(groups=["ops", "hr"], source_ids=("wiki",)) == ["wiki", "wiki-ops-sales"]
+    assert await shelf.texts(groups=["sales"], source_ids=("wiki",)) == ["wiki", "wiki-ops-sales", "wiki-sales"]
+    assert await shelf.texts(groups=["sales"], source_ids=("press",)) == []
+    assert await shelf.texts(groups=["sales"], tenant="globex", source_ids=("wiki",)) == []
+    listed, _ = await shelf.index.list_heads("acme", ["ops"], "shop", 9, "")
+    assert sorted(head.key.document_id for head in listed) == ["shop", "shop-ops-sales"]
+
+
 async def test_a_passage_whose_next_version_was_refused_says_so(shelf: Shelf) -> None:
     head = await shelf.publish(1, "costs 12")
     await shelf.index.put_head(rejected(next_head(head, head.key, 2, NOON), "no text"))

@@ -27,6 +27,7 @@ from qdrant_edge import (
     Filter,
     IdfParams,
     IsEmptyCondition,
+    KeywordIndexParams,
     MatchAny,
     MatchValue,
     Memory,
@@ -59,9 +60,15 @@ log = structlog.get_logger()
 
 DENSE: Final = "dense"
 SPARSE: Final = "sparse"
-_KEYWORDS: Final = ("audience", "document", "source", "language", "tags")
-PASSAGE_FIELDS: Final = {**dict.fromkeys(_KEYWORDS, PayloadSchemaType.Keyword), "time": PayloadSchemaType.Float}
-HEAD_FIELDS: Final = dict.fromkeys(
+Fields = Mapping[str, PayloadSchemaType | KeywordIndexParams]
+PASSAGE_FIELDS: Final[Fields] = {
+    # Where opening writes passages anew, each audience's come to lie together. Reading 99,000 of two audiences that had
+    # been strewn among 180,000 takes 3.2 ms then, in place of 11.
+    "audience": KeywordIndexParams(is_tenant=True),
+    **dict.fromkeys(("document", "source", "language", "tags"), PayloadSchemaType.Keyword),
+    "time": PayloadSchemaType.Float,
+}
+HEAD_FIELDS: Final[Fields] = dict.fromkeys(
     ("audience", "source", "origin", "text_hash", "bands", "registry"), PayloadSchemaType.Keyword
 )
 """What is filtered by."""
@@ -74,7 +81,7 @@ STEP: Final = 32
 FLUSH_EVERY: Final = 20_000
 """Updates between two flushes. The log is only cut at a flush: without any it grows for ever."""
 NEVER: Final = 10**9
-"""Kilobytes. Building a graph over 20,000 vectors stops everything for minutes; reading them all takes 2 ms."""
+"""Kilobytes. Building a graph, and opening it, holds the interpreter's lock from first to last: see decision 7."""
 
 
 class QdrantIndex:
@@ -115,7 +122,7 @@ class QdrantIndex:
         self, tenant: str, groups: Sequence[str], source_id: str, limit: int, token: str
     ) -> tuple[list[Head], str]:
         """See `Heads`."""
-        wanted = _all([_visible(tenant, groups), *([_is("source", source_id)] if source_id else [])])
+        wanted = _visible(tenant, groups, [_is("source", source_id)] if source_id else [])
         request = ScrollRequest(offset=payloads.offset_from(token), limit=limit, filter=wanted, with_payload=True)
         with _engine():
             records, following = self._heads.scroll(request)
@@ -136,7 +143,7 @@ class QdrantIndex:
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
-        wanted = Filter(must=[_visible(tenant, groups), _is("text_hash", text_hash)])
+        wanted = _visible(tenant, groups, [_is("text_hash", text_hash)])
         request = ScrollRequest(limit=SAME, filter=wanted, with_payload=["document_id"])
         with _engine():
             records, _ = self._heads.scroll(request)
@@ -146,8 +153,8 @@ class QdrantIndex:
         """See `Heads`."""
         if not live.sketch:
             return {}
-        alike = [_visible(tenant, groups), _is("bands", *bands(live.sketch))]
-        wanted = Filter(must=list(alike), must_not=[_is("text_hash", live.text_hash)])
+        alike = _visible(tenant, groups, [_is("bands", *bands(live.sketch))])
+        wanted = Filter(must=[alike], must_not=[_is("text_hash", live.text_hash)])
         found: dict[str, str] = {}
         offset = None
         while True:
@@ -296,7 +303,7 @@ def _engine() -> Iterator[None]:
 
 
 def _within(scope: Scope) -> Filter:
-    wanted, chosen = [_visible(scope.tenant, scope.groups)], scope.filter
+    wanted, chosen = list[FieldCondition](), scope.filter
     if chosen.source_ids:
         wanted.append(_is("source", *chosen.source_ids))
     if chosen.languages:
@@ -305,15 +312,15 @@ def _within(scope: Scope) -> Filter:
     if chosen.since or chosen.until:
         since, until = (None if moment is None else moment.timestamp() for moment in (chosen.since, chosen.until))
         wanted.append(FieldCondition("time", range=RangeFloat(gte=since, lt=until)))
-    return _all(wanted)
+    return _visible(scope.tenant, scope.groups, wanted)
 
 
-def _all(conditions: Sequence[FieldCondition]) -> Filter:
-    return Filter(must=list(conditions))
-
-
-def _visible(tenant: str, groups: Sequence[str]) -> FieldCondition:
-    return _is("audience", *payloads.audiences(tenant, [*groups, EVERYBODY]))
+def _visible(tenant: str, groups: Sequence[str], wanted: Sequence[FieldCondition]) -> Filter:
+    """What these groups may see, of that what is *wanted*."""
+    # A choice of audiences costs more than the vectors. As `should` it takes half the time of `MatchAny` or of `should`
+    # inside `must`: 13.6 ms in place of 25.3 for two audiences with 110,000 of 200,000 passages, with the same finds.
+    audiences = payloads.audiences(tenant, [*groups, EVERYBODY])
+    return Filter(should=[_is("audience", audience) for audience in audiences], must=list(wanted))
 
 
 def _is(field: str, *values: str) -> FieldCondition:
@@ -350,7 +357,7 @@ def _scroll(
             return
 
 
-def _open(folder: Path, vectors: dict[str, int], fields: Mapping[str, PayloadSchemaType]) -> EdgeShard:
+def _open(folder: Path, vectors: dict[str, int], fields: Fields) -> EdgeShard:
     if folder.exists():
         shard = EdgeShard.load(str(folder))
         shard.optimize()  # gives back what deleted points took, if that is worth it
