@@ -23,6 +23,7 @@ from qdrant_edge import (
     EdgeShard,
     EdgeSparseVectorParams,
     EdgeVectorParams,
+    FacetRequest,
     FieldCondition,
     Filter,
     IdfParams,
@@ -70,6 +71,10 @@ FLUSH_EVERY: Final = 20_000
 """Updates between two flushes. The log is only cut at a flush: without any it grows for ever."""
 NEVER: Final = 10**9
 """Kilobytes. Building a graph over 20,000 vectors stops everything for minutes; reading them all takes 2 ms."""
+MOST_AUDIENCES: Final = 10_000
+"""That are known by name; in an index with more, every search asks for its own."""
+MOST_VERSIONS: Final = 100_000
+"""Documents whose versions are kept at hand, about 25 MB."""
 
 
 class QdrantIndex:
@@ -80,6 +85,8 @@ class QdrantIndex:
         self._heads = heads
         self._bm25 = Bm25()
         self._unflushed = 0
+        self._audiences = _audiences_in(passages)
+        self._shown: dict[tuple[str, str], tuple[int, int]] = {}
 
     @classmethod
     def open(cls, folder: Path, dimensions: int) -> "QdrantIndex":
@@ -104,13 +111,16 @@ class QdrantIndex:
     async def put_head(self, head: Head) -> None:
         """See `Heads`."""
         point = Point(payloads.head_id(head.key), {}, payloads.head_payload(head))
+        self._shown.pop((head.key.tenant, head.key.document_id), None)
         self._update(self._heads, UpdateOperation.upsert_points([point]))
+        self._remember(head.key.tenant, {head.key.document_id: (head.version, head.live.version)})
 
     async def list_heads(
         self, tenant: str, groups: Sequence[str], source_id: str, limit: int, token: str
     ) -> tuple[list[Head], str]:
         """See `Heads`."""
-        wanted = _all([_visible(tenant, groups), *([_is("source", source_id)] if source_id else [])])
+        source = [_is("source", source_id)] if source_id else []
+        wanted = Filter(must=source or None, should=_each("audience", _audience(tenant, groups)))
         request = ScrollRequest(offset=payloads.offset_from(token), limit=limit, filter=wanted, with_payload=True)
         with _engine():
             records, following = self._heads.scroll(request)
@@ -131,7 +141,7 @@ class QdrantIndex:
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
-        wanted = Filter(must=[_visible(tenant, groups), _is("text_hash", text_hash)])
+        wanted = Filter(must=[_is("text_hash", text_hash)], should=_each("audience", _audience(tenant, groups)))
         request = ScrollRequest(limit=SAME, filter=wanted, with_payload=["document_id"])
         with _engine():
             records, _ = self._heads.scroll(request)
@@ -172,6 +182,8 @@ class QdrantIndex:
     ) -> None:
         """See `Passages`."""
         rows = list(zip(passages, vectors, strict=True))
+        if self._audiences is not None:
+            self._audiences.update(payloads.audiences(key.tenant, document.groups or [EVERYBODY]))
         for start in range(0, len(rows), STEP):
             points = [
                 self._point(key, version, document, passage, vector, submitted_at)
@@ -197,9 +209,9 @@ class QdrantIndex:
 
     async def ranked(self, scope: Scope, text: str, vector: Vector) -> Ranked:
         """See `Passages`."""
-        wanted = _within(scope)
-        # How rare a word is in what others may see must not show in the caller's ranking.
-        rarity = SearchParams(idf=IdfParams(corpus=wanted))
+        wanted = self._within(scope)
+        # How rare a word is in what others may see, or in what was removed, must not show in the caller's ranking.
+        rarity = SearchParams(idf=IdfParams(corpus=wanted or Filter()))
         dense = EngineQuery.Nearest(vector.tolist(), using=DENSE)
         sparse = EngineQuery.Nearest(self._bm25.embed_query(text), using=SPARSE)
         requests = [
@@ -245,10 +257,45 @@ class QdrantIndex:
             payloads.passage_payload(key, version, document, passage, submitted_at),
         )
 
+    def _within(self, scope: Scope) -> Filter | None:
+        """What is in *scope*; None where that is all there is."""
+        conditions, chosen = [], scope.filter
+        if chosen.source_ids:
+            conditions.append(_is("source", *chosen.source_ids))
+        if chosen.languages:
+            conditions.append(_is("language", *chosen.languages))
+        conditions += [_is("tags", payloads.tag(*pair)) for pair in chosen.metadata]
+        if chosen.since or chosen.until:
+            since, until = (None if moment is None else moment.timestamp() for moment in (chosen.since, chosen.until))
+            conditions.append(FieldCondition("time", range=RangeFloat(gte=since, lt=until)))
+        visible = self._visible(scope)
+        return Filter(must=conditions or None, should=visible or None) if conditions or visible else None
+
+    def _visible(self, scope: Scope) -> list[FieldCondition]:
+        """One of these holds for what the caller may see; none where that is everything.
+
+        Looking at each passage costs 0.3 ms for 30,000 of them and each list, so names that no passage has are left
+        out, and all are where no passage has another one.
+        """
+        names = _audience(scope.tenant, scope.groups)
+        if self._audiences is None:
+            return _each("audience", names)
+        known = [name for name in names if name in self._audiences]
+        return [] if len(known) == len(self._audiences) else _each("audience", known or names)
+
     def _versions(self, tenant: str, document_ids: set[str]) -> payloads.Versions:
-        ids = [payloads.head_id(DocumentKey(tenant, document_id)) for document_id in document_ids]
-        found = _retrieve(self._heads, ids, ["document_id", "version", "live_version"]).values()
-        return {payload["document_id"]: (payload["version"], payload["live_version"]) for payload in found}
+        """Kept at hand, as nobody else writes here: reading those of 25 documents took 0.45 ms of a search's 4."""
+        known = {name: self._shown[tenant, name] for name in document_ids if (tenant, name) in self._shown}
+        ids = [payloads.head_id(DocumentKey(tenant, name)) for name in document_ids - known.keys()]
+        found = _retrieve(self._heads, ids, ["document_id", "version", "live_version"]).values() if ids else ()
+        read = {payload["document_id"]: (payload["version"], payload["live_version"]) for payload in found}
+        self._remember(tenant, read)
+        return known | read
+
+    def _remember(self, tenant: str, versions: payloads.Versions) -> None:
+        if len(self._shown) > MOST_VERSIONS:
+            self._shown.clear()
+        self._shown.update({(tenant, name): each for name, each in versions.items()})
 
     def _update(self, shard: EdgeShard, operation: UpdateOperation) -> None:
         with _engine():
@@ -272,30 +319,25 @@ def _engine() -> Iterator[None]:
         raise Unavailable("the index cannot be used", retry_after=5.0) from error
 
 
-def _within(scope: Scope) -> Filter:
-    wanted, chosen = [_visible(scope.tenant, scope.groups)], scope.filter
-    if chosen.source_ids:
-        wanted.append(_is("source", *chosen.source_ids))
-    if chosen.languages:
-        wanted.append(_is("language", *chosen.languages))
-    wanted += [_is("tags", payloads.tag(*pair)) for pair in chosen.metadata]
-    if chosen.since or chosen.until:
-        since, until = (None if moment is None else moment.timestamp() for moment in (chosen.since, chosen.until))
-        wanted.append(FieldCondition("time", range=RangeFloat(gte=since, lt=until)))
-    return _all(wanted)
+def _audiences_in(passages: EdgeShard) -> set[str] | None:
+    """At least all that the passages have; None where they are too many to keep."""
+    with _engine():
+        hits = passages.facet(FacetRequest("audience", limit=MOST_AUDIENCES, exact=True)).hits
+    return {str(hit.value) for hit in hits} if len(hits) < MOST_AUDIENCES else None
 
 
-def _all(conditions: Sequence[FieldCondition]) -> Filter:
-    return Filter(must=list(conditions))
-
-
-def _visible(tenant: str, groups: Sequence[str]) -> FieldCondition:
-    return _is("audience", *payloads.audiences(tenant, [*groups, EVERYBODY]))
+def _audience(tenant: str, groups: Sequence[str]) -> list[str]:
+    return payloads.audiences(tenant, [*groups, EVERYBODY])
 
 
 def _is(field: str, *values: str) -> FieldCondition:
     # The engine takes three times as long for a choice of one as for a value.
     return FieldCondition(field, match=MatchValue(values[0]) if len(values) == 1 else MatchAny(list(values)))
+
+
+def _each(field: str, values: Sequence[str]) -> list[FieldCondition]:
+    # Offered one by one, three values take 1.4 ms with both lists of 31,000 passages; as a choice of three, 4.4 ms.
+    return [_is(field, value) for value in values]
 
 
 def _of_version(version: int) -> FieldCondition:
