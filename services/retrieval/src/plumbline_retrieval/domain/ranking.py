@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -74,7 +75,7 @@ def covering(hits: Hits, question: str) -> list[Hit]:
 
     BM25 gives most of its score for one rare word; an answer holds most of the words, and some side by side.
     """
-    words = content_words(question)
+    words = words_of(question)
     pairs = [f" {first} {second} " for first, second in dict.fromkeys(pairwise(words))]
     singles = [f" {word} " for word in dict.fromkeys(words)]
     whole = 1 + WORDS_WEIGHT + PAIRS_WEIGHT
@@ -84,6 +85,12 @@ def covering(hits: Hits, question: str) -> list[Hit]:
         return (listed + held) / whole
 
     return rescored(hits, [score(*hit) for hit in hits[:CONSIDERED]])
+
+
+@lru_cache(maxsize=16)
+def words_of(question: str) -> tuple[str, ...]:
+    """The stems of its words with content, kept at hand: one search wants them three times."""
+    return tuple(content_words(question))
 
 
 def rescored(hits: Hits, scores: Sequence[float]) -> list[Hit]:
@@ -97,7 +104,7 @@ def preferred(
     hits: Hits, question: str, sources: Mapping[str, Source], preferences: Preferences, now: datetime
 ) -> list[Hit]:
     """*hits* ordered anew by how far their sources are trusted, by their age, and whether they are facts asked for."""
-    asked = set(content_words(question))
+    asked = set(words_of(question))
 
     def weighted(found: Found, score: float) -> float:
         source = sources.get(found.source_id)
@@ -143,7 +150,7 @@ def diverse(hits: Hits, vectors: NDArray[np.float32], diversity: float, limit: i
 
 
 def _share(pieces: Sequence[str], words: str) -> float:
-    return sum(piece in words for piece in pieces) / len(pieces) if pieces else 0.0
+    return sum([piece in words for piece in pieces]) / len(pieces) if pieces else 0.0
 
 
 def _stretched(scored: Scored) -> Scored:
