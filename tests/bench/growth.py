@@ -21,7 +21,7 @@ import psutil
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.identity import Identity
 from plumbline_local.layout import Layout
-from plumbline_models import BatchingEncoder, Encoder
+from plumbline_models import Encoder, ThreadedEncoder
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
 from plumbline_retrieval.domain.document import Document, DocumentKey, Passage
 from plumbline_retrieval.domain.head import next_head, published
@@ -103,7 +103,7 @@ def _changed(size: int, texts: Sequence[str], vectors: np.ndarray) -> Iterator[t
 
 
 async def _search(index: QdrantIndex, encoder: Encoder, questions: Sequence[str]) -> None:
-    batching = BatchingEncoder(encoder)
+    batching = ThreadedEncoder(encoder)
     search = SearchPassages(index, batching, Registry(index, SystemClock(), complete=True), Readiness(True), Progress())
     anna, whole, engine = Identity(TENANT, "anna"), [], []
     for text in questions:

@@ -9,8 +9,8 @@ from rich.progress import Progress as ProgressBar
 
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.identity import Identity
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Encoder
+from plumbline_models.threaded import ThreadedEncoder
 from plumbline_retrieval.adapters.reranking import TokenInteraction
 from plumbline_retrieval.domain.query import Query as Search
 from plumbline_retrieval.handlers.progress import Progress
@@ -34,7 +34,7 @@ async def rankings(
 ) -> dict[str, tuple[Pairs, Pairs]]:
     """By set: what is found for a sample of its held-out questions, without the second look and with it."""
     encoder = Encoder.load(encoder_folder, with_tokens=True)
-    queries, reranker, clock = BatchingEncoder(encoder), TokenInteraction(encoder, workers=2), SystemClock()
+    queries, reranker, clock = ThreadedEncoder(encoder), TokenInteraction(encoder, workers=2), SystemClock()
     search = SearchPassages(index, queries, Registry(index, clock), Readiness(complete=True), Progress(), reranker)
     asker, gate, found = Identity(tenant, "bench"), asyncio.Semaphore(AT_ONCE), dict[str, tuple[Pairs, Pairs]]()
 

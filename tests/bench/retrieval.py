@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import grpc
 import numpy as np
@@ -270,8 +271,8 @@ async def _vectors(index: Index, documents: Sequence[pb.Document]) -> Vector:
     """
     keys = [DocumentKey(TENANT, document.document_id) for document in documents]
     heads = await index.heads(keys)
-    ids = [payloads.passage_id(key, heads[key].version, 0) for key in keys]
-    vectors = {str(name): vector for name, vector in (await index.vectors_of(ids)).items()}
+    ids = [UUID(payloads.passage_id(key, heads[key].version, 0)).int for key in keys]
+    vectors = await index.vectors_of(ids)
     return np.stack([vectors[name] for name in ids])
 
 

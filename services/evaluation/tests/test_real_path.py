@@ -31,8 +31,8 @@ from plumbline_kit.bus.outbox import OutboxRelay
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.rpc import open_channel
 from plumbline_kit.testing import eventually, test_settings, token
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Encoder
+from plumbline_models.threaded import ThreadedEncoder
 
 ROOT = Path(__file__).parents[3]
 QUESTION = "How much is the Aurora lamp?"
@@ -69,7 +69,7 @@ async def publisher(kafka: str) -> AsyncIterator[KafkaPublisher]:
 
 @pytest.fixture
 async def record(pool: Pool, encoder_dir: Path, minimums: Minimums) -> AsyncIterator[RecordEvaluation]:
-    encoder = BatchingEncoder(Encoder.load(encoder_dir))
+    encoder = ThreadedEncoder(Encoder.load(encoder_dir))
     evaluate = EvaluateAnswer(EncoderSimilarity(encoder), minimums, SystemClock())
     yield RecordEvaluation(evaluate, PostgresEvaluations(pool))
     await encoder.aclose()

@@ -1,6 +1,6 @@
 """Small models and text rules that services share: encoder, sentences, support."""
 
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Encoder
+from plumbline_models.threaded import ThreadedEncoder
 
-__all__ = ["BatchingEncoder", "Encoder"]
+__all__ = ["Encoder", "ThreadedEncoder"]

@@ -23,8 +23,8 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Encoder
+from plumbline_models.threaded import ThreadedEncoder
 
 READER_THREADS = 2
 
@@ -78,7 +78,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     encoder = Encoder.load(settings.encoder_dir)
     state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
-    batching = BatchingEncoder(encoder)
+    batching = ThreadedEncoder(encoder)
     parts = Parts(
         state.store, BatchedQuestions(batching), encoder.id, publisher, load_release(common.release_file), clock
     )

@@ -17,14 +17,14 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Encoder
+from plumbline_models.threaded import ThreadedEncoder
 
 
 async def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts, its tables made; waits for PostgreSQL, and nothing else runs yet."""
     clock, common = SystemClock(), settings.service
-    encoder = BatchingEncoder(Encoder.load(settings.encoder_dir), workers=settings.encoder_workers)
+    encoder = ThreadedEncoder(Encoder.load(settings.encoder_dir), workers=settings.encoder_workers)
     minimums = minimums_of(load_release(common.release_file))
     pool = open_pool(settings.postgres_dsn)
     await pool.open()

@@ -7,8 +7,8 @@ import pytest
 
 from plumbline_evaluation.adapters.similarity import EncoderSimilarity
 from plumbline_kit.errors import Unavailable
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Encoder, Vectors
+from plumbline_models.threaded import ThreadedEncoder
 
 
 class BrokenEncoder:
@@ -20,7 +20,7 @@ class BrokenEncoder:
 
 
 async def test_texts_come_out_as_near_as_they_are(encoder_dir: Path) -> None:
-    encoder = BatchingEncoder(Encoder.load(encoder_dir))
+    encoder = ThreadedEncoder(Encoder.load(encoder_dir))
     same, near, far = await EncoderSimilarity(encoder).to_each(
         "How much is the lamp?", ["How much is the lamp?", "The lamp costs 49 euros.", "Giraffes sleep standing."]
     )
@@ -30,7 +30,7 @@ async def test_texts_come_out_as_near_as_they_are(encoder_dir: Path) -> None:
 
 
 async def test_whatever_breaks_the_encoder_is_unavailability() -> None:
-    encoder = BatchingEncoder(BrokenEncoder())
+    encoder = ThreadedEncoder(BrokenEncoder())
     with pytest.raises(Unavailable, match="encoder failed"):
         await EncoderSimilarity(encoder).to_each("question", ["answer"])
     await encoder.aclose()

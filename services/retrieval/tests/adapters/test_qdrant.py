@@ -16,6 +16,7 @@ from plumbline_retrieval.adapters import qdrant
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
 from plumbline_retrieval.domain.document import Document, DocumentKey, Passage
 from plumbline_retrieval.domain.head import Head, Live, State
+from plumbline_retrieval.domain.query import Scope
 
 Make = Callable[..., Any]
 
@@ -108,6 +109,79 @@ async def test_opening_gives_back_what_removed_passages_took(tmp_path: Path, loo
     assert len(found) == 100  # of both lists, which are the same
     index.close()
     assert size_of(tmp_path / "index/passages/segments") < before
+
+
+async def shelve(index: QdrantIndex, key: DocumentKey, version: int, text: str, *groups: str) -> None:
+    document = Document(key.document_id, "Lamp", text, groups=groups)
+    await index.stage(key, version, document, [Passage(0, 0, 1, text)], np.ones((1, 4), np.float32) / 2, NOON)
+    await index.put_head(Head(key, version, State.LIVE, NOON, Live(version), groups))
+    await index.remove_others(key, version)
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+async def test_who_saw_everything_does_not_see_what_comes_for_others(
+    tmp_path: Path, look: Make, reopened: bool
+) -> None:
+    index, near = QdrantIndex.open(tmp_path / "index", 4), np.ones(4, np.float32) / 2
+    await shelve(index, KEY, 1, "a lamp for sales", "sales")
+    await shelve(index, DocumentKey("acme", "desk"), 1, "a desk for everybody")
+    assert len(await look(index, "acme", "lamp", near, groups=("sales",))) == 2
+    await shelve(index, DocumentKey("acme", "bed"), 1, "a bed for ops", "ops")
+    await shelve(index, DocumentKey("globex", "lamp"), 1, "a lamp of globex")
+    if reopened:
+        index.close()
+        index = QdrantIndex.open(tmp_path / "index", 4)
+    for tenant, groups, expected in (
+        ("acme", ("sales",), {"a lamp for sales", "a desk for everybody"}),
+        ("acme", ("sales", "ops", "it"), {"a lamp for sales", "a desk for everybody", "a bed for ops"}),
+        ("acme", ("it",), {"a desk for everybody"}),
+        ("globex", ("sales",), {"a lamp of globex"}),
+        ("initech", ("sales",), set()),
+    ):
+        found = await look(index, tenant, "lamp", near, groups=groups)
+        assert {each.passage.text for each in found} == expected
+    index.close()
+
+
+async def test_what_others_have_and_what_was_removed_does_not_show_in_scores(tmp_path: Path) -> None:
+    index, near = QdrantIndex.open(tmp_path / "index", 4), np.ones(4, np.float32) / 2
+    for number in range(5):
+        await shelve(index, DocumentKey("acme", f"{number}"), 1, f"lamp number {number}")
+    alone = await index.ranked(Scope("acme"), "lamp number 3", near)
+    for number in range(20):
+        await shelve(index, DocumentKey("acme", "old"), number, "lamp lamp")
+    await index.remove_others(DocumentKey("acme", "old"), 99)
+    assert (await index.ranked(Scope("acme"), "lamp number 3", near)).sparse == alone.sparse
+    await shelve(index, DocumentKey("globex", "lamp"), 1, "lamp number 3")
+    assert (await index.ranked(Scope("acme"), "lamp number 3", near)).sparse == alone.sparse
+    index.close()
+
+
+async def test_too_many_audiences_to_know_are_asked_for_each_time(
+    tmp_path: Path, look: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qdrant, "MOST_AUDIENCES", 1)
+    index, near = QdrantIndex.open(tmp_path / "index", 4), np.ones(4, np.float32) / 2
+    await shelve(index, KEY, 1, "a lamp of acme")
+    index.close()
+    index = QdrantIndex.open(tmp_path / "index", 4)
+    assert len(await look(index, "acme", "lamp", near)) == 1
+    assert await look(index, "globex", "lamp", near) == []
+    index.close()
+
+
+@pytest.mark.parametrize("most", [0, qdrant.MOST_VERSIONS])
+async def test_a_search_knows_a_heads_next_version_at_once(
+    tmp_path: Path, look: Make, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(qdrant, "MOST_VERSIONS", most)
+    index, near = QdrantIndex.open(tmp_path / "index", 4), np.ones(4, np.float32) / 2
+    for version in range(3):
+        await shelve(index, KEY, version, f"version {version}")
+        assert [each.ref.version for each in await look(index, "acme", "version", near)] == [version]
+    await index.put_head(Head(KEY, 3, State.DELETED, NOON))
+    assert await look(index, "acme", "version", near) == []
+    index.close()
 
 
 async def test_an_engine_that_fails_is_unavailable_and_does_not_say_where_it_lies(tmp_path: Path) -> None:

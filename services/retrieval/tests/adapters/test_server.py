@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import grpc
 import numpy as np
@@ -164,8 +165,10 @@ async def test_words_weigh_what_they_weigh_in_the_engine_of_this_process(
             await each.stage(DocumentKey(tenant, "lamp"), 1, LAMP, passages, vectors, HEAD.time)
     for tenant in texts:
         [ours, theirs] = [await each.ranked(Scope(tenant), "grey lamp", vector(1)) for each in (index, engine)]
-        assert dict(ours.sparse) == pytest.approx({str(name): score for name, score in theirs.sparse}, abs=1e-5)
-        dense = {str(name): score for name, score in theirs.dense}  # kept there in 8 bits a number
+        assert dict(ours.sparse) == pytest.approx(
+            {str(UUID(int=name)): score for name, score in theirs.sparse}, abs=1e-5
+        )
+        dense = {str(UUID(int=name)): score for name, score in theirs.dense}  # kept there in 8 bits a number
         assert dict(ours.dense) == pytest.approx(dense, abs=2e-3)
     engine.close()
 

@@ -272,9 +272,12 @@ async def test_what_stands_around_a_passage_is_of_its_own_version(shelf: Shelf) 
 
 
 async def test_vectors_of_found_passages(shelf: Shelf) -> None:
+    await shelf.publish(1, "costs 12", "is grey", document="gone")
+    [(gone, _), *_] = fuse([await shelf.index.ranked(Scope("acme"), "lamp", shelf.vector(0, 1))])
+    await shelf.index.remove_others(DocumentKey("acme", "gone"), 2)
     await shelf.publish(1, "costs 12", "is grey")
     [(first, _), *_] = fuse([await shelf.index.ranked(Scope("acme"), "lamp", shelf.vector(0, 1))])
-    vectors = await shelf.index.vectors_of([first, "6f0e2f3c-0000-5000-8000-000000000000"])
+    vectors = await shelf.index.vectors_of([first, gone])
     assert vectors == {first: pytest.approx(shelf.vector(0, 1), abs=5e-3)}
 
 

@@ -1,13 +1,13 @@
 """`QuestionEncoder` on the batching encoder."""
 
 from plumbline_cache.domain.entry import Vector
-from plumbline_models.batching import BatchingEncoder
+from plumbline_models.threaded import ThreadedEncoder
 
 
 class BatchedQuestions:
     """Questions that come at the same time share one run of the model."""
 
-    def __init__(self, encoder: BatchingEncoder) -> None:
+    def __init__(self, encoder: ThreadedEncoder) -> None:
         self._encoder = encoder
 
     async def encode(self, question: str) -> Vector:

@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 
 from plumbline_kit.errors import Unavailable
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Vectors
+from plumbline_models.threaded import ThreadedEncoder
 
 log = structlog.get_logger()
 
@@ -19,7 +19,7 @@ REMEMBERED_TEXTS: Final = 4096
 class EncoderSimilarity:
     """Cosines of L2-normalised vectors, encoded in worker threads."""
 
-    def __init__(self, encoder: BatchingEncoder) -> None:
+    def __init__(self, encoder: ThreadedEncoder) -> None:
         self._encoder = encoder
         self._known: OrderedDict[str, Vectors] = OrderedDict()
         self.encoder_id = encoder.id

@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from plumbline_models.text import content_words
 from plumbline_retrieval.domain.document import Found
-from plumbline_retrieval.domain.ranking import Ranked
+from plumbline_retrieval.domain.ranking import Ranked, words_of
 
 BIAS: Final = -6.134
 COSINE_WEIGHT: Final = 9.131
@@ -26,6 +25,6 @@ def support(question: str, ranked: Ranked, found: Sequence[Found]) -> float:
     """
     if not found or not ranked.dense:
         return 0.0
-    words = [f" {word} " for word in dict.fromkeys(content_words(question))]
-    shared = max(sum(word in each.words for word in words) for each in found) / max(len(words), 1)
+    words = [f" {word} " for word in dict.fromkeys(words_of(question))]
+    shared = max(sum([word in each.words for word in words]) for each in found) / max(len(words), 1)
     return 1 / (1 + math.exp(-(BIAS + COSINE_WEIGHT * ranked.dense[0][1] + WORDS_WEIGHT * shared)))

@@ -1,4 +1,4 @@
-"""BatchingEncoder: who waits for whom, and who hears of what."""
+"""ThreadedEncoder: who waits for whom, and who hears of what."""
 
 import asyncio
 import threading
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from plumbline_models.batching import BatchingEncoder
 from plumbline_models.encoder import Vectors
+from plumbline_models.threaded import ThreadedEncoder
 
 
 class GatedEncoder:
-    """Encodes a text as its length; every batch waits until the gate is open."""
+    """Encodes a text as its length; every request waits until the gate is open."""
 
     id = "lengths"
     dimensions = 1
@@ -34,38 +34,35 @@ class GatedEncoder:
         return np.array([[len(text)] for text in texts], np.float32)
 
 
-def asking(encoder: BatchingEncoder, *texts: str) -> list[asyncio.Task[Vectors]]:
+def asking(encoder: ThreadedEncoder, *texts: str) -> list[asyncio.Task[Vectors]]:
     return [asyncio.create_task(encoder.encode_one(text)) for text in texts]
 
 
-async def test_an_idle_encoder_starts_at_once_and_batches_what_queues_meanwhile() -> None:
+async def test_requests_are_served_in_order_and_each_by_itself() -> None:
     gated = GatedEncoder()
-    encoder = BatchingEncoder(gated, max_wait_seconds=3600)
+    encoder = ThreadedEncoder(gated)
     tasks = asking(encoder, "a", "bb", "ccc")
     await asyncio.sleep(0)
     gated.gate.set()
     vectors = await asyncio.gather(*tasks)
     assert [float(vector[0]) for vector in vectors] == [1, 2, 3]
-    assert gated.batches == [["a"], ["bb", "ccc"]]
+    assert gated.batches == [["a"], ["bb"], ["ccc"]]
     await encoder.aclose()
 
 
-async def test_a_free_worker_beside_a_busy_one_waits_for_company_only_so_long() -> None:
+async def test_a_second_worker_does_not_wait_for_the_first() -> None:
     gated = GatedEncoder()
-    encoder = BatchingEncoder(gated, workers=2, max_wait_seconds=0.001)
-    first = asking(encoder, "a")
-    await asyncio.sleep(0)
-    others = asking(encoder, "bb", "ccc")
-    await gated.second_batch.wait()  # while the first batch still holds its worker
+    encoder = ThreadedEncoder(gated, workers=2)
+    tasks = asking(encoder, "a", "bb")
+    await gated.second_batch.wait()  # while the first request still holds its worker
     gated.gate.set()
-    await asyncio.gather(*first, *others)
-    assert gated.batches == [["a"], ["bb", "ccc"]]
+    await asyncio.gather(*tasks)
     await encoder.aclose()
 
 
 async def test_a_large_request_lets_a_small_one_through() -> None:
     gated = GatedEncoder()
-    encoder = BatchingEncoder(gated)
+    encoder = ThreadedEncoder(gated)
     large = asyncio.create_task(encoder.encode(["x" * length for length in range(100)]))
     await asyncio.sleep(0)
     [small] = asking(encoder, "a question")
@@ -78,7 +75,7 @@ async def test_a_large_request_lets_a_small_one_through() -> None:
 
 async def test_a_caller_that_has_gone_does_not_disturb_the_others() -> None:
     gated = GatedEncoder()
-    encoder = BatchingEncoder(gated)
+    encoder = ThreadedEncoder(gated)
     running, queued, patient = asking(encoder, "running", "queued", "patient")
     await asyncio.sleep(0)
     running.cancel()
@@ -89,21 +86,21 @@ async def test_a_caller_that_has_gone_does_not_disturb_the_others() -> None:
     await encoder.aclose()
 
 
-async def test_an_error_reaches_everybody_in_its_batch_and_nobody_else() -> None:
+async def test_an_error_reaches_who_asked_and_nobody_else() -> None:
     gated = GatedEncoder(error=ValueError("no such token"))
-    encoder = BatchingEncoder(gated)
+    encoder = ThreadedEncoder(gated)
     first, bad, beside = asking(encoder, "first", "bad", "beside")
     await asyncio.sleep(0)
     gated.gate.set()
     outcomes = await asyncio.gather(first, bad, beside, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [np.ndarray, ValueError, ValueError]
+    assert [type(outcome) for outcome in outcomes] == [np.ndarray, ValueError, np.ndarray]
     assert (await encoder.encode_one("later"))[0] == 5
     await encoder.aclose()
 
 
 async def test_closing_finishes_what_was_asked_for_and_refuses_more() -> None:
     gated = GatedEncoder()
-    encoder = BatchingEncoder(gated)
+    encoder = ThreadedEncoder(gated)
     tasks = asking(encoder, "a", "bb")
     await asyncio.sleep(0)
     closing = asyncio.create_task(encoder.aclose())
@@ -113,7 +110,7 @@ async def test_closing_finishes_what_was_asked_for_and_refuses_more() -> None:
         await encoder.encode_one("late")
 
 
-async def test_no_texts_need_no_batch() -> None:
-    encoder = BatchingEncoder(GatedEncoder())
+async def test_no_texts_need_no_worker() -> None:
+    encoder = ThreadedEncoder(GatedEncoder())
     assert (await encoder.encode([])).shape == (0, 1)
     await encoder.aclose()
