@@ -103,8 +103,8 @@ def _changed(size: int, texts: Sequence[str], vectors: np.ndarray) -> Iterator[t
 
 
 async def _search(index: QdrantIndex, encoder: Encoder, questions: Sequence[str]) -> None:
-    batching = ThreadedEncoder(encoder)
-    search = SearchPassages(index, batching, Registry(index, SystemClock(), complete=True), Readiness(True), Progress())
+    queries = ThreadedEncoder(encoder)
+    search = SearchPassages(index, queries, Registry(index, SystemClock(), complete=True), Readiness(True), Progress())
     anna, whole, engine = Identity(TENANT, "anna"), [], []
     for text in questions:
         vector = encoder.encode([text])[0]
@@ -114,7 +114,7 @@ async def _search(index: QdrantIndex, encoder: Encoder, questions: Sequence[str]
         started = time.perf_counter()
         await search(anna, Query(text), None, "")
         whole.append(time.perf_counter() - started)
-    await batching.aclose()
+    await queries.aclose()
     for name, seconds in (("engine", engine), ("search", whole)):
         for percent in (50, 99):
             say(f"{name}_p{percent}_ms", float(np.percentile(seconds, percent)) * 1e3)

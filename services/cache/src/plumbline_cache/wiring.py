@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
-from plumbline_cache.adapters.encoder import BatchedQuestions
+from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
@@ -78,9 +78,9 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     encoder = Encoder.load(settings.encoder_dir)
     state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
-    batching = ThreadedEncoder(encoder)
+    questions = ThreadedEncoder(encoder)
     parts = Parts(
-        state.store, BatchedQuestions(batching), encoder.id, publisher, load_release(common.release_file), clock
+        state.store, EncodedQuestions(questions), encoder.id, publisher, load_release(common.release_file), clock
     )
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
@@ -95,7 +95,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     add_CacheServiceServicer_to_server(parts.api(catching_up), server.grpc)
 
     async def close() -> None:
-        await batching.aclose()
+        await questions.aclose()
         parts.close()
         state.close()
 

@@ -1,10 +1,10 @@
-"""`QuestionEncoder` on the batching encoder."""
+"""`QuestionEncoder` on the encoder in threads of its own."""
 
 from plumbline_cache.domain.entry import Vector
 from plumbline_models.threaded import ThreadedEncoder
 
 
-class BatchedQuestions:
+class EncodedQuestions:
     """Questions that come at the same time share one run of the model."""
 
     def __init__(self, encoder: ThreadedEncoder) -> None:
