@@ -5,7 +5,7 @@ from plumbline_models.threaded import ThreadedEncoder
 
 
 class EncodedQuestions:
-    """Questions that come at the same time share one run of the model."""
+    """Questions one after the other, beside the event loop."""
 
     def __init__(self, encoder: ThreadedEncoder) -> None:
         self._encoder = encoder
