@@ -205,6 +205,20 @@ async def test_the_record_and_the_fact_say_who_was_asked_who_answered_and_what_i
     assert server.attributes[names.ANSWER_ATTEMPTS] == ("away: misconfigured", "own: answered")
 
 
+async def test_a_model_that_dies_in_mid_stream_leaves_its_complete_sentences_and_nobody_else_is_asked(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    async with FakeLLM(script=lambda _: TEXT) as dying, FakeLLM() as other:
+        legs = tuple(Leg(EndpointSettings(name, llm.base_url)) for name, llm in (("dying", dying), ("other", other)))
+        async with serving(route=RouteSettings(legs)) as service:
+            with dying.failing(drop_after=9):
+                _, done = await completed(service, request_of())
+    assert done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert done.answer.outcome == common_pb.ANSWER_OUTCOME_DEGRADED
+    assert (done.record.endpoint, len(done.record.attempts)) == ("dying", 1)
+    assert not other.requests
+
+
 async def test_when_every_model_fails_the_answer_is_an_extract_that_says_why(
     serving: Serving, request_of: NewRequest
 ) -> None:

@@ -266,6 +266,14 @@ async def test_a_hedge_that_fails_leaves_the_first_its_time(release: Release, pa
     assert (text, told(trail)) == (TEXT, [("second", "server_error"), ("first", "answered")])
 
 
+async def test_an_endpoint_that_is_overtaken_again_and_again_is_left_alone() -> None:
+    hanging, well = FakeModel((), hangs=True), FakeModel()
+    route = a_route([hanging, well], hedge=1.0)
+    trails = [(await answer(route))[1] for _ in range(5)]
+    assert [told(trail)[0] for trail in trails] == [("first", "overtaken")] * 4 + [("first", "circuit_open")]
+    assert hanging.stopped_early
+
+
 async def test_who_is_quick_enough_is_not_hedged(release: Release, pair: tuple[FakeLLM, FakeLLM]) -> None:
     first, second = pair
     async with first, second, served(release, pair, hedge=3.0) as route:

@@ -49,7 +49,7 @@ class Call:
         self._clock = clock
         self._began = clock.monotonic()
         self._patient = own.first_token_seconds <= left.first_token, own.total_seconds <= left.total
-        self._spoke = False
+        self._spoke = self._slow = False
         self._ended: Attempt | None = None
         limits = Limits(min(own.first_token_seconds, left.first_token), min(own.total_seconds, left.total))
         self._pieces = endpoint.model.write(prompt, limits)
@@ -74,8 +74,9 @@ class Call:
             self._meters.paid(settings.name, cost)
         yield replace(piece, trail=Trail(settings.name, settings.model, cost=cost))
 
-    async def stop(self, outcome: AttemptOutcome, reason: str = "") -> Attempt:
-        """Stop the model, should it still write, and say what came of the call."""
+    async def stop(self, outcome: AttemptOutcome, reason: str = "", *, slow: bool = False) -> Attempt:
+        """Stop the model, should it still write, and say what came of it. A *slow* call counts as a failure."""
+        self._slow = slow
         self.first.cancel()
         try:
             await asyncio.wait({self.first})
@@ -105,6 +106,8 @@ class Call:
 
     def _verdict(self, outcome: AttemptOutcome) -> bool | None:
         """Whether the endpoint did well. That a caller had less time than the endpoint may take is not its fault."""
+        if self._slow:
+            return False
         if outcome is AttemptOutcome.TIMED_OUT and not self._patient[self._spoke]:
             return None
         return None if outcome in SAYS_NOTHING else outcome is AttemptOutcome.ANSWERED

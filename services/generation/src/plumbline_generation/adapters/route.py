@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -148,8 +148,9 @@ class Trip:
     async def aclose(self) -> None:
         """Stop all that is still under way."""
         self._drop_hedge()
-        for call in list(self._calls):
-            await self._ended(call, AttemptOutcome.ABANDONED)
+        async with AsyncExitStack() as stack:  # which goes on should one of them raise
+            for call in list(self._calls):
+                stack.push_async_callback(self._ended, call, AttemptOutcome.ABANDONED)
 
     async def _listen(self) -> Call | None:
         """The call that has spoken; None after one that failed or a hedge that was placed."""
@@ -168,9 +169,18 @@ class Trip:
         return None
 
     async def _overtake(self, winner: Call) -> None:
+        """Stop the others. One that was asked earlier was slow: else an endpoint that hangs would be asked for ever."""
         self._drop_hedge()
-        for call in [call for call in self._calls if call is not winner]:
-            attempt = await self._ended(call, AttemptOutcome.OVERTAKEN, "another endpoint spoke first")
+        earlier = True
+        for call in list(self._calls):
+            if call is winner:
+                earlier = False
+                continue
+            self._calls.remove(call)
+            try:
+                attempt = await call.stop(AttemptOutcome.OVERTAKEN, "another endpoint spoke first", slow=earlier)
+            finally:
+                self._route.queue.wake()
             self._attempts.append(attempt)
 
     async def _ask_next(self) -> bool:
@@ -269,10 +279,10 @@ class Trip:
         log.warning("model_failed", endpoint=attempt.endpoint, outcome=attempt.outcome.value, reason=attempt.reason)
         return attempt
 
-    async def _ended(self, call: Call, outcome: AttemptOutcome, reason: str = "") -> Attempt:
+    async def _ended(self, call: Call, outcome: AttemptOutcome) -> Attempt:
         self._calls.remove(call)
         try:
-            return await call.stop(outcome, reason)
+            return await call.stop(outcome)
         finally:
             self._route.queue.wake()
 
