@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,9 +44,7 @@ class Settings:
             margin_seconds=env.number("MARGIN_SECONDS", 0.5),
         )
         env.check()
-        if not models_file:
-            return settings
-        return cls(**vars(settings) | {"route": read_models(Path(models_file), values)})
+        return replace(settings, route=read_models(Path(models_file), values)) if models_file else settings
 
 
 def read_models(path: Path, values: Mapping[str, str]) -> RouteSettings:

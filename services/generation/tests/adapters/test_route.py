@@ -1,6 +1,7 @@
 """Several endpoints as one model: on servers that fail as they are told, and on fakes where time matters."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -300,6 +301,27 @@ async def test_a_caller_that_goes_ends_every_call_within_a_tenth_of_a_second(
         await eventually(lambda: all(server.abandoned == 1 for server in asked))
         assert time.monotonic() - went < 0.1
         assert [endpoint.at_work for endpoint in route._endpoints] == [0, 0]
+
+
+async def test_callers_that_go_at_any_moment_leave_no_place_taken_and_nobody_waiting(
+    release: Release, pair: tuple[FakeLLM, FakeLLM]
+) -> None:
+    chance = random.Random(7)
+    own = [{"concurrency": 2}, {"concurrency": 1}]
+
+    async def leave(route: Route, turns: int) -> None:
+        writing = asyncio.create_task(answer(route))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait({writing})
+
+    async with pair[0], pair[1], served(release, pair, own=own, hedge=0.001) as route:
+        with pair[0].failing(share=0.5, status=500):
+            await asyncio.gather(*(leave(route, chance.randrange(150)) for _ in range(60)))
+        assert [endpoint.at_work for endpoint in route._endpoints] == [0, 0]
+        assert not route.queue._waiting
+        assert (await answer(route))[0] == TEXT
 
 
 async def test_an_answer_has_its_cost_and_metrics_count_it() -> None:
