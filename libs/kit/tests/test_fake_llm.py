@@ -201,3 +201,25 @@ async def _is_well(port: int) -> bool:
             return (await client.get(f"http://127.0.0.1:{port}/health")).is_success
         except httpx.ConnectError:
             return False
+
+
+async def test_it_fails_an_even_share_of_its_requests() -> None:
+    async with FakeLLM() as model, httpx.AsyncClient(base_url=model.base_url) as client:
+        with model.failing(share=0.5, status=500):
+            replies = [await client.post("/chat/completions", json={"messages": PROMPT}) for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [200, 500, 200, 500]
+    assert model.connections == 1
+
+
+@pytest.mark.parametrize("how", [{"byte_by_byte": True}, {"raw": b"data: \xff\n\n"}, {"endless": True}])
+async def test_it_streams_what_it_is_told_to(how: dict[str, Any]) -> None:
+    wanted = {"byte_by_byte": b'"content": "The"', "raw": b"\xff", "endless": b" euros."}
+    async with FakeLLM() as model, httpx.AsyncClient(base_url=model.base_url) as client:
+        with model.failing(**how):
+            async with client.stream("POST", "/chat/completions", json={"messages": PROMPT, "stream": True}) as reply:
+                body = b""
+                async for chunk in reply.aiter_raw():
+                    body += chunk
+                    if "endless" in how and body.count(b" euros.") > 2:
+                        break
+    assert wanted[next(iter(how))] in body

@@ -1,7 +1,7 @@
 """What generation's tests start from: the local release, the use case on fakes, the rpc on a fake model server."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from plumbline.generation.v1.generation_service_pb2_grpc import (
     GenerationServiceStub,
     add_GenerationServiceServicer_to_server,
 )
-from plumbline_generation.adapters.openai import OpenAIModel, open_client
 from plumbline_generation.api import SCOPES
 from plumbline_generation.domain.answer import Assignment
+from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
 from plumbline_generation.handlers import Completed, Delta, GenerateAnswer, Patience
 from plumbline_generation.testing import FakeJournal, FakeModel, words
-from plumbline_generation.wiring import build_api
+from plumbline_generation.wiring import build_api, build_route, open_clients
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import SystemClock
@@ -96,11 +96,15 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
         bus: Publisher | None = None,
         release: Release = release,
         groups: tuple[str, ...] = (),
+        route: RouteSettings | None = None,
     ) -> AsyncIterator[Service]:
         clock, publisher = SystemClock(), bus or MemoryBus()
         server = Server(test_settings("generation"), make_verifier(), scopes=SCOPES)
-        async with model or FakeLLM() as llm, open_client(llm.base_url, "key", connections=4) as client:
-            asked = OpenAIModel(client, release.model, places=4, clock=clock)
+        async with AsyncExitStack() as stack:
+            llm = await stack.enter_async_context(model or FakeLLM())
+            settings = route or RouteSettings((Leg(EndpointSettings("default", llm.base_url)),))
+            clients = [await stack.enter_async_context(client) for client in open_clients(settings)]
+            asked = build_route(settings, clients, words, release=release, clock=clock)
             patience = Patience(record=0.2, margin=0.2)
             api = build_api(asked, publisher, words, release=release, patience=patience, clock=clock)
             add_GenerationServiceServicer_to_server(api, server.grpc)

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
+from plumbline_generation.domain.routing import EndpointSettings, Leg, Price, RouteSettings
 from plumbline_generation.events import EVENT_IDS
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.errors import Unavailable
@@ -173,6 +174,62 @@ async def test_a_model_that_breaks_off_leaves_its_complete_sentences(serving: Se
     assert done.answer.text == "The Aurora desk lamp costs 49 euros."
     assert done.answer.outcome == common_pb.ANSWER_OUTCOME_DEGRADED
     assert "broke off" in done.record.reason
+
+
+async def test_the_record_and_the_fact_say_who_was_asked_who_answered_and_what_it_cost(
+    serving: Serving, request_of: NewRequest, spans: InMemorySpanExporter
+) -> None:
+    bus = MemoryBus()
+    async with FakeLLM() as away, FakeLLM() as own:
+        legs = (
+            Leg(EndpointSettings("away", away.base_url, "large")),
+            Leg(EndpointSettings("own", own.base_url, "small", price=Price(1.0, 2.0, "EUR"))),
+        )
+        async with serving(bus=bus, route=RouteSettings(legs)) as service:
+            with away.failing(status=404):
+                _, done = await completed(service, request_of())
+    record = done.record
+    assert (record.endpoint, record.model) == ("own", "small")
+    assert [(one.endpoint, one.model, one.outcome) for one in record.attempts] == [
+        ("away", "large", pb.ATTEMPT_OUTCOME_MISCONFIGURED),
+        ("own", "small", pb.ATTEMPT_OUTCOME_ANSWERED),
+    ]
+    assert "configuration error" in record.attempts[0].reason
+    assert record.cost.currency_code == "EUR"
+    assert record.cost.amount == pytest.approx((record.prompt_tokens + 2 * record.completion_tokens) / 1e6)
+    [fact] = bus.records(ANSWER_GENERATED)
+    assert fact.body is not None
+    assert fact.body.record == record
+    [server] = [span for span in spans.get_finished_spans() if span.kind.name == "SERVER"]
+    assert server.attributes is not None
+    assert server.attributes[names.ANSWER_ATTEMPTS] == ("away: misconfigured", "own: answered")
+
+
+async def test_a_model_that_dies_in_mid_stream_leaves_its_complete_sentences_and_nobody_else_is_asked(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    async with FakeLLM(script=lambda _: TEXT) as dying, FakeLLM() as other:
+        legs = tuple(Leg(EndpointSettings(name, llm.base_url)) for name, llm in (("dying", dying), ("other", other)))
+        async with serving(route=RouteSettings(legs)) as service:
+            with dying.failing(drop_after=9):
+                _, done = await completed(service, request_of())
+    assert done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert done.answer.outcome == common_pb.ANSWER_OUTCOME_DEGRADED
+    assert (done.record.endpoint, len(done.record.attempts)) == ("dying", 1)
+    assert not other.requests
+
+
+async def test_when_every_model_fails_the_answer_is_an_extract_that_says_why(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    async with serving() as service:
+        with service.model.failing(status=404):
+            _, done = await completed(service, request_of())
+    assert done.answer.outcome == common_pb.ANSWER_OUTCOME_DEGRADED
+    assert (done.record.model, done.record.endpoint) == ("extractive", "")
+    assert "configuration error" in done.record.reason
+    assert [one.outcome for one in done.record.attempts] == [pb.ATTEMPT_OUTCOME_MISCONFIGURED]
+    assert not done.record.HasField("cost")
 
 
 async def test_an_event_log_that_refuses_takes_nothing_but_the_promise(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from plumbline_generation.domain.answer import EXTRACTIVE, Outcome, Usage
+from plumbline_generation.domain.answer import EXTRACTIVE, Outcome
+from plumbline_generation.domain.attempts import Usage
 from plumbline_generation.ports import Finish
 from plumbline_generation.testing import FakeJournal, FakeModel, a_passage, an_assignment
 from plumbline_kit.errors import NotFound

@@ -57,8 +57,11 @@ def _asked(assignment: Assignment) -> dict[str, str | int]:
     }
 
 
-def _answered(event: Completed) -> dict[str, str | int]:
+def _answered(event: Completed) -> dict[str, str | int | list[str]]:
+    trail = event.record.trail
     return {
+        names.MODEL_ENDPOINT: trail.endpoint,
+        names.ANSWER_ATTEMPTS: [f"{one.endpoint}: {one.outcome.value}" for one in trail.attempts],
         names.ANSWER_OUTCOME: event.answer.outcome.value,
         names.GEN_AI_RESPONSE_MODEL: event.record.model,
         names.GEN_AI_INPUT_TOKENS: event.record.usage.prompt_tokens,

@@ -2,19 +2,11 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from plumbline_generation.domain.answer import (
-    EXTRACTIVE,
-    NOT_COUNTED,
-    Answer,
-    Assignment,
-    Outcome,
-    Passage,
-    Record,
-    Usage,
-)
+from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Outcome, Passage, Record
+from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
 from plumbline_generation.domain.draft import EMPTY, Draft, rescue, settle
 from plumbline_generation.domain.markers import MarkerFilter
 from plumbline_generation.domain.packing import Offsets, Packed, pack
@@ -70,6 +62,7 @@ class Written:
     draft: Draft
     usage: Usage = NOT_COUNTED
     first_token_time: float | None = None
+    trail: Trail = UNTRODDEN
 
 
 class GenerateAnswer:
@@ -137,11 +130,11 @@ class GenerateAnswer:
                     if text := released.take(piece):
                         yield text
         except ModelFailed as error:
-            failure = str(error)
+            failure, finish = str(error), Finish(trail=error.trail)
         draft = _draft(released, finish, failure, question, packed)
         if not released.text:
             yield draft.text
-        yield Written(draft, finish.usage, first)
+        yield Written(draft, finish.usage, first, finish.trail)
 
     def _limits(self, deadline: float) -> Limits:
         model = self._release.model
@@ -157,15 +150,21 @@ class GenerateAnswer:
         now = self._clock.monotonic()
         first = now if written.first_token_time is None else written.first_token_time
         record = Record(
-            model=self._release.model.name if written.draft.by_model else EXTRACTIVE,
+            model=self._author(written),
             usage=written.usage,
             seconds_to_first_token=first - call.began,
             seconds=now - call.began,
             reason=written.draft.reason,
+            trail=written.trail if written.draft.by_model else replace(written.trail, endpoint="", model=""),
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))
         return Completed(answer, record, await self._journal.record(fact, seconds))
+
+    def _author(self, written: Written) -> str:
+        if not written.draft.by_model:
+            return EXTRACTIVE
+        return written.trail.model or self._release.model.name
 
 
 def _draft(released: MarkerFilter, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]) -> Draft:

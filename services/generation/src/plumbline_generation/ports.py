@@ -5,13 +5,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from plumbline_generation.domain.answer import NOT_COUNTED, Answer, Assignment, Record, Usage
+from plumbline_generation.domain.answer import Answer, Assignment, Record
+from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, AttemptOutcome, Trail, Usage
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_kit.identity import Identity
 
 
 class ModelFailed(Exception):
     """The model gave no answer, or only a part of one. The text is a reason that a caller may read."""
+
+    def __init__(
+        self,
+        reason: str,
+        outcome: AttemptOutcome = AttemptOutcome.BROKE_OFF,
+        *,
+        retry_after: float | None = None,
+        trail: Trail = UNTRODDEN,
+    ) -> None:
+        """*retry_after* are the seconds for which the model asks to be left alone."""
+        super().__init__(reason)
+        self.outcome = outcome
+        self.retry_after = retry_after
+        self.trail = trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,7 @@ class Finish:
     ended_itself: bool = True
     """False when a limit of tokens ended it."""
     usage: Usage = NOT_COUNTED
+    trail: Trail = UNTRODDEN
 
 
 class LanguageModel(Protocol):

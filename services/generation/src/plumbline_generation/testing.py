@@ -6,7 +6,8 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from plumbline_generation.domain.answer import Assignment, Passage, PassageRef, Usage
+from plumbline_generation.domain.answer import Assignment, Passage, PassageRef
+from plumbline_generation.domain.attempts import Usage
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_generation.ports import Finish, Generated, Limits, ModelFailed
 from plumbline_kit.release import Release

@@ -5,6 +5,7 @@ from google.protobuf.duration_pb2 import Duration
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_generation.domain.answer import Answer, Assignment, Outcome, Passage, PassageRef, Record
+from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
 from plumbline_kit.release import Release
 
 _OUTCOMES = {
@@ -12,6 +13,22 @@ _OUTCOMES = {
     Outcome.REFUSED: common_pb.ANSWER_OUTCOME_REFUSED,
     Outcome.DEGRADED: common_pb.ANSWER_OUTCOME_DEGRADED,
 }
+_ATTEMPTS = {
+    AttemptOutcome.ANSWERED: pb.ATTEMPT_OUTCOME_ANSWERED,
+    AttemptOutcome.UNREACHABLE: pb.ATTEMPT_OUTCOME_UNREACHABLE,
+    AttemptOutcome.TIMED_OUT: pb.ATTEMPT_OUTCOME_TIMED_OUT,
+    AttemptOutcome.BROKE_OFF: pb.ATTEMPT_OUTCOME_BROKE_OFF,
+    AttemptOutcome.SERVER_ERROR: pb.ATTEMPT_OUTCOME_SERVER_ERROR,
+    AttemptOutcome.RATE_LIMITED: pb.ATTEMPT_OUTCOME_RATE_LIMITED,
+    AttemptOutcome.MALFORMED: pb.ATTEMPT_OUTCOME_MALFORMED,
+    AttemptOutcome.REJECTED: pb.ATTEMPT_OUTCOME_REJECTED,
+    AttemptOutcome.MISCONFIGURED: pb.ATTEMPT_OUTCOME_MISCONFIGURED,
+    AttemptOutcome.OVERTAKEN: pb.ATTEMPT_OUTCOME_OVERTAKEN,
+    AttemptOutcome.CIRCUIT_OPEN: pb.ATTEMPT_OUTCOME_CIRCUIT_OPEN,
+    AttemptOutcome.FULL: pb.ATTEMPT_OUTCOME_FULL,
+    AttemptOutcome.PROMPT_TOO_LONG: pb.ATTEMPT_OUTCOME_PROMPT_TOO_LONG,
+}
+"""An abandoned attempt is in no record: nobody is left to get one."""
 
 
 def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
@@ -51,7 +68,24 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         time_to_first_token=_duration(record.seconds_to_first_token),
         total_time=_duration(record.seconds),
         reason=record.reason,
+        endpoint=record.trail.endpoint,
+        attempts=map(_attempt_to_proto, record.trail.attempts),
+        cost=_cost_to_proto(record.trail.cost),
     )
+
+
+def _attempt_to_proto(attempt: Attempt) -> pb.ModelAttempt:
+    return pb.ModelAttempt(
+        endpoint=attempt.endpoint,
+        model=attempt.model,
+        outcome=_ATTEMPTS[attempt.outcome],
+        reason=attempt.reason,
+        duration=_duration(attempt.seconds),
+    )
+
+
+def _cost_to_proto(cost: Cost | None) -> pb.Cost | None:
+    return None if cost is None else pb.Cost(currency_code=cost.currency, amount=cost.amount)
 
 
 def _passage_from_proto(passage: common_pb.Passage) -> Passage:

@@ -1,9 +1,20 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import httpx
+
 from plumbline.generation.v1.generation_service_pb2_grpc import add_GenerationServiceServicer_to_server
+from plumbline_generation.adapters.endpoint import Endpoint
 from plumbline_generation.adapters.openai import OpenAIModel, open_client
+from plumbline_generation.adapters.route import Route
+from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.api import SCOPES, GenerationService
+from plumbline_generation.domain.breaker import Breaker
 from plumbline_generation.domain.packing import Offsets
+from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
 from plumbline_generation.events import BusJournal
 from plumbline_generation.handlers import GenerateAnswer, Patience
 from plumbline_generation.ports import LanguageModel
@@ -13,7 +24,7 @@ from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import Clock, SystemClock
 from plumbline_kit.lifecycle import Service
-from plumbline_kit.release import Release, load_release
+from plumbline_kit.release import ModelSettings, Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry, meter
 from plumbline_models.encoder import Encoder
@@ -24,13 +35,39 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     clock, common = SystemClock(), settings.service
     release, offsets = load_release(common.release_file), Encoder.load(settings.encoder_dir).offsets
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="generation", clock=clock)
-    client = open_client(settings.llm_base_url, settings.llm_api_key, connections=settings.concurrent_completions)
-    model = OpenAIModel(client, release.model, places=settings.concurrent_completions, clock=clock)
+    clients = open_clients(settings.route)
+    model = build_route(settings.route, clients, offsets, release=release, clock=clock)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     api = build_api(model, publisher, offsets, release=release, patience=patience, clock=clock)
     add_GenerationServiceServicer_to_server(api, server.grpc)
-    return Service(common, server, publisher=publisher, closing=[client.aclose], telemetry=telemetry)
+    closing = [client.aclose for client in clients]
+    return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
+
+
+def open_clients(route: RouteSettings) -> list[httpx.AsyncClient]:
+    """One for each leg, in their order."""
+    endpoints = [leg.endpoint for leg in route.legs]
+    return [open_client(one.base_url, one.api_key, connections=one.concurrency) for one in endpoints]
+
+
+def build_route(
+    settings: RouteSettings, clients: Sequence[httpx.AsyncClient], offsets: Offsets, *, release: Release, clock: Clock
+) -> Route:
+    """The models that *settings* name, as one."""
+    endpoints = [
+        _endpoint(leg.endpoint, client, settings, release.model, clock)
+        for leg, client in zip(settings.legs, clients, strict=True)
+    ]
+    return Route(
+        endpoints,
+        [leg.weight for leg in settings.legs],
+        hedge_seconds=settings.hedge_seconds,
+        tokens=lambda prompt: len(offsets(prompt.system)) + len(offsets(prompt.user)),
+        meters=RouteMeters(meter()),
+        clock=clock,
+        draw=random.random,
+    )
 
 
 def build_api(
@@ -49,3 +86,13 @@ def build_api(
     journal = BusJournal(publisher, release, unrecorded=unrecorded)
     generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock)
     return GenerationService(generate, release)
+
+
+def _endpoint(
+    own: EndpointSettings, client: httpx.AsyncClient, route: RouteSettings, model: ModelSettings, clock: Clock
+) -> Endpoint:
+    """What the release asks for, within what the endpoint allows."""
+    tokens = int(min(own.max_output_tokens, model.max_tokens))
+    own = replace(own, model=own.model or model.name, max_output_tokens=tokens)
+    asked = replace(model, name=own.model, max_tokens=tokens)
+    return Endpoint(own, OpenAIModel(client, asked, endpoint=own.name, clock=clock), Breaker(route.breaker))

@@ -1,6 +1,5 @@
 """The model over HTTP, on a server that fails as it is told."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -10,13 +9,13 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from plumbline_generation.adapters.openai import OpenAIModel, open_client
-from plumbline_generation.domain.answer import Usage
+from plumbline_generation.domain.attempts import AttemptOutcome, Usage
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_generation.ports import Finish, Limits, ModelFailed
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release
 from plumbline_kit.telemetry import names
-from plumbline_kit.testing import eventually
+from plumbline_kit.testing import FakeClock, eventually
 from plumbline_kit.testing.llm import FakeLLM
 
 PROMPT = Prompt("Answer.", "[1] Lamp: The lamp costs 41 euros.\n\nQuestion: How much?")
@@ -24,9 +23,9 @@ PATIENT = Limits(5, 5)
 
 
 @asynccontextmanager
-async def connected(server: FakeLLM, release: Release, places: int = 4) -> AsyncIterator[OpenAIModel]:
-    async with open_client(server.base_url, "key", connections=places) as client:
-        yield OpenAIModel(client, release.model, places=places, clock=SystemClock())
+async def connected(server: FakeLLM, release: Release) -> AsyncIterator[OpenAIModel]:
+    async with open_client(server.base_url, "key", connections=4) as client:
+        yield OpenAIModel(client, release.model, endpoint="local", clock=SystemClock())
 
 
 async def written(model: OpenAIModel, limits: Limits = PATIENT) -> list[str | Finish]:
@@ -75,36 +74,66 @@ async def test_it_tells_when_a_limit_of_tokens_ended_the_text(release: Release) 
     assert not finish.ended_itself
 
 
-@pytest.mark.parametrize("how", [{"status": 503}, {"status": 429}, {"drop_after": 0}], ids=["503", "429", "dropped"])
-async def test_it_asks_once_more_before_the_first_token(release: Release, how: dict[str, int]) -> None:
-    async with FakeLLM() as server, connected(server, release) as model:
-        with server.failing(times=1, **how):
-            assert len(await written(model)) == 6
-        assert len(server.requests) == 2
+NO_COMPLETION = "something else"
 
 
 @pytest.mark.parametrize(
-    ("how", "requests", "reason"),
+    ("how", "outcome", "reason"),
     [
-        ({"status": 500}, 2, "answered with status 500"),
-        ({"status": 429}, 2, "answered with status 429"),
-        ({"status": 401}, 1, "refused the request with status 401"),
-        ({"drop_after": 0}, 2, "broke off"),
-        ({"garbage": "{half"}, 1, "something else"),
-        ({"garbage": '{"error": {"message": "context is full"}}'}, 1, "something else"),
-        ({"garbage": "[]"}, 1, "something else"),
-        ({"garbage": '{"choices": [{"delta": null}]}'}, 1, "something else"),
+        ({"status": 500}, AttemptOutcome.SERVER_ERROR, "answered with status 500"),
+        ({"status": 429}, AttemptOutcome.RATE_LIMITED, "answered with status 429"),
+        ({"status": 401}, AttemptOutcome.MISCONFIGURED, "status 401: a configuration error"),
+        ({"status": 404}, AttemptOutcome.MISCONFIGURED, "status 404: a configuration error"),
+        ({"status": 400}, AttemptOutcome.REJECTED, "refused the request with status 400"),
+        ({"drop_after": 0}, AttemptOutcome.BROKE_OFF, "broke off"),
+        ({"raw": b"data\n\n: no data\n\nnonsense\n\n", "drop_after": 2}, AttemptOutcome.BROKE_OFF, "broke off"),
+        ({"raw": b'data: {"choices": "\xff"}\n\n'}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": "{half"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": '{"error": {"message": "context is full"}}'}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": "[]"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": '{"choices": [{"delta": null}]}'}, AttemptOutcome.MALFORMED, NO_COMPLETION),
     ],
 )
-async def test_it_fails_before_the_text_with_a_reason(
-    release: Release, how: dict[str, Any], requests: int, reason: str
+async def test_it_asks_once_and_fails_before_the_text_with_a_reason(
+    release: Release, how: dict[str, Any], outcome: AttemptOutcome, reason: str
 ) -> None:
     async with FakeLLM() as server, connected(server, release) as model:
-        with server.failing(**how):
-            pieces, why = await failure(model)
-    assert pieces == []
-    assert reason in why
-    assert len(server.requests) == requests
+        with server.failing(**how), pytest.raises(ModelFailed, match=reason) as failed:
+            await written(model)
+    assert failed.value.outcome is outcome
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("Thu, 01 Jan 2026 00:01:00 GMT", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("soon", None)],
+)
+async def test_it_tells_how_long_the_server_wants_to_be_left_alone(
+    release: Release, header: str, seconds: float | None
+) -> None:
+    async with FakeLLM() as server, open_client(server.base_url, "", connections=1) as client:
+        model = OpenAIModel(client, release.model, endpoint="local", clock=FakeClock())
+        with server.failing(status=429, retry_after=header), pytest.raises(ModelFailed) as failed:
+            await written(model)
+    assert failed.value.retry_after == seconds
+
+
+async def test_characters_that_are_cut_between_chunks_arrive_whole(release: Release) -> None:
+    text = "Größe: 5 €, ☕️ 🪔\u2028\u0085."
+    async with FakeLLM(script=lambda _: text) as server, connected(server, release) as model:
+        with server.failing(byte_by_byte=True):
+            *pieces, finish = await written(model)
+    assert "".join(map(str, pieces)) == text
+    assert isinstance(finish, Finish)
+
+
+async def test_an_answer_without_end_is_cut_and_stopped(release: Release) -> None:
+    async with FakeLLM(tokens_per_second=200) as server, connected(server, release) as model:
+        with server.failing(endless=True):
+            pieces, why = await failure(model, Limits(5, 0.2))
+        assert len(pieces) > 5
+        assert why == "not finished within 0.2 s"
+        await eventually(lambda: server.abandoned == 1)
 
 
 async def test_it_does_not_ask_again_once_text_has_come(release: Release) -> None:
@@ -149,28 +178,11 @@ async def test_a_reader_that_stops_stops_the_server(release: Release) -> None:
         await eventually(lambda: server.abandoned == 1)
 
 
-async def test_who_finds_no_place_waits_for_one_until_the_first_token_limit(release: Release) -> None:
-    async with FakeLLM(first_token_seconds=0.3) as server, connected(server, release, places=1) as model:
-        first = asyncio.create_task(written(model))
-        await eventually(lambda: server.requests)
-        _, why = await failure(model, Limits(0.05, 5))
-        assert why == "too many others are waiting for the model"
-        assert len(await written(model)) == len(await first) == 6
-    assert len(server.requests) == 2
-
-
-async def test_a_place_is_free_again_after_a_failure(release: Release) -> None:
-    async with FakeLLM() as server, connected(server, release, places=1) as model:
-        with server.failing(status=401):
-            await failure(model)
-        assert await written(model, Limits(1, 1))
-
-
 async def test_one_connection_serves_many_answers(release: Release) -> None:
     async with FakeLLM() as server, connected(server, release) as model:
         for _ in range(3):
             await written(model)
-        assert len(server._connections) == 1
+        assert server.connections == 1
 
 
 async def test_its_span_says_what_was_asked_and_counted(release: Release, spans: InMemorySpanExporter) -> None:

@@ -10,9 +10,10 @@ import json
 import re
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Any, Final, Self
 
 from plumbline_kit.addresses import HOST
@@ -28,6 +29,7 @@ PASSAGE: Final = re.compile(r"^\[1\] (?:[^\n:]*: )?(.+?[.!?])(?=\s|$)", re.MULTI
 TOKEN: Final = re.compile(r"\s*\S+")
 WORD: Final = re.compile(r"\w+")
 DIMENSIONS: Final = 16
+MAX_CHUNK: Final = 65_536
 CHAT: Final = "/v1/chat/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
 RERANK: Final = "/v1/rerank"
@@ -67,6 +69,14 @@ class Failure:
     """Nothing is ever answered."""
     garbage: str = ""
     """Streamed as the data of every event of a token; where there are none, the whole answer."""
+    raw: bytes = b""
+    """Streamed in place of every event of a token, as it is."""
+    byte_by_byte: bool = False
+    """Every byte of the stream is a chunk of its own, so that characters are cut."""
+    endless: bool = False
+    """The tokens come again and again."""
+    share: float = 1.0
+    """So large a share of the requests goes wrong, evenly: at 0.3 the fourth, the seventh, the tenth and so on."""
     times: int | None = None
     """So many requests go wrong, then none does; None: all of them."""
 
@@ -90,10 +100,13 @@ class FakeLLM:
     """Their headers, names in lower case."""
     abandoned: int = 0
     """How many requests for an answer lost their caller before the end."""
+    connections: int = 0
+    """How many were opened."""
     most_at_once: int = 0
     """How many of those were at work at the same time, at most."""
     _failure: Failure = WELL
     _at_work: int = 0
+    _due: float = 0.0
 
     @property
     def base_url(self) -> str:
@@ -127,6 +140,7 @@ class FakeLLM:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert isinstance(reader, _Reader)
+        self.connections += 1
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections[task] = writer
         task.add_done_callback(lambda done: self._connections.pop(done).close())
@@ -167,6 +181,10 @@ class FakeLLM:
         failure = self._failure
         if failure.times == 0:
             return WELL
+        self._due += failure.share
+        if self._due < 1:
+            return WELL
+        self._due -= 1
         if failure.times is not None:
             self._failure = replace(failure, times=failure.times - 1)
         return failure
@@ -215,18 +233,20 @@ class FakeLLM:
 
     async def _stream(self, writer: asyncio.StreamWriter, completion: "_Completion", failure: Failure) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-        async for data in self._paced(completion.tokens[: failure.drop_after]):
-            _write_event(writer, failure.garbage or completion.token_event(data))
+        tokens: Iterable[str] = completion.tokens[: failure.drop_after]
+        async for token in self._paced(cycle(tokens) if failure.endless else tokens):
+            sent = failure.raw or _event(failure.garbage or completion.token_event(token))
+            _write_chunks(writer, sent, 1 if failure.byte_by_byte else len(sent))
             await writer.drain()
         if failure.drop_after is not None:
             return False
         for event in completion.last_events():
-            _write_event(writer, event)
+            _write_chunks(writer, _event(event), MAX_CHUNK)
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
 
-    async def _paced(self, tokens: Sequence[str]) -> AsyncIterator[str]:
+    async def _paced(self, tokens: Iterable[str]) -> AsyncIterator[str]:
         for token in tokens:
             yield token
             if self.tokens_per_second != AT_ONCE:
@@ -281,7 +301,10 @@ class _Completion:
         return [end, self._chunk([], usage=self.usage), "[DONE]"]
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> str:
-        return json.dumps({"id": self.id, "object": "chat.completion.chunk", "model": MODEL, "choices": choices} | more)
+        return json.dumps(
+            {"id": self.id, "object": "chat.completion.chunk", "model": MODEL, "choices": choices} | more,
+            ensure_ascii=False,  # as servers send it
+        )
 
 
 def _parsed(head: str) -> tuple[str, str, dict[str, str]]:
@@ -303,9 +326,14 @@ async def _send_body(writer: asyncio.StreamWriter, status: int, body: bytes, ext
     return True
 
 
-def _write_event(writer: asyncio.StreamWriter, data: str) -> None:
-    event = f"data: {data}\n\n".encode()
-    writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+def _event(data: str) -> bytes:
+    return f"data: {data}\n\n".encode()
+
+
+def _write_chunks(writer: asyncio.StreamWriter, body: bytes, size: int) -> None:
+    for start in range(0, len(body), size):
+        part = body[start : start + size]
+        writer.write(b"%x\r\n%b\r\n" % (len(part), part))
 
 
 async def _run(port: int) -> None:

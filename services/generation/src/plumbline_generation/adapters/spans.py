@@ -18,7 +18,7 @@ PROVIDER: Final = "openai"
 
 
 @contextmanager
-def chat_span(settings: ModelSettings, server: httpx.URL) -> Iterator[Span]:
+def chat_span(settings: ModelSettings, server: httpx.URL, endpoint: str) -> Iterator[Span]:
     """A child of the current span. It is not made the current one: its body may be a generator's."""
     attributes: dict[str, AttributeValue] = {
         names.GEN_AI_OPERATION: "chat",
@@ -28,6 +28,7 @@ def chat_span(settings: ModelSettings, server: httpx.URL) -> Iterator[Span]:
         names.GEN_AI_REQUEST_SEED: settings.seed,
         names.GEN_AI_REQUEST_MAX_TOKENS: settings.max_tokens,
         names.SERVER_ADDRESS: server.host,
+        names.MODEL_ENDPOINT: endpoint,
     }
     if server.port:
         attributes[names.SERVER_PORT] = server.port
@@ -35,7 +36,7 @@ def chat_span(settings: ModelSettings, server: httpx.URL) -> Iterator[Span]:
     try:
         yield span
     except ModelFailed as error:
-        span.set_attribute(names.ERROR_TYPE, type(error).__name__)
+        span.set_attribute(names.ERROR_TYPE, error.outcome.value)
         span.set_status(Status(StatusCode.ERROR, str(error)))
         raise
     finally:

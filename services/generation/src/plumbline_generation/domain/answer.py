@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from plumbline_generation.domain.attempts import UNTRODDEN, Trail, Usage
 from plumbline_kit.errors import Invalid
 
 MAX_QUESTION_CHARACTERS: Final = 8_000
@@ -92,17 +93,6 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What the model counted; 0 where it told nothing."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-NOT_COUNTED: Final = Usage()
-
-
-@dataclass(frozen=True, slots=True)
 class Record:
     """How an answer came about. Times are in seconds since the request arrived."""
 
@@ -112,6 +102,7 @@ class Record:
     seconds: float
     reason: str
     """Why the answer is degraded or refused; empty otherwise."""
+    trail: Trail = UNTRODDEN
 
 
 def _is_uuid(text: str) -> bool:

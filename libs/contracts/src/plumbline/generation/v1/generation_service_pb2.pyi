@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
 import builtins as _builtins
 import sys
@@ -19,6 +20,70 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AttemptOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AttemptOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AttemptOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ATTEMPT_OUTCOME_UNSPECIFIED: _AttemptOutcome.ValueType  # 0
+    ATTEMPT_OUTCOME_ANSWERED: _AttemptOutcome.ValueType  # 1
+    """Its text is the answer's."""
+    ATTEMPT_OUTCOME_UNREACHABLE: _AttemptOutcome.ValueType  # 2
+    ATTEMPT_OUTCOME_TIMED_OUT: _AttemptOutcome.ValueType  # 3
+    """Too slow to begin, or to end."""
+    ATTEMPT_OUTCOME_BROKE_OFF: _AttemptOutcome.ValueType  # 4
+    """The connection ended before the answer did."""
+    ATTEMPT_OUTCOME_SERVER_ERROR: _AttemptOutcome.ValueType  # 5
+    """A status of 500 or above."""
+    ATTEMPT_OUTCOME_RATE_LIMITED: _AttemptOutcome.ValueType  # 6
+    """Status 429."""
+    ATTEMPT_OUTCOME_MALFORMED: _AttemptOutcome.ValueType  # 7
+    """What it sent is no chat completion."""
+    ATTEMPT_OUTCOME_REJECTED: _AttemptOutcome.ValueType  # 8
+    """This request does not suit it, for instance because it is too long."""
+    ATTEMPT_OUTCOME_MISCONFIGURED: _AttemptOutcome.ValueType  # 9
+    """A wrong key, address or name of a model: somebody has to mend the settings."""
+    ATTEMPT_OUTCOME_OVERTAKEN: _AttemptOutcome.ValueType  # 10
+    """Another endpoint spoke first, and it was stopped."""
+    ATTEMPT_OUTCOME_CIRCUIT_OPEN: _AttemptOutcome.ValueType  # 11
+    """Not asked: its circuit breaker was open."""
+    ATTEMPT_OUTCOME_FULL: _AttemptOutcome.ValueType  # 12
+    """Not asked: it had as many requests as it may."""
+    ATTEMPT_OUTCOME_PROMPT_TOO_LONG: _AttemptOutcome.ValueType  # 13
+    """Not asked: the prompt does not fit into its context."""
+
+class AttemptOutcome(_AttemptOutcome, metaclass=_AttemptOutcomeEnumTypeWrapper):
+    """What came of an attempt."""
+
+ATTEMPT_OUTCOME_UNSPECIFIED: AttemptOutcome.ValueType  # 0
+ATTEMPT_OUTCOME_ANSWERED: AttemptOutcome.ValueType  # 1
+"""Its text is the answer's."""
+ATTEMPT_OUTCOME_UNREACHABLE: AttemptOutcome.ValueType  # 2
+ATTEMPT_OUTCOME_TIMED_OUT: AttemptOutcome.ValueType  # 3
+"""Too slow to begin, or to end."""
+ATTEMPT_OUTCOME_BROKE_OFF: AttemptOutcome.ValueType  # 4
+"""The connection ended before the answer did."""
+ATTEMPT_OUTCOME_SERVER_ERROR: AttemptOutcome.ValueType  # 5
+"""A status of 500 or above."""
+ATTEMPT_OUTCOME_RATE_LIMITED: AttemptOutcome.ValueType  # 6
+"""Status 429."""
+ATTEMPT_OUTCOME_MALFORMED: AttemptOutcome.ValueType  # 7
+"""What it sent is no chat completion."""
+ATTEMPT_OUTCOME_REJECTED: AttemptOutcome.ValueType  # 8
+"""This request does not suit it, for instance because it is too long."""
+ATTEMPT_OUTCOME_MISCONFIGURED: AttemptOutcome.ValueType  # 9
+"""A wrong key, address or name of a model: somebody has to mend the settings."""
+ATTEMPT_OUTCOME_OVERTAKEN: AttemptOutcome.ValueType  # 10
+"""Another endpoint spoke first, and it was stopped."""
+ATTEMPT_OUTCOME_CIRCUIT_OPEN: AttemptOutcome.ValueType  # 11
+"""Not asked: its circuit breaker was open."""
+ATTEMPT_OUTCOME_FULL: AttemptOutcome.ValueType  # 12
+"""Not asked: it had as many requests as it may."""
+ATTEMPT_OUTCOME_PROMPT_TOO_LONG: AttemptOutcome.ValueType  # 13
+"""Not asked: the prompt does not fit into its context."""
+Global___AttemptOutcome: _TypeAlias = AttemptOutcome  # noqa: Y015
 
 @_typing.final
 class GenerateAnswerRequest(_message.Message):
@@ -123,6 +188,9 @@ class GenerationRecord(_message.Message):
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that wrote it; "extractive" when none did."""
     prompt_version: _builtins.str
@@ -133,10 +201,20 @@ class GenerationRecord(_message.Message):
     completion_tokens: _builtins.int
     reason: _builtins.str
     """Why the answer is degraded or refused; empty otherwise."""
+    endpoint: _builtins.str
+    """Name of the endpoint whose model wrote the text; empty when none did."""
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def total_time(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelAttempt]:
+        """What was asked, in order, and what was passed over. Empty when no model was needed."""
+
+    @_builtins.property
+    def cost(self) -> Global___Cost:
+        """What the tokens of the text cost; absent when the endpoint has no price or told no tokens."""
+
     def __init__(
         self,
         *,
@@ -149,11 +227,75 @@ class GenerationRecord(_message.Message):
         time_to_first_token: _duration_pb2.Duration | None = ...,
         total_time: _duration_pb2.Duration | None = ...,
         reason: _builtins.str = ...,
+        endpoint: _builtins.str = ...,
+        attempts: _abc.Iterable[Global___ModelAttempt] | None = ...,
+        cost: Global___Cost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "endpoint", b"endpoint", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationRecord: _TypeAlias = GenerationRecord  # noqa: Y015
+
+@_typing.final
+class ModelAttempt(_message.Message):
+    """One endpoint of the route, asked or passed over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    endpoint: _builtins.str
+    model: _builtins.str
+    outcome: Global___AttemptOutcome.ValueType
+    reason: _builtins.str
+    """Why there is no answer from it; empty otherwise."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        endpoint: _builtins.str = ...,
+        model: _builtins.str = ...,
+        outcome: Global___AttemptOutcome.ValueType = ...,
+        reason: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "endpoint", b"endpoint", "model", b"model", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelAttempt: _TypeAlias = ModelAttempt  # noqa: Y015
+
+@_typing.final
+class Cost(_message.Message):
+    """An amount of money."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """By ISO 4217, such as "EUR"."""
+    amount: _builtins.float
+    """In whole units of the currency."""
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        amount: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency_code", b"currency_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cost: _TypeAlias = Cost  # noqa: Y015
