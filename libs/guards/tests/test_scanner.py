@@ -2,6 +2,7 @@
 
 import random
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -57,7 +58,7 @@ def settled(pieces: list[str], canary: str = "") -> list[Finding]:
 
 def cut(text: str, *places: int) -> list[str]:
     edges = [0, *sorted(places), len(text)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(edges)]
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=lambda value: str(value)[:24].encode("ascii", "replace"))

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_pieces_come_out_as_the_redacted_whole(kind: Kind, example: str) -> None
     for place in range(1, len(text)):
         window = Window(REDACT, standing_still)
         places = [0, *sorted({place, *draw.sample(range(1, len(text)), draw.randint(0, 3))}), len(text)]
-        pieces = [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+        pieces = [text[start:end] for start, end in pairwise(places)]
         assert through(window, *pieces) == f"Call {placeholder(kind)}, please."
         assert (window.outcome, window.counts) == (Outcome.CHANGED, {kind: 1})
 
@@ -69,7 +69,7 @@ def test_offsets_move_with_what_was_changed() -> None:
 def test_a_guard_that_raises_is_never_one_that_passed(
     monkeypatch: pytest.MonkeyPatch, fails_open: bool, out: str
 ) -> None:
-    window = Window(Policy({}, fails_open=fails_open), standing_still)
+    window = Window(Policy({Kind.CARD: Action.MARK}, fails_open=fails_open), standing_still)
     first = window.take("One two")
 
     def broken(piece: str = "") -> None:
@@ -83,6 +83,6 @@ def test_a_guard_that_raises_is_never_one_that_passed(
 @pytest.mark.parametrize(("fails_open", "out"), [(True, "One two three"), (False, "")])
 def test_a_guard_that_takes_too_long_is_never_one_that_passed(fails_open: bool, out: str) -> None:
     ticks: Callable[[], float] = count(0.0, 2.0).__next__
-    window = Window(Policy({}, seconds=1.0, fails_open=fails_open), ticks)
+    window = Window(Policy({Kind.CARD: Action.MARK}, seconds=1.0, fails_open=fails_open), ticks)
     assert through(window, "One", " two", " three") == out
     assert window.outcome is Outcome.UNSCANNED

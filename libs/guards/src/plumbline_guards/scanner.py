@@ -1,7 +1,7 @@
 """Text in pieces in, the same text out in parts that are settled: nothing that follows can change what they are.
 
-The text falls into units, and no finding spans two. Where a unit ends depends on its characters and the few after it, never
-on where the pieces were cut, so that a text is read the same whole and in pieces.
+The text falls into units, and no finding spans two. Where a unit ends depends on its characters and the few after it,
+never on where the pieces were cut, so that a text is read the same whole and in pieces.
 """
 
 import re
@@ -23,7 +23,7 @@ from plumbline_guards.secrets import (
 MAX_RUN: Final = 2_048
 """Characters without a break that are looked at: from there on a run is a finding, whatever it is, to its end."""
 MAX_CHAIN: Final = 1_024
-"""Characters of numbers in a row that are looked at together, the last CHAIN_OVERLAP of them again with what follows."""
+"""Characters of numbers in a row that are looked at together, the last CHAIN_OVERLAP again with what follows."""
 CHAIN_OVERLAP: Final = 96
 
 _HIDDEN: Final = f"{INVISIBLE}{JOINERS}"

@@ -1,4 +1,4 @@
-"""One text or more of every kind. None is anybody's: keys are made up, numbers are those that issuers print in manuals."""
+"""One text or more of every kind. None is anybody's: keys are made up, numbers are those of manuals."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""A window on a stream: text goes out as soon as it can no longer be part of a finding, and what was found by policy."""
+"""A window on a stream: text goes out as soon as it can be no part of a finding, and what was found by policy."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from plumbline_guards.findings import Kind
+from plumbline_guards.findings import Finding, Kind
 from plumbline_guards.scanner import Part, Scanner
 
 SLICE: Final = 4_096
@@ -45,7 +45,7 @@ def _never(kind: Kind, text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What to do, and what if it cannot be done. Kinds that are not named pass uncounted."""
+    """What to do, and what if that fails. Kinds that are not named pass uncounted; with none nothing is scanned."""
 
     actions: Mapping[Kind, Action]
     seconds: float = 1.0
@@ -62,19 +62,22 @@ class Window:
     policy: Policy
     monotonic: Callable[[], float]
     excused: Callable[[Kind, str], bool] = _never
-    """Whether this text of this kind may be redacted text's exception, and stays."""
+    """Whether a text of a kind that is redacted stays all the same."""
     outcome: Outcome = Outcome.PASSED
-    counts: Counter[Kind] = field(default_factory=Counter)
-    """What was found and not passed over; what was excused counts."""
-    released: int = 0
-    """Characters that went out."""
+    findings: list[Finding] = field(default_factory=list)
+    """Offsets are those of the text taken. What was excused is among them, what passes is not."""
     edits: list[tuple[int, int]] = field(default_factory=list)
-    """For each change: the offset in the text taken behind what was changed, and by how much the text out is longer there."""
+    """For each change: the offset behind it in the text taken, and by how much the text that goes out is longer."""
     _read: int = 0
     _spent: float = 0.0
 
     def __post_init__(self) -> None:
         self._scanner = Scanner(self.policy.canary)
+
+    @property
+    def counts(self) -> Counter[Kind]:
+        """How many there were of each kind."""
+        return Counter(finding.kind for finding in self.findings)
 
     @property
     def closed(self) -> bool:
@@ -94,7 +97,7 @@ class Window:
         return position + sum(growth for end, growth in self.edits if end <= position)
 
     def _step(self, piece: str | None) -> str:
-        if self.outcome is Outcome.UNSCANNED and self.policy.fails_open:
+        if not self.policy.actions or (self.outcome is Outcome.UNSCANNED and self.policy.fails_open):
             return piece or ""
         if self.closed:
             return ""
@@ -106,25 +109,23 @@ class Window:
         self._spent += self.monotonic() - began
         if self._spent > self.policy.seconds:
             return self._give_up(held, "TimeoutError")
-        return self._release("".join(map(self._shown, parts)))
+        return "".join(map(self._shown, parts))
 
     def _give_up(self, held: str, reason: str) -> str:
         log.warning("guard_gave_up", reason=reason, fails_open=self.policy.fails_open)
         self.outcome = Outcome.UNSCANNED
-        return self._release(held) if self.policy.fails_open else ""
-
-    def _release(self, text: str) -> str:
-        self.released += len(text)
-        return text
+        return held if self.policy.fails_open else ""
 
     def _shown(self, part: Part) -> str:
         if self.closed:
             return ""
-        self._read += len(part.text)
+        start, self._read = self._read, self._read + len(part.text)
         action = self.policy.actions.get(part.kind, Action.PASS) if part.kind else Action.PASS
         if part.kind is None or action is Action.PASS:
             return part.text
-        self.counts[part.kind] += not part.goes_on
+        if part.goes_on:
+            start = self.findings.pop().start
+        self.findings.append(Finding(part.kind, start, self._read))
         return self._changed(part, part.kind, action)
 
     def _changed(self, part: Part, kind: Kind, action: Action) -> str:

@@ -21,6 +21,14 @@ class Settings:
     concurrent_completions: int
     record_seconds: float
     """How long a finished answer waits to be recorded before it goes out as not recorded."""
+    guard_output: str
+    """What happens to what the guards find in an answer: redact, mark, block or off."""
+    guard_failure: str
+    """Whether what they could not check goes out: closed or open."""
+    guard_seconds: float
+    """Of scanning, for one answer."""
+    guard_canary: str = field(repr=False)
+    """A string that stands in the prompt and must never stand in an answer."""
     margin_seconds: float
     """How much of the caller's time is kept from the model, to answer without it."""
 
@@ -35,6 +43,10 @@ class Settings:
             llm_api_key=env.text("LLM_API_KEY", ""),
             concurrent_completions=env.integer("CONCURRENT_COMPLETIONS", 4, least=1),
             record_seconds=env.number("RECORD_SECONDS", 2.0),
+            guard_output=env.choice("GUARD_OUTPUT", "redact", ("redact", "mark", "block", "off")),
+            guard_failure=env.choice("GUARD_FAILURE", "closed", ("closed", "open")),
+            guard_seconds=env.number("GUARD_SECONDS", 1.0),
+            guard_canary=env.text("GUARD_CANARY", ""),
             margin_seconds=env.number("MARGIN_SECONDS", 0.5),
         )
         env.check()

@@ -26,21 +26,35 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\"\x9e\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"v\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x42\x07\n\x05\x65vent\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\x85\x02\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t2\x88\x01\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\"\x9e\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"v\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x42\x07\n\x05\x65vent\"0\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\x02 \x01(\t\"\x92\x01\n\x11\x43heckTextResponse\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\x08\x66indings\x18\x03 \x03(\x0b\x32%.plumbline.generation.v1.GuardFinding\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\xba\x02\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x33\n\x05guard\x18\n \x01(\x0b\x32$.plumbline.generation.v1.GuardRecord\"z\n\x0bGuardRecord\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x02 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"T\n\nGuardCount\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"q\n\x0cGuardFinding\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05*\x9a\x01\n\x0cGuardOutcome\x12\x1d\n\x19GUARD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14GUARD_OUTCOME_PASSED\x10\x01\x12\x19\n\x15GUARD_OUTCOME_CHANGED\x10\x02\x12\x19\n\x15GUARD_OUTCOME_BLOCKED\x10\x03\x12\x1b\n\x17GUARD_OUTCOME_UNSCANNED\x10\x04*\xb8\x03\n\x10GuardFindingKind\x12\"\n\x1eGUARD_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18GUARD_FINDING_KIND_EMAIL\x10\x01\x12\x1c\n\x18GUARD_FINDING_KIND_PHONE\x10\x02\x12\x1b\n\x17GUARD_FINDING_KIND_CARD\x10\x03\x12\x1b\n\x17GUARD_FINDING_KIND_IBAN\x10\x04\x12\x1a\n\x16GUARD_FINDING_KIND_SSN\x10\x05\x12!\n\x1dGUARD_FINDING_KIND_IP_ADDRESS\x10\x06\x12&\n\"GUARD_FINDING_KIND_URL_CREDENTIALS\x10\x07\x12\x1d\n\x19GUARD_FINDING_KIND_SECRET\x10\x08\x12\"\n\x1eGUARD_FINDING_KIND_PRIVATE_KEY\x10\t\x12\x1d\n\x19GUARD_FINDING_KIND_CANARY\x10\n\x12 \n\x1cGUARD_FINDING_KIND_INVISIBLE\x10\x0b\x12\x1f\n\x1bGUARD_FINDING_KIND_LONG_RUN\x10\x0c\x32\xec\x01\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x12\x62\n\tCheckText\x12).plumbline.generation.v1.CheckTextRequest\x1a*.plumbline.generation.v1.CheckTextResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.generation.v1.generation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GUARDOUTCOME']._serialized_start=1408
+  _globals['_GUARDOUTCOME']._serialized_end=1562
+  _globals['_GUARDFINDINGKIND']._serialized_start=1565
+  _globals['_GUARDFINDINGKIND']._serialized_end=2005
   _globals['_GENERATEANSWERREQUEST']._serialized_start=144
   _globals['_GENERATEANSWERREQUEST']._serialized_end=302
   _globals['_GENERATEANSWERRESPONSE']._serialized_start=304
   _globals['_GENERATEANSWERRESPONSE']._serialized_end=422
-  _globals['_ANSWERCOMPLETED']._serialized_start=425
-  _globals['_ANSWERCOMPLETED']._serialized_end=564
-  _globals['_GENERATIONRECORD']._serialized_start=567
-  _globals['_GENERATIONRECORD']._serialized_end=828
-  _globals['_GENERATIONSERVICE']._serialized_start=831
-  _globals['_GENERATIONSERVICE']._serialized_end=967
+  _globals['_CHECKTEXTREQUEST']._serialized_start=424
+  _globals['_CHECKTEXTREQUEST']._serialized_end=472
+  _globals['_CHECKTEXTRESPONSE']._serialized_start=475
+  _globals['_CHECKTEXTRESPONSE']._serialized_end=621
+  _globals['_ANSWERCOMPLETED']._serialized_start=624
+  _globals['_ANSWERCOMPLETED']._serialized_end=763
+  _globals['_GENERATIONRECORD']._serialized_start=766
+  _globals['_GENERATIONRECORD']._serialized_end=1080
+  _globals['_GUARDRECORD']._serialized_start=1082
+  _globals['_GUARDRECORD']._serialized_end=1204
+  _globals['_GUARDCOUNT']._serialized_start=1206
+  _globals['_GUARDCOUNT']._serialized_end=1290
+  _globals['_GUARDFINDING']._serialized_start=1292
+  _globals['_GUARDFINDING']._serialized_end=1405
+  _globals['_GENERATIONSERVICE']._serialized_start=2008
+  _globals['_GENERATIONSERVICE']._serialized_end=2244
 # @@protoc_insertion_point(module_scope)
