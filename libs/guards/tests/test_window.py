@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from itertools import count, pairwise
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,17 @@ def test_a_guard_that_takes_too_long_is_never_one_that_passed(fails_open: bool, 
     window = Window(Policy({Kind.CARD: Action.MARK}, seconds=1.0, fails_open=fails_open), ticks)
     assert through(window, "One", " two", " three") == out
     assert window.outcome is Outcome.UNSCANNED
+
+
+def test_a_policy_that_raises_is_a_guard_that_failed() -> None:
+    def broken(kind: Kind, text: str) -> bool:
+        raise KeyError(kind)
+
+    window = Window(REDACT, standing_still, excused=broken)
+    assert through(window, "Write to a@b.example", " now") == "Write to "
+    assert window.outcome is Outcome.UNSCANNED
+
+
+def test_the_readme_s_example_is_true() -> None:
+    page = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    exec(page.split("```python\n")[1].split("```")[0], {})

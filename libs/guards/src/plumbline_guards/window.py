@@ -104,12 +104,13 @@ class Window:
         held, began = self._scanner.held + (piece or ""), self.monotonic()
         try:
             parts = self._scanner.finish() if piece is None else self._scanner.take(piece)
+            shown = "".join(map(self._shown, parts))
         except Exception as error:  # whatever goes wrong in a guard must not take the answer with it
             return self._give_up(held, type(error).__name__)
         self._spent += self.monotonic() - began
         if self._spent > self.policy.seconds:
             return self._give_up(held, "TimeoutError")
-        return "".join(map(self._shown, parts))
+        return shown
 
     def _give_up(self, held: str, reason: str) -> str:
         log.warning("guard_gave_up", reason=reason, fails_open=self.policy.fails_open)
