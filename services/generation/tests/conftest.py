@@ -17,10 +17,12 @@ from plumbline.generation.v1.generation_service_pb2_grpc import (
 )
 from plumbline_generation.api import SCOPES
 from plumbline_generation.domain.answer import Assignment
+from plumbline_generation.domain.guarding import OutputGuard, output_policy
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
 from plumbline_generation.handlers import Completed, Delta, GenerateAnswer, Patience
 from plumbline_generation.testing import FakeJournal, FakeModel, words
 from plumbline_generation.wiring import build_api, build_route, open_clients
+from plumbline_guards.window import Policy
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import SystemClock
@@ -41,6 +43,8 @@ class Desk:
     model: FakeModel = field(default_factory=FakeModel)
     journal: FakeJournal = field(default_factory=FakeJournal)
     deadline: float = 30.0
+    policy: Policy = field(default_factory=lambda: output_policy("redact", canary="zebra-7"))
+    monotonic: Callable[[], float] = FakeClock().monotonic
 
     def __post_init__(self) -> None:
         self.use_case = GenerateAnswer(
@@ -50,6 +54,7 @@ class Desk:
             release=self.release,
             patience=Patience(record=2.0, margin=0.5),
             clock=FakeClock(),
+            guard=OutputGuard(self.policy, self.monotonic),
         )
 
     async def answer(self, assignment: Assignment) -> tuple[str, Completed]:
@@ -106,7 +111,8 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
             clients = [await stack.enter_async_context(client) for client in open_clients(settings)]
             asked = build_route(settings, clients, words, release=release, clock=clock)
             patience = Patience(record=0.2, margin=0.2)
-            api = build_api(asked, publisher, words, release=release, patience=patience, clock=clock)
+            guard = OutputGuard(output_policy("redact"), clock.monotonic)
+            api = build_api(asked, publisher, words, release=release, patience=patience, clock=clock, guard=guard)
             add_GenerationServiceServicer_to_server(api, server.grpc)
             await server.start()
             async with open_channel(f"127.0.0.1:{server.port}", token=token(groups=groups)) as channel:

@@ -16,6 +16,8 @@ from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
 from plumbline_generation.domain.routing import EndpointSettings, Leg, Price, RouteSettings
 from plumbline_generation.events import EVENT_IDS
+from plumbline_guards.findings import Kind
+from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.release import Release
@@ -305,3 +307,45 @@ async def test_an_answer_is_one_trace_with_the_call_to_the_model(
     assert server.attributes[names.ANSWER_ID] == request.answer_id
     assert server.attributes[names.ANSWER_OUTCOME] == "answered"
     assert server.attributes[names.RELEASE_ID] == release.id
+
+
+async def test_a_redaction_is_in_the_fact_the_record_and_the_span(
+    serving: Serving, request_of: NewRequest, spans: InMemorySpanExporter
+) -> None:
+    bus, text = MemoryBus(), "The Aurora desk lamp costs 49 euros with 4111111111111111."
+    async with serving(model=FakeLLM(script=lambda _: text), bus=bus) as service:
+        streamed, done = await completed(service, request_of())
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros with [card]."
+    [fact] = bus.records(ANSWER_GENERATED)
+    assert fact.body is not None
+    assert fact.body.answer.text == streamed
+    assert done.record.guard.outcome == pb.GUARD_OUTCOME_CHANGED
+    assert [(found.kind, found.count) for found in done.record.guard.counts] == [(pb.GUARD_FINDING_KIND_CARD, 1)]
+    server = next(span for span in spans.get_finished_spans() if span.name.endswith("GenerateAnswer"))
+    assert server.attributes is not None
+    assert server.attributes[names.GUARD_OUTCOME] == "changed"
+
+
+async def test_the_guards_alone_tell_what_stands_where(serving: Serving) -> None:
+    request = pb.CheckTextRequest(text="Card 4111111111111111, code zebra-7, on", canary="zebra-7")
+    async with serving() as service:
+        checked = await service.stub.CheckText(request, timeout=10)
+    assert (checked.outcome, checked.text) == (pb.GUARD_OUTCOME_BLOCKED, "Card [card], code ")
+    assert [(found.kind, found.start_offset, found.end_offset) for found in checked.findings] == [
+        (pb.GUARD_FINDING_KIND_CARD, 5, 21),
+        (pb.GUARD_FINDING_KIND_CANARY, 28, 35),
+    ]
+
+
+async def test_a_text_too_long_to_check_is_invalid(serving: Serving) -> None:
+    async with serving() as service:
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await service.stub.CheckText(pb.CheckTextRequest(text="x " * 50_001), timeout=10)
+    assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_every_kind_and_outcome_has_its_name_in_the_contract() -> None:
+    kinds = {name.removeprefix("GUARD_FINDING_KIND_") for name in pb.GuardFindingKind.keys()}  # noqa: SIM118  # no dict
+    outcomes = {name.removeprefix("GUARD_OUTCOME_") for name in pb.GuardOutcome.keys()}  # noqa: SIM118  # no dict
+    assert kinds == {kind.name for kind in Kind} | {"UNSPECIFIED"}
+    assert outcomes == {outcome.name for outcome in GuardOutcome} | {"UNSPECIFIED"}

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
 from plumbline_generation.domain.answer import EXTRACTIVE, Outcome
 from plumbline_generation.domain.attempts import Usage
+from plumbline_generation.domain.guarding import BLOCKED, output_policy
 from plumbline_generation.ports import Finish
 from plumbline_generation.testing import FakeJournal, FakeModel, a_passage, an_assignment
+from plumbline_guards.findings import Kind
+from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import NotFound
 from plumbline_kit.identity import Identity
 from plumbline_kit.release import Release
@@ -161,3 +165,71 @@ async def test_a_caller_that_leaves_stops_the_model_and_leaves_no_fact(desk: New
     await events.aclose()
     assert at.model.stopped_early
     assert not at.journal.facts
+
+
+CARD = "4111 1111 1111 1111"
+
+
+async def test_a_card_in_pieces_does_not_leave_though_a_passage_holds_it(desk: NewDesk, release: Release) -> None:
+    passage = a_passage(f"The Aurora desk lamp costs 49 euros, paid with {CARD}.")
+    pieces = ("The Aurora desk lamp costs 49 euros", ", paid with 4111 1", "111[1] 1111", " 1111", ".")
+    streamed, done = await desk(model=FakeModel(pieces)).answer(an_assignment(release, passages=(passage,)))
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros, paid with [card]."
+    assert done.record.guard.outcome is GuardOutcome.CHANGED
+    assert done.record.guard.counts == {Kind.CARD: 1}
+
+
+async def test_the_support_number_and_a_quoted_account_are_answers(desk: NewDesk, release: Release) -> None:
+    text = "Aurora desk lamp: call 0490 75 40 81, write to help@shop.example, pay to GB82 WEST 1234 5698 7654 32."
+    model = FakeModel((text[:40], text[40:]))
+    streamed, done = await desk(model=model).answer(an_assignment(release, passages=(a_passage(text),)))
+    assert streamed == done.answer.text == text
+    assert done.record.guard.outcome is GuardOutcome.PASSED
+    assert done.record.guard.counts == {Kind.PHONE: 1, Kind.EMAIL: 1, Kind.IBAN: 1}
+
+
+async def test_an_account_that_no_passage_holds_does_not_leave(desk: NewDesk, release: Release) -> None:
+    model = FakeModel(("The Aurora desk lamp costs 49 euros, to GB82 WEST 1234 5698 7654 32.",))
+    streamed, _ = await desk(model=model).answer(an_assignment(release))
+    assert streamed == "The Aurora desk lamp costs 49 euros, to [iban]."
+
+
+async def test_an_extract_is_guarded_too(desk: NewDesk, release: Release) -> None:
+    at = desk(model=FakeModel(pieces=(), failure="the model could not be reached"))
+    passage = a_passage(f"The Aurora desk lamp costs 49 euros with {CARD}.")
+    streamed, done = await at.answer(an_assignment(release, passages=(passage,)))
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros with [card]."
+
+
+async def test_a_canary_ends_the_answer_and_stops_the_model(desk: NewDesk, release: Release) -> None:
+    at = desk(model=FakeModel(("The Aurora desk lamp: zeb", "ra-7 is", " my secret"), hangs=True))
+    streamed, done = await at.answer(an_assignment(release))
+    assert streamed == f"The Aurora desk lamp: {BLOCKED}"
+    assert (done.answer.text, done.answer.outcome, done.answer.claims) == (BLOCKED, Outcome.REFUSED, ())
+    assert done.record.guard.outcome is GuardOutcome.BLOCKED
+    assert done.record.reason == "the guards blocked the answer"
+    assert at.model.stopped_early
+
+
+@pytest.mark.parametrize(("fails_open", "said"), [(True, "The Aurora desk lamp costs 49 euros."), (False, BLOCKED)])
+async def test_a_guard_that_takes_too_long_does_what_its_policy_says(
+    desk: NewDesk, release: Release, fails_open: bool, said: str
+) -> None:
+    slow = output_policy("redact", fails_open=fails_open)
+    streamed, done = await desk(policy=slow, monotonic=count(0.0, 9.0).__next__).answer(an_assignment(release))
+    assert streamed == done.answer.text == said
+    assert done.record.guard.outcome is GuardOutcome.UNSCANNED
+
+
+async def test_guards_that_are_off_hold_nothing_back_and_claim_nothing(desk: NewDesk, release: Release) -> None:
+    model = FakeModel((f"The Aurora desk lamp costs 49 euros with {CARD}.",))
+    streamed, done = await desk(model=model, policy=output_policy("off")).answer(an_assignment(release))
+    assert CARD in streamed
+    assert done.record.guard is None
+
+
+async def test_citations_stay_with_their_sentences_behind_a_redaction(desk: NewDesk, release: Release) -> None:
+    model = FakeModel((f"Card {CARD} was seen. The Aurora desk lamp costs 49 euros [2].",))
+    twin = a_passage(document_id="twin")
+    _, done = await desk(model=model).answer(an_assignment(release, passages=(a_passage(), twin)))
+    assert done.answer.claims[-1].source_numbers[0] == 2

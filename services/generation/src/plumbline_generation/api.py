@@ -7,21 +7,25 @@ import grpc
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
-from plumbline_generation.domain.answer import Assignment
-from plumbline_generation.handlers import Completed, Delta, GenerateAnswer
-from plumbline_generation.translation import answer_to_proto, assignment_from_proto, record_to_proto
+from plumbline_generation.domain.answer import Assignment, GuardRecord
+from plumbline_generation.handlers import CheckText, Completed, Delta, GenerateAnswer
+from plumbline_generation.translation import answer_to_proto, assignment_from_proto, checked_to_proto, record_to_proto
 from plumbline_kit.release import Release
 from plumbline_kit.rpc import current_call
 from plumbline_kit.telemetry import annotate, names
 
-SCOPES = {"/plumbline.generation.v1.GenerationService/GenerateAnswer": "ask"}
+SCOPES = {
+    "/plumbline.generation.v1.GenerationService/GenerateAnswer": "ask",
+    "/plumbline.generation.v1.GenerationService/CheckText": "ask",
+}
 
 
 class GenerationService(GenerationServiceServicer):
-    """The one rpc of generation."""
+    """The rpcs of generation."""
 
-    def __init__(self, generate: GenerateAnswer, release: Release) -> None:
+    def __init__(self, generate: GenerateAnswer, check: CheckText, release: Release) -> None:
         self._generate = generate
+        self._check = check
         self._release = release
 
     async def GenerateAnswer(
@@ -35,6 +39,16 @@ class GenerationService(GenerationServiceServicer):
         async with aclosing(self._generate(assignment, call.identity, call.deadline)) as events:
             async for event in events:
                 yield self._to_proto(event)
+
+    async def CheckText(
+        self,
+        request: pb.CheckTextRequest,
+        context: "grpc.aio.ServicerContext[pb.CheckTextRequest, pb.CheckTextResponse]",
+    ) -> pb.CheckTextResponse:
+        """The text as it may go out."""
+        checked = await self._check(request.text, request.canary)
+        annotate({names.GUARD_OUTCOME: checked.outcome.value, names.GUARD_FINDINGS: len(checked.findings)})
+        return checked_to_proto(checked)
 
     def _to_proto(self, event: Delta | Completed) -> pb.GenerateAnswerResponse:
         if isinstance(event, Delta):
@@ -60,6 +74,7 @@ def _asked(assignment: Assignment) -> dict[str, str | int]:
 def _answered(event: Completed) -> dict[str, str | int | list[str]]:
     trail = event.record.trail
     return {
+        **_guarded(event.record.guard),
         names.MODEL_ENDPOINT: trail.endpoint,
         names.ANSWER_ATTEMPTS: [f"{one.endpoint}: {one.outcome.value}" for one in trail.attempts],
         names.ANSWER_OUTCOME: event.answer.outcome.value,
@@ -67,3 +82,9 @@ def _answered(event: Completed) -> dict[str, str | int | list[str]]:
         names.GEN_AI_INPUT_TOKENS: event.record.usage.prompt_tokens,
         names.GEN_AI_OUTPUT_TOKENS: event.record.usage.completion_tokens,
     }
+
+
+def _guarded(guard: GuardRecord | None) -> dict[str, str | int]:
+    if guard is None:
+        return {}
+    return {names.GUARD_OUTCOME: guard.outcome.value, names.GUARD_FINDINGS: sum(guard.counts.values())}

@@ -1,5 +1,6 @@
 """The use case: write an answer that rests on the passages it was given."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -8,16 +9,22 @@ from typing import Final
 from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Outcome, Passage, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
 from plumbline_generation.domain.draft import EMPTY, Draft, rescue, settle
-from plumbline_generation.domain.markers import MarkerFilter
+from plumbline_generation.domain.guarding import GuardedText, OutputGuard, blocked, guard_record
 from plumbline_generation.domain.packing import Offsets, Packed, pack
 from plumbline_generation.domain.prompt import PromptTemplate
 from plumbline_generation.domain.refusal import reason_to_refuse, refusal
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
+from plumbline_guards.findings import Finding
+from plumbline_guards.window import Outcome as GuardOutcome
+from plumbline_guards.window import Window
 from plumbline_kit.clock import Clock
+from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.release import Release
 
 NO_TIME: Final = "no time was left for the model"
+MAX_CHECKED_CHARACTERS: Final = 100_000
+MAX_CANARY_CHARACTERS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Written:
     """A draft, and what it took."""
 
     draft: Draft
+    window: Window
+    """What the draft came through."""
     usage: Usage = NOT_COUNTED
     first_token_time: float | None = None
     trail: Trail = UNTRODDEN
@@ -77,6 +86,7 @@ class GenerateAnswer:
         release: Release,
         patience: Patience,
         clock: Clock,
+        guard: OutputGuard,
     ) -> None:
         """*offsets* counts tokens. Raises `ValueError` for a release whose prompt does not render."""
         self._model = model
@@ -86,6 +96,7 @@ class GenerateAnswer:
         self._template = PromptTemplate(release.prompt)
         self._patience = patience
         self._clock = clock
+        self._guard = guard
 
     async def __call__(
         self, assignment: Assignment, caller: Identity, deadline: float
@@ -112,14 +123,16 @@ class GenerateAnswer:
                     yield piece
             return
         draft = Draft(refusal(passages), outcome=Outcome.REFUSED, by_model=False, reason=reason)
+        draft, window = self._guard.check(draft, passages)
         yield draft.text
-        yield Written(draft)
+        yield Written(draft, window)
 
     async def _ask_model(
         self, question: str, packed: tuple[Packed, ...], deadline: float
     ) -> AsyncGenerator[str | Written, None]:
         prompt = self._template.render(question, packed)
-        released, finish, first, failure = MarkerFilter(), Finish(), None, ""
+        released = GuardedText(self._guard.window(_passages(packed)))
+        finish, first, failure = Finish(), None, ""
         try:
             async with aclosing(self._model.write(prompt, self._limits(deadline))) as pieces:
                 async for piece in pieces:
@@ -129,12 +142,24 @@ class GenerateAnswer:
                     first = self._clock.monotonic() if first is None else first
                     if text := released.take(piece):
                         yield text
+                    if released.window.closed:
+                        break
         except ModelFailed as error:
             failure, finish = str(error), Finish(trail=error.trail)
-        draft = _draft(released, finish, failure, question, packed)
-        if not released.text:
+        if text := released.finish():
+            yield text
+        draft, window = self._draft(released, finish, failure, question, packed)
+        if window.closed or not released.text:
             yield draft.text
-        yield Written(draft, finish.usage, first, finish.trail)
+        yield Written(draft, window, finish.usage, first, finish.trail)
+
+    def _draft(
+        self, released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]
+    ) -> tuple[Draft, Window]:
+        if released.window.closed:
+            return blocked(released.window), released.window
+        draft = _draft(released, finish, failure, question, packed)
+        return (draft, released.window) if draft.by_model else self._guard.check(draft, _passages(packed))
 
     def _limits(self, deadline: float) -> Limits:
         model = self._release.model
@@ -156,6 +181,7 @@ class GenerateAnswer:
             seconds=now - call.began,
             reason=written.draft.reason,
             trail=written.trail if written.draft.by_model else replace(written.trail, endpoint="", model=""),
+            guard=guard_record(written.window),
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))
@@ -167,7 +193,37 @@ class GenerateAnswer:
         return written.trail.model or self._release.model.name
 
 
-def _draft(released: MarkerFilter, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]) -> Draft:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A text as it may leave, how it came through, and what stands in the one that was given."""
+
+    text: str
+    outcome: GuardOutcome
+    findings: tuple[Finding, ...]
+
+
+class CheckText:
+    """The guards alone, on a text from elsewhere."""
+
+    def __init__(self, guard: OutputGuard) -> None:
+        self._guard = guard
+
+    async def __call__(self, text: str, canary: str = "") -> Checked:
+        """Raises `Invalid` for a text or a canary that is too long. Nothing is excused: there are no passages."""
+        for name, value, most in (("text", text, MAX_CHECKED_CHARACTERS), ("canary", canary, MAX_CANARY_CHARACTERS)):
+            if len(value) > most:
+                raise Invalid.field(name, f"has {len(value):,} characters; at most {most:,} are allowed")
+        policy = replace(self._guard.policy, canary=canary or self._guard.policy.canary)
+        return await asyncio.to_thread(_check, text, Window(policy, self._guard.monotonic))
+
+
+def _check(text: str, window: Window) -> Checked:
+    passed = window.take(text) + window.finish()
+    scanned = bool(window.policy.actions)  # with the guards off nobody may take it for checked
+    return Checked(passed, window.outcome if scanned else GuardOutcome.UNSCANNED, tuple(window.findings))
+
+
+def _draft(released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]) -> Draft:
     if failure or not released.text:
         return rescue(released.text, released.marks, failure or EMPTY, question, _passages(packed))
     return settle(released.text, released.marks, ended_itself=finish.ended_itself)

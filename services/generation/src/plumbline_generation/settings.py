@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,14 @@ class Settings:
     route: RouteSettings
     record_seconds: float
     """How long a finished answer waits to be recorded before it goes out as not recorded."""
+    guard_output: str
+    """What happens to what the guards find in an answer: redact, mark, block or off."""
+    guard_failure: str
+    """Whether what they could not check goes out: closed or open."""
+    guard_seconds: float
+    """Of scanning, for one answer."""
+    guard_canary: str = field(repr=False)
+    """A string that stands in the prompt and must never stand in an answer."""
     margin_seconds: float
     """How much of the caller's time is kept from the model, to answer without it."""
 
@@ -41,6 +49,10 @@ class Settings:
             encoder_dir=env.path("ENCODER_DIR", Path(".plumbline/models/encoder")),
             route=_one_endpoint(env),
             record_seconds=env.number("RECORD_SECONDS", 2.0),
+            guard_output=env.choice("GUARD_OUTPUT", "redact", ("redact", "mark", "block", "off")),
+            guard_failure=env.choice("GUARD_FAILURE", "closed", ("closed", "open")),
+            guard_seconds=env.number("GUARD_SECONDS", 1.0),
+            guard_canary=env.text("GUARD_CANARY", ""),
             margin_seconds=env.number("MARGIN_SECONDS", 0.5),
         )
         env.check()
@@ -122,8 +134,8 @@ class Table:
 
     def end(self) -> None:
         """Everything that may be there has been read: the rest is a mistake."""
-        for field in self._content.keys() - self._known:
-            self.problem(field, "is not a setting")
+        for name in self._content.keys() - self._known:
+            self.problem(name, "is not a setting")
 
     def _read(self, field: str, default: Any, fits: Callable[[Any], bool], wanted: str, needed: bool = True) -> Any:
         self._known.add(field)

@@ -4,8 +4,11 @@ from google.protobuf.duration_pb2 import Duration
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
-from plumbline_generation.domain.answer import Answer, Assignment, Outcome, Passage, PassageRef, Record
+from plumbline_generation.domain.answer import Answer, Assignment, GuardRecord, Outcome, Passage, PassageRef, Record
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
+from plumbline_generation.handlers import Checked
+from plumbline_guards.findings import Kind
+from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.release import Release
 
 _OUTCOMES = {
@@ -71,6 +74,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         endpoint=record.trail.endpoint,
         attempts=map(_attempt_to_proto, record.trail.attempts),
         cost=_cost_to_proto(record.trail.cost),
+        guard=_guard_to_proto(record.guard) if record.guard else None,
     )
 
 
@@ -86,6 +90,28 @@ def _attempt_to_proto(attempt: Attempt) -> pb.ModelAttempt:
 
 def _cost_to_proto(cost: Cost | None) -> pb.Cost | None:
     return None if cost is None else pb.Cost(currency_code=cost.currency, amount=cost.amount)
+
+
+def checked_to_proto(checked: Checked) -> pb.CheckTextResponse:
+    """A checked text and what stands in it."""
+    findings = [
+        pb.GuardFinding(kind=_kind(finding.kind), start_offset=finding.start, end_offset=finding.end)
+        for finding in checked.findings
+    ]
+    return pb.CheckTextResponse(outcome=_guard_outcome(checked.outcome), text=checked.text, findings=findings)
+
+
+def _guard_to_proto(guard: GuardRecord) -> pb.GuardRecord:
+    counts = [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in guard.counts.items()]
+    return pb.GuardRecord(outcome=_guard_outcome(guard.outcome), counts=counts)
+
+
+def _guard_outcome(outcome: GuardOutcome) -> "pb.GuardOutcome.ValueType":
+    return pb.GuardOutcome.Value(f"GUARD_OUTCOME_{outcome.name}")
+
+
+def _kind(kind: Kind) -> "pb.GuardFindingKind.ValueType":
+    return pb.GuardFindingKind.Value(f"GUARD_FINDING_KIND_{kind.name}")
 
 
 def _passage_from_proto(passage: common_pb.Passage) -> Passage:

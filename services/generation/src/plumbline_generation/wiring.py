@@ -13,12 +13,14 @@ from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.api import SCOPES, GenerationService
 from plumbline_generation.domain.breaker import Breaker
+from plumbline_generation.domain.guarding import OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
 from plumbline_generation.events import BusJournal
-from plumbline_generation.handlers import GenerateAnswer, Patience
+from plumbline_generation.handlers import CheckText, GenerateAnswer, Patience
 from plumbline_generation.ports import LanguageModel
 from plumbline_generation.settings import Settings
+from plumbline_guards.window import Policy
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.bus.messages import Publisher
@@ -39,7 +41,8 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     model = build_route(settings.route, clients, offsets, release=release, clock=clock)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    api = build_api(model, publisher, offsets, release=release, patience=patience, clock=clock)
+    guard = OutputGuard(_policy(settings), clock.monotonic)
+    api = build_api(model, publisher, offsets, release=release, patience=patience, clock=clock, guard=guard)
     add_GenerationServiceServicer_to_server(api, server.grpc)
     closing = [client.aclose for client in clients]
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
@@ -78,14 +81,15 @@ def build_api(
     release: Release,
     patience: Patience,
     clock: Clock,
+    guard: OutputGuard,
 ) -> GenerationService:
     """The rpc on any model and any event log."""
     unrecorded = meter().create_counter(
         "plumbline.generation.answers_unrecorded", description="answers that the event log did not take"
     )
     journal = BusJournal(publisher, release, unrecorded=unrecorded)
-    generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock)
-    return GenerationService(generate, release)
+    generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard)
+    return GenerationService(generate, CheckText(guard), release)
 
 
 def _endpoint(
@@ -96,3 +100,12 @@ def _endpoint(
     own = replace(own, model=own.model or model.name, max_output_tokens=tokens)
     asked = replace(model, name=own.model, max_tokens=tokens)
     return Endpoint(own, OpenAIModel(client, asked, endpoint=own.name, clock=clock), Breaker(route.breaker))
+
+
+def _policy(settings: Settings) -> Policy:
+    return output_policy(
+        settings.guard_output,
+        seconds=settings.guard_seconds,
+        fails_open=settings.guard_failure == "open",
+        canary=settings.guard_canary,
+    )

@@ -1,11 +1,14 @@
 """An answer, what it rests on, and what is asked of this service."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from plumbline_generation.domain.attempts import UNTRODDEN, Trail, Usage
+from plumbline_guards.findings import Kind
+from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import Invalid
 
 MAX_QUESTION_CHARACTERS: Final = 8_000
@@ -93,6 +96,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardRecord:
+    """How the text came through the guards, and how many findings of each kind there were."""
+
+    outcome: GuardOutcome
+    counts: Mapping[Kind, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """How an answer came about. Times are in seconds since the request arrived."""
 
@@ -103,6 +114,8 @@ class Record:
     reason: str
     """Why the answer is degraded or refused; empty otherwise."""
     trail: Trail = UNTRODDEN
+    guard: GuardRecord | None = None
+    """None where the guards are off."""
 
 
 def _is_uuid(text: str) -> bool:

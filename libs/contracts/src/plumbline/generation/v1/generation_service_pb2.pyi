@@ -85,6 +85,68 @@ ATTEMPT_OUTCOME_PROMPT_TOO_LONG: AttemptOutcome.ValueType  # 13
 """Not asked: the prompt does not fit into its context."""
 Global___AttemptOutcome: _TypeAlias = AttemptOutcome  # noqa: Y015
 
+class _GuardOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GuardOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GuardOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GUARD_OUTCOME_UNSPECIFIED: _GuardOutcome.ValueType  # 0
+    GUARD_OUTCOME_PASSED: _GuardOutcome.ValueType  # 1
+    GUARD_OUTCOME_CHANGED: _GuardOutcome.ValueType  # 2
+    GUARD_OUTCOME_BLOCKED: _GuardOutcome.ValueType  # 3
+    GUARD_OUTCOME_UNSCANNED: _GuardOutcome.ValueType  # 4
+    """The guards failed, ran out of time or are off: nothing is known of the text."""
+
+class GuardOutcome(_GuardOutcome, metaclass=_GuardOutcomeEnumTypeWrapper): ...
+
+GUARD_OUTCOME_UNSPECIFIED: GuardOutcome.ValueType  # 0
+GUARD_OUTCOME_PASSED: GuardOutcome.ValueType  # 1
+GUARD_OUTCOME_CHANGED: GuardOutcome.ValueType  # 2
+GUARD_OUTCOME_BLOCKED: GuardOutcome.ValueType  # 3
+GUARD_OUTCOME_UNSCANNED: GuardOutcome.ValueType  # 4
+"""The guards failed, ran out of time or are off: nothing is known of the text."""
+Global___GuardOutcome: _TypeAlias = GuardOutcome  # noqa: Y015
+
+class _GuardFindingKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GuardFindingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GuardFindingKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GUARD_FINDING_KIND_UNSPECIFIED: _GuardFindingKind.ValueType  # 0
+    GUARD_FINDING_KIND_EMAIL: _GuardFindingKind.ValueType  # 1
+    GUARD_FINDING_KIND_PHONE: _GuardFindingKind.ValueType  # 2
+    GUARD_FINDING_KIND_CARD: _GuardFindingKind.ValueType  # 3
+    GUARD_FINDING_KIND_IBAN: _GuardFindingKind.ValueType  # 4
+    GUARD_FINDING_KIND_SSN: _GuardFindingKind.ValueType  # 5
+    GUARD_FINDING_KIND_IP_ADDRESS: _GuardFindingKind.ValueType  # 6
+    GUARD_FINDING_KIND_URL_CREDENTIALS: _GuardFindingKind.ValueType  # 7
+    GUARD_FINDING_KIND_SECRET: _GuardFindingKind.ValueType  # 8
+    GUARD_FINDING_KIND_PRIVATE_KEY: _GuardFindingKind.ValueType  # 9
+    GUARD_FINDING_KIND_CANARY: _GuardFindingKind.ValueType  # 10
+    GUARD_FINDING_KIND_INVISIBLE: _GuardFindingKind.ValueType  # 11
+    GUARD_FINDING_KIND_LONG_RUN: _GuardFindingKind.ValueType  # 12
+    """More characters without a break than are looked at."""
+
+class GuardFindingKind(_GuardFindingKind, metaclass=_GuardFindingKindEnumTypeWrapper): ...
+
+GUARD_FINDING_KIND_UNSPECIFIED: GuardFindingKind.ValueType  # 0
+GUARD_FINDING_KIND_EMAIL: GuardFindingKind.ValueType  # 1
+GUARD_FINDING_KIND_PHONE: GuardFindingKind.ValueType  # 2
+GUARD_FINDING_KIND_CARD: GuardFindingKind.ValueType  # 3
+GUARD_FINDING_KIND_IBAN: GuardFindingKind.ValueType  # 4
+GUARD_FINDING_KIND_SSN: GuardFindingKind.ValueType  # 5
+GUARD_FINDING_KIND_IP_ADDRESS: GuardFindingKind.ValueType  # 6
+GUARD_FINDING_KIND_URL_CREDENTIALS: GuardFindingKind.ValueType  # 7
+GUARD_FINDING_KIND_SECRET: GuardFindingKind.ValueType  # 8
+GUARD_FINDING_KIND_PRIVATE_KEY: GuardFindingKind.ValueType  # 9
+GUARD_FINDING_KIND_CANARY: GuardFindingKind.ValueType  # 10
+GUARD_FINDING_KIND_INVISIBLE: GuardFindingKind.ValueType  # 11
+GUARD_FINDING_KIND_LONG_RUN: GuardFindingKind.ValueType  # 12
+"""More characters without a break than are looked at."""
+Global___GuardFindingKind: _TypeAlias = GuardFindingKind  # noqa: Y015
+
 @_typing.final
 class GenerateAnswerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -146,6 +208,59 @@ class GenerateAnswerResponse(_message.Message):
 Global___GenerateAnswerResponse: _TypeAlias = GenerateAnswerResponse  # noqa: Y015
 
 @_typing.final
+class CheckTextRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """At most 100,000 characters."""
+    canary: _builtins.str
+    """A string that must not stand in the text, at most 256 characters. Empty: the server's own, if it has one."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        canary: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckTextRequest: _TypeAlias = CheckTextRequest  # noqa: Y015
+
+@_typing.final
+class CheckTextResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    outcome: Global___GuardOutcome.ValueType
+    text: _builtins.str
+    """The text as it may go out: up to where it was blocked, with placeholders for what was redacted."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
+        """In the text's order. Of a blocked or unscanned text: those up to there."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___GuardOutcome.ValueType = ...,
+        text: _builtins.str = ...,
+        findings: _abc.Iterable[Global___GuardFinding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "outcome", b"outcome", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckTextResponse: _TypeAlias = CheckTextResponse  # noqa: Y015
+
+@_typing.final
 class AnswerCompleted(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,6 +306,7 @@ class GenerationRecord(_message.Message):
     ENDPOINT_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that wrote it; "extractive" when none did."""
     prompt_version: _builtins.str
@@ -215,6 +331,10 @@ class GenerationRecord(_message.Message):
     def cost(self) -> Global___Cost:
         """What the tokens of the text cost; absent when the endpoint has no price or told no tokens."""
 
+    @_builtins.property
+    def guard(self) -> Global___GuardRecord:
+        """How the text came through the guards; not set when they are off."""
+
     def __init__(
         self,
         *,
@@ -230,10 +350,11 @@ class GenerationRecord(_message.Message):
         endpoint: _builtins.str = ...,
         attempts: _abc.Iterable[Global___ModelAttempt] | None = ...,
         cost: Global___Cost | None = ...,
+        guard: Global___GuardRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "guard", b"guard", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "endpoint", b"endpoint", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "endpoint", b"endpoint", "guard", b"guard", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,3 +420,77 @@ class Cost(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Cost: _TypeAlias = Cost  # noqa: Y015
+
+@_typing.final
+class GuardRecord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    outcome: Global___GuardOutcome.ValueType
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardCount]:
+        """One per kind that was found."""
+
+    def __init__(
+        self,
+        *,
+        outcome: Global___GuardOutcome.ValueType = ...,
+        counts: _abc.Iterable[Global___GuardCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardRecord: _TypeAlias = GuardRecord  # noqa: Y015
+
+@_typing.final
+class GuardCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: Global___GuardFindingKind.ValueType
+    count: _builtins.int
+    """At least 1."""
+    def __init__(
+        self,
+        *,
+        kind: Global___GuardFindingKind.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardCount: _TypeAlias = GuardCount  # noqa: Y015
+
+@_typing.final
+class GuardFinding(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    START_OFFSET_FIELD_NUMBER: _builtins.int
+    END_OFFSET_FIELD_NUMBER: _builtins.int
+    kind: Global___GuardFindingKind.ValueType
+    start_offset: _builtins.int
+    """Code points of the text that was given: [start, end)."""
+    end_offset: _builtins.int
+    def __init__(
+        self,
+        *,
+        kind: Global___GuardFindingKind.ValueType = ...,
+        start_offset: _builtins.int = ...,
+        end_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "kind", b"kind", "start_offset", b"start_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardFinding: _TypeAlias = GuardFinding  # noqa: Y015

@@ -39,6 +39,11 @@ class GenerationServiceStub:
                 request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerRequest.SerializeToString,
                 response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerResponse.FromString,
                 _registered_method=True)
+        self.CheckText = channel.unary_unary(
+                '/plumbline.generation.v1.GenerationService/CheckText',
+                request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextRequest.SerializeToString,
+                response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextResponse.FromString,
+                _registered_method=True)
 
 
 class GenerationServiceServicer:
@@ -54,6 +59,14 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckText(self, request, context):
+        """Runs the guards alone over a text. What they find and what they fail at is no error.
+        Fails with INVALID_ARGUMENT on an oversized text or canary.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GenerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +74,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.GenerateAnswer,
                     request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerRequest.FromString,
                     response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerResponse.SerializeToString,
+            ),
+            'CheckText': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckText,
+                    request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextRequest.FromString,
+                    response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class GenerationService:
             '/plumbline.generation.v1.GenerationService/GenerateAnswer',
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerRequest.SerializeToString,
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.generation.v1.GenerationService/CheckText',
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextRequest.SerializeToString,
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class GenerationServiceStub:
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold.
     """
+    CheckText: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CheckTextRequest, _generation_service_pb2.CheckTextResponse]
+    """Runs the guards alone over a text. What they find and what they fail at is no error.
+    Fails with INVALID_ARGUMENT on an oversized text or canary.
+    """
 
 @_typing.type_check_only
 class GenerationServiceAsyncStub(GenerationServiceStub):
@@ -46,6 +50,10 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold.
+    """
+    CheckText: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CheckTextRequest, _generation_service_pb2.CheckTextResponse]  # type: ignore[assignment]
+    """Runs the guards alone over a text. What they find and what they fail at is no error.
+    Fails with INVALID_ARGUMENT on an oversized text or canary.
     """
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,6 +67,16 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
         release that this server does not hold.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckText(
+        self,
+        request: _generation_service_pb2.CheckTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.CheckTextResponse, _abc.Awaitable[_generation_service_pb2.CheckTextResponse]]:
+        """Runs the guards alone over a text. What they find and what they fail at is no error.
+        Fails with INVALID_ARGUMENT on an oversized text or canary.
         """
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

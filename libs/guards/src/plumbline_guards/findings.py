@@ -1,0 +1,32 @@
+"""What a guard can find."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a piece of text is. The value is the placeholder's word."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    CARD = "card"
+    IBAN = "iban"
+    SSN = "ssn"
+    IP_ADDRESS = "ip"
+    URL_CREDENTIALS = "credentials"
+    SECRET = "secret"
+    PRIVATE_KEY = "private key"
+    CANARY = "canary"
+    INVISIBLE = "invisible"
+    """Characters that are not seen, or that turn the direction of others. Their placeholder is nothing."""
+    LONG_RUN = "long run"
+    """More characters without a break than are looked at: it may be anything, so it counts as a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Code points *start* to *end* of the text."""
+
+    kind: Kind
+    start: int
+    end: int

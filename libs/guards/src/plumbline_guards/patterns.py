@@ -1,0 +1,58 @@
+"""Everything that can be found in one unit of text, the surest first."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from plumbline_guards import secrets
+from plumbline_guards.findings import Finding, Kind
+from plumbline_guards.folding import INVISIBLE, fold
+from plumbline_guards.numbers import cards, ibans, ip_addresses
+from plumbline_guards.phones import phones
+
+Span = tuple[int, int]
+Detector = Callable[[str], Iterable[Span]]
+
+_INVISIBLE: Final = re.compile(f"[{INVISIBLE}]+")
+
+
+def _spans(pattern: re.Pattern[str], group: int | str = 0) -> Detector:
+    return lambda text: (match.span(group) for match in pattern.finditer(text))
+
+
+DETECTORS: Final[tuple[tuple[Kind, str, Detector], ...]] = (
+    (Kind.URL_CREDENTIALS, "://", _spans(secrets.URL_CREDENTIALS)),
+    (Kind.SECRET, "", _spans(secrets.TOKEN)),
+    (Kind.SECRET, "", _spans(secrets.BEARER, "value")),
+    (Kind.SECRET, "", _spans(secrets.ASSIGNED, "value")),
+    (Kind.EMAIL, "@", _spans(secrets.EMAIL)),
+    (Kind.IBAN, "", ibans),
+    (Kind.IP_ADDRESS, "", ip_addresses),
+    (Kind.CARD, "", cards),
+    (Kind.SSN, "", _spans(secrets.SSN)),
+    (Kind.PHONE, "", phones),
+)
+"""In each row: what it finds, what must stand in the text for it to be worth a look, and how."""
+
+
+def findings(text: str) -> list[Finding]:
+    """What stands in *text*, in its order; where two could, the surer has it."""
+    seen, offsets = (text, None) if text.isascii() else fold(text)
+    taken: list[Finding] = []
+    for kind, needed, detect in DETECTORS:
+        if needed in seen:
+            _claim(taken, kind, _moved(detect(seen), offsets))
+    if offsets:
+        _claim(taken, Kind.INVISIBLE, _spans(_INVISIBLE)(text))
+    return sorted(taken, key=lambda finding: finding.start)
+
+
+def _moved(spans: Iterable[Span], offsets: list[int] | None) -> Iterator[Span]:
+    for start, end in spans:
+        yield (offsets[start], offsets[end - 1] + 1) if offsets else (start, end)
+
+
+def _claim(taken: list[Finding], kind: Kind, spans: Iterable[Span]) -> None:
+    for start, end in spans:
+        if all(end <= other.start or other.end <= start for other in taken):
+            taken.append(Finding(kind, start, end))
