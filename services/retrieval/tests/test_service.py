@@ -153,6 +153,7 @@ async def test_a_removed_folder_is_built_again_from_the_first_record(running: Ru
 async def test_a_folder_of_another_encoder_ends_the_start_with_one_sentence(running: Running) -> None:
     await running.start()
     await running.wait(*await running.submit("kettle", "The kettle holds 1.7 litres."))
+    assert await eventually(lambda: running.search("How much does the kettle hold?"), seconds=30)  # it is whole
     await running.end(signal.SIGTERM)
     [path] = running.state.glob("*/generation.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"recipe": "other@1"}))
