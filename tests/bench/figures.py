@@ -17,6 +17,7 @@ from rich.table import Table
 from scipy import stats
 
 OUT = Path("out")
+PLACES = 3
 RESAMPLES = 2_000
 NOT_RUN = "not run"
 
@@ -70,7 +71,8 @@ def at_least(name: str, value: float | None, goal: float, baseline: str | None =
 def _beside(figure: Figure, known: float | None) -> Figure:
     if known is None or figure.value is None:
         return figure
-    return Figure(figure.name, figure.value, figure.low, figure.high, goal=f">= {known}", met=figure.value >= known)
+    met = round(figure.value, PLACES) >= known  # which is rounded too
+    return Figure(figure.name, figure.value, figure.low, figure.high, goal=f">= {known}", met=met)
 
 
 def timings(name: str, seconds: Sequence[float], baseline: Sequence[float] | None = None, of: str = "") -> list[Figure]:
