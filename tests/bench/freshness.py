@@ -107,9 +107,7 @@ class Replay:
 
     async def _submit(self, change: Change) -> int:
         if not change.text:
-            return (
-                await self.stub.DeleteDocument(pb.DeleteDocumentRequest(document_id=change.place), timeout=5)
-            ).version
+            return await self._delete(change.place)
         document = pb.Document(
             document_id=change.place,
             title=change.title,
