@@ -1,10 +1,11 @@
 """What every command has: settings, two consoles, channels that carry the caller's token."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import grpc
 import typer
@@ -12,9 +13,12 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
 
+from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
 from plumbline_cli.problems import Problem, calling
 from plumbline_cli.settings import Settings
 from plumbline_kit.rpc import open_channel
+
+T = TypeVar("T")
 
 IDEMPOTENT: Final = (
     "plumbline.retrieval.v1.RetrievalService/WaitForDocument",
@@ -43,6 +47,15 @@ class Session:
         async with open_channel(address, token=self.token(), idempotent=IDEMPOTENT) as channel:
             with calling(service, address):
                 yield channel
+
+    def retrieval(self, use: Callable[[Any], Awaitable[T]]) -> T:
+        """What *use* makes of a stub of retrieval."""
+
+        async def call() -> T:
+            async with self.channel("retrieval") as channel:
+                return await use(RetrievalServiceStub(channel))
+
+        return asyncio.run(call())
 
     def token(self) -> str:
         """The caller's token. Raises `Problem` when there is none."""

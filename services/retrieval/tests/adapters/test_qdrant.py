@@ -157,19 +157,6 @@ async def test_what_others_have_and_what_was_removed_does_not_show_in_scores(tmp
     index.close()
 
 
-async def test_too_many_audiences_to_know_are_asked_for_each_time(
-    tmp_path: Path, look: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(qdrant, "MOST_AUDIENCES", 1)
-    index, near = QdrantIndex.open(tmp_path / "index", 4), np.ones(4, np.float32) / 2
-    await shelve(index, KEY, 1, "a lamp of acme")
-    index.close()
-    index = QdrantIndex.open(tmp_path / "index", 4)
-    assert len(await look(index, "acme", "lamp", near)) == 1
-    assert await look(index, "globex", "lamp", near) == []
-    index.close()
-
-
 @pytest.mark.parametrize("most", [0, qdrant.MOST_VERSIONS])
 async def test_a_search_knows_a_heads_next_version_at_once(
     tmp_path: Path, look: Make, monkeypatch: pytest.MonkeyPatch, most: int

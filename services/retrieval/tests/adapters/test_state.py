@@ -139,7 +139,7 @@ async def test_one_that_is_not_whole_does_not_take_the_place_of_one_that_is(used
 async def test_the_one_that_answers_is_not_removed(used: OpenGeneration, folder: Path) -> None:
     second = both(folder, whole=True)
     state = StateFolder.open(folder)
-    state.serve(second.generation.id)
+    await state.serve(second.generation.id)
     state.close()
     with pytest.raises(SettingsError, match=r"the index that answers was built by encoder@2.*index back"):
         reopen(folder)
@@ -176,13 +176,13 @@ async def test_what_is_no_generation_stays(used: OpenGeneration, folder: Path) -
     state.close()
 
 
-def test_what_was_chosen_to_serve_is_known_after_a_restart(folder: Path) -> None:
+async def test_what_was_chosen_to_serve_is_known_after_a_restart(folder: Path) -> None:
     state = StateFolder.open(folder)
-    assert state.serving() == ""
-    state.serve("abc")
+    assert await state.serving() == ""
+    await state.serve("abc")
     state.close()
     state = StateFolder.open(folder)
-    assert state.serving() == "abc"
+    assert await state.serving() == "abc"
     state.close()
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -12,12 +12,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
-from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
 from plumbline_cli.comparing import Comparison, Difference, Found, Question, compare, read_questions
 from plumbline_cli.problems import Problem
 from plumbline_cli.session import Json, Session, as_dict
-
-T = TypeVar("T")
 
 SECONDS: Final = 30.0
 PASSAGES: Final = 30
@@ -45,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
 def list_generations(context: typer.Context, as_json: Json = False) -> None:
     """The generations that are kept, the first first."""
     session: Session = context.obj
-    generations = _call(session, _listed)
+    generations = session.retrieval(_listed)
     if as_json:
         for each in generations:
             session.emit(as_dict(each))
@@ -86,7 +83,7 @@ def switch(
     session: Session = context.obj
     if questions is None and not unmeasured:
         raise Problem("name the --questions that the generations are compared on, or say --unmeasured")
-    _, candidate = _call(session, _both)
+    _, candidate = session.retrieval(_both)
     if questions is not None:
         comparison = _compared(session, read_questions(questions))
         _show(session, session.err, comparison, margin)
@@ -100,13 +97,13 @@ def switch(
 def back(context: typer.Context, as_json: Json = False) -> None:
     """Let the first generation answer again, at once."""
     session: Session = context.obj
-    first, _ = _call(session, _both)
+    first, _ = session.retrieval(_both)
     _switch(session, first, as_json)
 
 
 def _switch(session: Session, generation: pb.IndexGeneration, as_json: bool) -> None:
     request = pb.SwitchGenerationRequest(index_generation=generation.index_generation)
-    reply = _call(session, lambda stub: stub.SwitchGeneration(request, timeout=SECONDS))
+    reply = session.retrieval(lambda stub: stub.SwitchGeneration(request, timeout=SECONDS))
     if as_json:
         session.emit({"serving": generation.index_generation, "previous": reply.previous_generation})
     else:
@@ -135,7 +132,7 @@ def _compared(session: Session, questions: Sequence[Question]) -> Comparison:
             found = await asyncio.gather(*(search for pair in pairs for search in pair))
         return compare(questions, found[::2], found[1::2])
 
-    return _call(session, measured)
+    return session.retrieval(measured)
 
 
 async def _found(stub: Any, text: str, generation: str) -> Found:
@@ -179,11 +176,3 @@ def _show(session: Session, console: Console, comparison: Comparison, margin: fl
 def _cells(each: Difference) -> tuple[str, ...]:
     interval = f"{each.low:+.3f} to {each.high:+.3f}"
     return each.measure, f"{each.before:.3f}", f"{each.after:.3f}", f"{each.gain:+.3f}", interval
-
-
-def _call(session: Session, use: Callable[[Any], Awaitable[T]]) -> T:
-    async def call() -> T:
-        async with session.channel("retrieval") as channel:
-            return await use(RetrievalServiceStub(channel))
-
-    return asyncio.run(call())

@@ -1,11 +1,10 @@
 """`docs`, `sources` and `fact`: what retrieval knows, where it comes from, how current it is."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -13,11 +12,8 @@ from rich.text import Text
 
 from plumbline.common.v1 import answer_pb2 as common
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
-from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
 from plumbline_cli.problems import Problem
 from plumbline_cli.session import Json, Session, as_dict
-
-T = TypeVar("T")
 
 SECONDS: Final = 30.0
 PAGE: Final = 500
@@ -72,7 +68,7 @@ def list_documents(
     async def listed(stub: Any) -> list[pb.DocumentStatus]:
         return [status async for status in _pages(stub, source)]
 
-    statuses = sorted(_call(session, listed), key=lambda status: status.document_id)
+    statuses = sorted(session.retrieval(listed), key=lambda status: status.document_id)
     if as_json:
         for status in statuses:
             session.emit(as_dict(status))
@@ -91,7 +87,7 @@ def show(
     """What is known of a document, and its history."""
     session: Session = context.obj
     request = pb.GetDocumentRequest(document_id=document_id)
-    status = _call(session, lambda stub: stub.GetDocument(request, timeout=SECONDS)).status
+    status = session.retrieval(lambda stub: stub.GetDocument(request, timeout=SECONDS)).status
     if as_json:
         session.emit(as_dict(status))
         return
@@ -128,7 +124,7 @@ def search(
         source_ids=source, languages=language, minimum_trust=TRUST[trust] if trust else pb.TRUST_LEVEL_UNSPECIFIED
     )
     request = pb.SearchPassagesRequest(query=query, page_size=count, filter=wanted, diversity=diversity)
-    response = _call(session, lambda stub: stub.SearchPassages(request, timeout=SECONDS))
+    response = session.retrieval(lambda stub: stub.SearchPassages(request, timeout=SECONDS))
     if as_json:
         session.emit(as_dict(response))
         return
@@ -141,7 +137,7 @@ def search(
 def list_sources(context: typer.Context, as_json: Json = False) -> None:
     """The registered sources."""
     session: Session = context.obj
-    sources = _call(session, lambda stub: stub.ListSources(pb.ListSourcesRequest(), timeout=SECONDS)).sources
+    sources = session.retrieval(lambda stub: stub.ListSources(pb.ListSourcesRequest(), timeout=SECONDS)).sources
     if as_json:
         for source in sources:
             session.emit(as_dict(source))
@@ -173,7 +169,7 @@ def put(
     for field, text in (("refresh_interval", refresh), ("retention", retention)):
         if text:
             getattr(source, field).FromTimedelta(_length(text))
-    _call(session, lambda stub: stub.PutSource(pb.PutSourceRequest(source=source), timeout=SECONDS))
+    session.retrieval(lambda stub: stub.PutSource(pb.PutSourceRequest(source=source), timeout=SECONDS))
     _say(session, as_json, {"source_id": source_id}, f"registered  {source_id}")
 
 
@@ -185,7 +181,7 @@ def confirm(
     """Say that everything the index holds of a source is what the source still says."""
     session: Session = context.obj
     request = pb.ConfirmSourceRequest(source_id=source_id)
-    response = _call(session, lambda stub: stub.ConfirmSource(request, timeout=SECONDS))
+    response = session.retrieval(lambda stub: stub.ConfirmSource(request, timeout=SECONDS))
     as_of = _time(response.as_of_time)
     _say(session, as_json, {"source_id": source_id, "as_of_time": as_of}, f"confirmed  {source_id}  as of {as_of}")
 
@@ -213,17 +209,9 @@ def fact(
             raise Problem(f"retrieval: the fact was rejected: {status.reason}")
         return pb.RecordedFact(document_id=recorded.document_id, version=recorded.version)
 
-    recorded = _call(session, record)
+    recorded = session.retrieval(record)
     words = "taken back" if retract else "recorded"
     _say(session, as_json, as_dict(recorded), f"{words}  {recorded.document_id}  version {recorded.version}")
-
-
-def _call(session: Session, use: Callable[[Any], Awaitable[T]]) -> T:
-    async def call() -> T:
-        async with session.channel("retrieval") as channel:
-            return await use(RetrievalServiceStub(channel))
-
-    return asyncio.run(call())
 
 
 async def _pages(stub: Any, source: str) -> AsyncIterator[pb.DocumentStatus]:

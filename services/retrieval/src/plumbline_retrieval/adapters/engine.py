@@ -104,22 +104,7 @@ def _folder(settings: Settings, recipes: Sequence[Recipe], closing: AsyncExitSta
 async def _open(recipe: Recipe, folder: StateFolder | None, closing: AsyncExitStack) -> tuple[Engine, ServingMark]:
     if recipe.settings.server.url or folder is None:
         return await _on_server(recipe, closing)
-    return _embedded(folder.generation(str(recipe), recipe.dimensions)), FolderMark(folder)
-
-
-class FolderMark:
-    """`ServingMark` in the folder of the process."""
-
-    def __init__(self, folder: StateFolder) -> None:
-        self._folder = folder
-
-    async def serving(self) -> str:
-        """See `ServingMark`."""
-        return self._folder.serving()
-
-    async def serve(self, generation_id: str) -> None:
-        """See `ServingMark`."""
-        self._folder.serve(generation_id)
+    return _embedded(folder.generation(str(recipe), recipe.dimensions)), folder
 
 
 def _embedded(opened: OpenGeneration) -> Engine:

@@ -24,7 +24,6 @@ from qdrant_edge import (
     EdgeShard,
     EdgeSparseVectorParams,
     EdgeVectorParams,
-    FacetRequest,
     FieldCondition,
     Filter,
     IdfParams,
@@ -85,8 +84,6 @@ FLUSH_EVERY: Final = 1_000
 10,000 updates hold up a start for 0.8 s."""
 NEVER: Final = 10**9
 """Kilobytes. Building a graph, and opening it, holds the interpreter's lock from first to last: see decision 7."""
-MOST_AUDIENCES: Final = 10_000
-"""That are known by name; in an index with more, every search asks for its own."""
 MOST_VERSIONS: Final = 100_000
 """Documents whose versions are kept at hand, about 25 MB."""
 
@@ -99,7 +96,6 @@ class QdrantIndex:
         self._heads = heads
         self._bm25 = Bm25()
         self._unflushed = 0
-        self._audiences = _audiences_in(passages)
         self._shown: dict[tuple[str, str], tuple[int, int]] = {}
 
     @classmethod
@@ -133,8 +129,7 @@ class QdrantIndex:
         self, tenant: str, groups: Sequence[str], source_id: str, limit: int, token: str
     ) -> tuple[list[Head], str]:
         """See `Heads`."""
-        source = [_is("source", source_id)] if source_id else []
-        wanted = _all(source, _each("audience", _audience(tenant, groups)))
+        wanted = _visible(tenant, groups, [_is("source", source_id)] if source_id else [])
         request = ScrollRequest(offset=payloads.offset_from(token), limit=limit, filter=wanted, with_payload=True)
         with _engine():
             records, following = self._heads.scroll(request)
@@ -155,7 +150,7 @@ class QdrantIndex:
 
     async def same_text(self, tenant: str, groups: Sequence[str], text_hash: str) -> list[str]:
         """See `Heads`."""
-        wanted = _all([_is("text_hash", text_hash)], _each("audience", _audience(tenant, groups)))
+        wanted = _visible(tenant, groups, [_is("text_hash", text_hash)])
         request = ScrollRequest(limit=SAME, filter=wanted, with_payload=["document_id"])
         with _engine():
             records, _ = self._heads.scroll(request)
@@ -165,7 +160,7 @@ class QdrantIndex:
         """See `Heads`."""
         if not live.sketch:
             return {}
-        alike = _all([_is("bands", *bands(live.sketch))], _each("audience", _audience(tenant, groups)))
+        alike = _visible(tenant, groups, [_is("bands", *bands(live.sketch))])
         wanted = Filter(must=[alike], must_not=[_is("text_hash", live.text_hash)])
         found: dict[str, str] = {}
         offset = None
@@ -214,8 +209,6 @@ class QdrantIndex:
     ) -> None:
         """See `Passages`."""
         rows = list(zip(passages, vectors, strict=True))
-        if self._audiences is not None:
-            self._audiences.update(payloads.audiences(key.tenant, document.groups or [EVERYBODY]))
         for start in range(0, len(rows), STEP):
             points = [
                 self._point(key, version, document, passage, vector, submitted_at)
@@ -241,9 +234,9 @@ class QdrantIndex:
 
     async def ranked(self, scope: Scope, text: str, vector: Vector) -> Ranked:
         """See `Passages`."""
-        wanted = self._within(scope)
-        # How rare a word is in what others may see, or in what was removed, must not show in the caller's ranking.
-        rarity = SearchParams(idf=IdfParams(corpus=wanted or Filter()))
+        wanted = _within(scope)
+        # How rare a word is in what others may see must not show in the caller's ranking.
+        rarity = SearchParams(idf=IdfParams(corpus=wanted))
         dense = EngineQuery.Nearest(vector.tolist(), using=DENSE)
         sparse = EngineQuery.Nearest(self._bm25.embed_query(text), using=SPARSE)
         requests = [
@@ -290,32 +283,6 @@ class QdrantIndex:
             payloads.passage_payload(key, version, document, passage, submitted_at),
         )
 
-    def _within(self, scope: Scope) -> Filter | None:
-        """What is in *scope*; None where that is all there is."""
-        conditions, chosen = [], scope.filter
-        if chosen.source_ids:
-            conditions.append(_is("source", *chosen.source_ids))
-        if chosen.languages:
-            conditions.append(_is("language", *chosen.languages))
-        conditions += [_is("tags", payloads.tag(*pair)) for pair in chosen.metadata]
-        if chosen.since or chosen.until:
-            since, until = (None if moment is None else moment.timestamp() for moment in (chosen.since, chosen.until))
-            conditions.append(FieldCondition("time", range=RangeFloat(gte=since, lt=until)))
-        visible = self._visible(scope)
-        return _all(conditions, visible) if conditions or visible else None
-
-    def _visible(self, scope: Scope) -> list[FieldCondition]:
-        """One of these holds for what the caller may see; none where that is everything.
-
-        Looking at each passage costs 0.3 ms for 30,000 of them and each list, so names that no passage has are left
-        out, and all are where no passage has another one.
-        """
-        names = _audience(scope.tenant, scope.groups)
-        if self._audiences is None:
-            return _each("audience", names)
-        known = [name for name in names if name in self._audiences]
-        return [] if len(known) == len(self._audiences) else _each("audience", known or names)
-
     def _versions(self, tenant: str, document_ids: set[str]) -> payloads.Versions:
         """Kept at hand, as nobody else writes here: reading those of 25 documents took 0.45 ms of a search's 4."""
         known = {name: self._shown[tenant, name] for name in document_ids if (tenant, name) in self._shown}
@@ -361,31 +328,30 @@ def _points(names: Sequence[PassageId]) -> list[int | UUID | str]:
     return [UUID(int=name) for name in names]
 
 
-def _audiences_in(passages: EdgeShard) -> set[str] | None:
-    """At least all that the passages have; None where they are too many to keep."""
-    with _engine():
-        hits = passages.facet(FacetRequest("audience", limit=MOST_AUDIENCES, exact=True)).hits
-    return {str(hit.value) for hit in hits} if len(hits) < MOST_AUDIENCES else None
+def _within(scope: Scope) -> Filter:
+    conditions, chosen = list[FieldCondition](), scope.filter
+    if chosen.source_ids:
+        conditions.append(_is("source", *chosen.source_ids))
+    if chosen.languages:
+        conditions.append(_is("language", *chosen.languages))
+    conditions += [_is("tags", payloads.tag(*pair)) for pair in chosen.metadata]
+    if chosen.since or chosen.until:
+        since, until = (None if moment is None else moment.timestamp() for moment in (chosen.since, chosen.until))
+        conditions.append(FieldCondition("time", range=RangeFloat(gte=since, lt=until)))
+    return _visible(scope.tenant, scope.groups, conditions)
 
 
-def _all(conditions: Sequence[FieldCondition], one_of: Sequence[FieldCondition]) -> Filter:
-    """All *conditions*, and one of the others where there are any."""
-    return Filter(must=list(conditions) or None, should=list(one_of) or None)
-
-
-def _audience(tenant: str, groups: Sequence[str]) -> list[str]:
-    return payloads.audiences(tenant, [*groups, EVERYBODY])
+def _visible(tenant: str, groups: Sequence[str], conditions: Sequence[FieldCondition]) -> Filter:
+    """What these groups may see and all *conditions* hold for."""
+    # A choice costs more than the vectors: three values take 1.4 ms with both lists of 31,000 passages one by one, and
+    # 4.4 ms as `MatchAny` or inside `must`; two that hold 110,000 of 200,000 passages 13.6 ms in place of 25.3.
+    audiences = payloads.audiences(tenant, [*groups, EVERYBODY])
+    return Filter(must=list(conditions), should=[_is("audience", audience) for audience in audiences])
 
 
 def _is(field: str, *values: str) -> FieldCondition:
     # The engine takes three times as long for a choice of one as for a value.
     return FieldCondition(field, match=MatchValue(values[0]) if len(values) == 1 else MatchAny(list(values)))
-
-
-def _each(field: str, values: Sequence[str]) -> list[FieldCondition]:
-    # A choice costs more than the vectors: three values take 1.4 ms with both lists of 31,000 passages one by one, and
-    # 4.4 ms as `MatchAny` or inside `must`; two that hold 110,000 of 200,000 passages 13.6 ms in place of 25.3.
-    return [_is(field, value) for value in values]
 
 
 def _of_version(version: int) -> FieldCondition:

@@ -143,12 +143,12 @@ class ServerIndex:
         await self._put(payloads.COMPLETE_ID, {})
 
     async def serving(self) -> str:
-        """The generation that was chosen to answer; empty where none was."""
+        """See `ServingMark`."""
         found = await self._retrieve(self._heads, [payloads.SERVING_ID])
         return str((found[0].payload or {})["generation"]) if found else ""
 
     async def serve(self, generation_id: str) -> None:
-        """Remember the choice, for every process."""
+        """See `ServingMark`."""
         await self._put(payloads.SERVING_ID, {"generation": generation_id})
 
     async def aclose(self) -> None:

@@ -75,7 +75,7 @@ class OpenGeneration:
 
 
 class StateFolder:
-    """The generations of one process, and which of them answers."""
+    """The generations of one process, and which of them answers: it is their `ServingMark`."""
 
     def __init__(self, folder: Path, lock: TextIO) -> None:
         """See `open`."""
@@ -104,7 +104,7 @@ class StateFolder:
                 f"them back and name the new ones with {CANDIDATE} before them, to have that index built beside until "
                 "it is whole, or remove the folder to have it built in this one's place"
             )
-        if serving := [each for each in whole if each.id == self.serving()]:
+        if serving := [each for each in whole if each.id == self._marked()]:
             raise SettingsError(
                 f"the index that answers was built by {serving[0].recipe}, and the settings do not name it any more: "
                 f"set them to it, or set {CANDIDATE}* back and run `plumbline index back` first"
@@ -129,18 +129,21 @@ class StateFolder:
         _write_generation(place, opened.generation)
         return opened
 
-    def serving(self) -> str:
-        """The generation that was chosen to answer; empty where none was."""
-        path = self._folder / _SERVING
-        return path.read_text(encoding="ascii").strip() if path.exists() else ""
+    async def serving(self) -> str:
+        """See `ServingMark`."""
+        return self._marked()
 
-    def serve(self, generation_id: str) -> None:
-        """Remember the choice; durable when this returns."""
+    async def serve(self, generation_id: str) -> None:
+        """See `ServingMark`."""
         _replace(self._folder / _SERVING, generation_id)
 
     def close(self) -> None:
         """Write everything to its place and let go of the folder."""
         self._closing.close()
+
+    def _marked(self) -> str:
+        path = self._folder / _SERVING
+        return path.read_text(encoding="ascii").strip() if path.exists() else ""
 
     def _folders(self) -> list[Path]:
         return sorted(each for each in self._folder.iterdir() if each.is_dir() and _NAME.fullmatch(each.name))
