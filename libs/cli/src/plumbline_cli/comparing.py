@@ -139,9 +139,11 @@ MEASURES: Final[Mapping[str, Callable[[Sequence[str], frozenset[str]], float]]] 
 
 def _difference(measure: str, before: Sequence[float], after: Sequence[float]) -> Difference:
     steps = [second - first for first, second in zip(before, after, strict=True)]
-    gain, unseen = mean(steps), UNSEEN / len(steps)
+    gain, unseen = mean(steps), min(1.0, UNSEEN / len(steps))
     low, high = _bootstrapped(steps)
-    return Difference(measure, mean(before), mean(after), min(low, gain - unseen), max(high, gain + unseen))
+    return Difference(
+        measure, mean(before), mean(after), max(-1.0, min(low, gain - unseen)), min(1.0, max(high, gain + unseen))
+    )
 
 
 def _bootstrapped(steps: Sequence[float]) -> tuple[float, float]:
