@@ -61,6 +61,7 @@ def test_one_that_may_lose_is_not_switched_to_unless_somebody_insists(
     refused = plumbline("index", "switch", "--questions", questions)
     assert refused.exit_code == 1
     assert "not switched" in refused.stderr
+    assert "150 questions" in refused.stderr
     assert "lost  question 7" in refused.stderr
     assert refused.stdout == ""
     assert platform.serving == "old"
@@ -118,3 +119,9 @@ def test_two_that_find_the_same_may_still_differ_on_what_was_not_asked(count: in
     assert {each.gain for each in comparison.differences} == {0}
     assert (comparison.won, comparison.lost) == ((), ())
     assert comparison.loses_at_most(0.02) is enough
+
+
+def test_an_interval_ends_where_the_measure_does() -> None:
+    questions = [Question(text, frozenset(["a"])) for text in QUESTIONS[:2]]
+    comparison = compare(questions, [Found(["x"], 1.0)] * 2, [Found(["a"], 1.0)] * 2)
+    assert {(each.low, each.high) for each in comparison.differences} == {(0.0, 1.0)}

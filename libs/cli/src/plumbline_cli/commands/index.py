@@ -1,6 +1,7 @@
 """`index`: the generations of the index, how they compare, and which of them answers."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
-from plumbline_cli.comparing import Comparison, Difference, Found, Question, compare, read_questions
+from plumbline_cli.comparing import UNSEEN, Comparison, Difference, Found, Question, compare, read_questions
 from plumbline_cli.problems import Problem
 from plumbline_cli.session import Json, Session, as_dict
 
@@ -88,8 +89,9 @@ def switch(
         comparison = _compared(session, read_questions(questions))
         _show(session, session.err, comparison, margin)
         if not comparison.loses_at_most(margin):
+            least = math.ceil(UNSEEN / margin) if margin else "no number of"
             raise Problem(
-                "not switched: it is not shown that little is lost; more questions make the interval narrower"
+                f"not switched: it is not shown that little is lost; {least} questions without a loss show it"
             )
     _switch(session, candidate, as_json)
 
