@@ -112,7 +112,9 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
             asked = build_route(settings, clients, words, release=release, clock=clock)
             patience = Patience(record=0.2, margin=0.2)
             guard = OutputGuard(output_policy("redact"), clock.monotonic)
-            api = build_api(asked, publisher, words, release=release, patience=patience, clock=clock, guard=guard)
+            api = build_api(
+                asked, publisher, words, release=release, patience=patience, clock=clock, guard=guard, tokenizer="words"
+            )
             add_GenerationServiceServicer_to_server(api, server.grpc)
             await server.start()
             async with open_channel(f"127.0.0.1:{server.port}", token=token(groups=groups)) as channel:

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
+from plumbline_generation.domain.breaker import BreakerSettings
 from plumbline_generation.domain.routing import EndpointSettings, Leg, Price, RouteSettings
 from plumbline_generation.events import EVENT_IDS
 from plumbline_guards.findings import Kind
@@ -35,6 +36,12 @@ PASSAGE = common_pb.Passage(
     start_offset=20,
     end_offset=20 + len(TEXT),
     score=0.9,
+    title_path=["Prices"],
+    page=2,
+    source_id="wiki",
+    as_of_time={"seconds": 1_700_000_000},
+    freshness=common_pb.FRESHNESS_CURRENT,
+    trust=common_pb.SOURCE_TRUST_HIGH,
 )
 
 
@@ -106,6 +113,30 @@ async def test_an_answer_streams_and_ends_with_its_sources(
     assert (done.record.model, done.record.prompt_version) == (release.model.name, release.prompt_version)
     assert done.record.completion_tokens == 7
     assert done.record.total_time.ToTimedelta() >= done.record.time_to_first_token.ToTimedelta()
+
+
+async def test_the_record_tells_what_the_model_was_given_to_read(
+    serving: Serving, request_of: NewRequest, release: Release
+) -> None:
+    other = common_pb.Passage(ref={"document_id": "chair"}, title="Chair", text="word " * 150)
+    async with serving() as service:
+        _, done = await completed(service, request_of(passages=[PASSAGE, other]))
+    record = done.record
+    assert record.prompt_file == "answer.toml"
+    assert record.parameters == pb.ModelParameters(
+        max_tokens=40, context_tokens=128, stop=["\n"], passage_order="best_first"
+    )
+    assert [(list(block.source_numbers), block.cut) for block in record.passages] == [([1], False)]
+    assert record.passages[0].tokens == len(f"[1] {PASSAGE.title}: {TEXT}".split())
+    assert len(done.answer.sources) == 1
+    assert release.prompt.file == "answer.toml"
+
+
+async def test_a_moment_that_no_calendar_has_is_invalid(serving: Serving, request_of: NewRequest) -> None:
+    passage = common_pb.Passage(text=TEXT, as_of_time={"seconds": 10**15})
+    async with serving() as service:
+        error = await error_of(service, request_of(passages=[passage]))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_the_fact_is_published_once_and_for_its_caller(serving: Serving, request_of: NewRequest) -> None:
@@ -342,6 +373,58 @@ async def test_a_text_too_long_to_check_is_invalid(serving: Serving) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await service.stub.CheckText(pb.CheckTextRequest(text="x " * 50_001), timeout=10)
     assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_texts_and_a_prompt_are_counted(serving: Serving) -> None:
+    request = pb.CountTokensRequest(texts=["one two", ""], question="How much does it cost?", passages=[PASSAGE])
+    async with serving() as service:
+        counted = await service.stub.CountTokens(request, timeout=10)
+    assert (list(counted.token_counts), counted.tokenizer) == ([2, 0], "words")
+    user = f"[1] {PASSAGE.title}: {TEXT} Question: How much does it cost?"
+    assert counted.prompt.user_tokens == len(user.split())
+    assert [list(block.source_numbers) for block in counted.prompt.passages] == [[1]]
+    assert counted.prompt.system_tokens > 0
+
+
+async def test_without_a_question_no_prompt_is_counted(serving: Serving) -> None:
+    async with serving() as service:
+        counted = await service.stub.CountTokens(pb.CountTokensRequest(texts=["one"]), timeout=10)
+    assert list(counted.token_counts) == [1]
+    assert not counted.HasField("prompt")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"texts": ["a"] * 101}, {"texts": ["a" * 400_001]}, {"question": " "}, {"question": "a" * 8_001}],
+    ids=str,
+)
+async def test_what_is_too_much_to_count_is_invalid(serving: Serving, request_: dict[str, Any]) -> None:
+    async with serving() as service:
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await service.stub.CountTokens(pb.CountTokensRequest(**request_), timeout=10)
+    assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_models_are_listed_with_their_limits_prices_and_breakers_and_no_keys(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    own = EndpointSettings(
+        "own", "http://127.0.0.1:9/v1", "small", api_key="s3cret", context_tokens=4096, concurrency=2
+    )
+    async with FakeLLM() as llm:
+        spare = EndpointSettings("spare", llm.base_url, total_seconds=9.0, price=Price(0.5, 1.5, "EUR"))
+        breaker = BreakerSettings(minimum_calls=1)
+        async with serving(route=RouteSettings((Leg(own, 1.0), Leg(spare)), breaker, hedge_seconds=1.5)) as service:
+            await completed(service, request_of())
+            listed = await service.stub.ListModels(pb.ListModelsRequest(), timeout=10)
+    one, other = listed.endpoints
+    assert (one.name, one.model, one.weight, one.context_tokens, one.concurrency) == ("own", "small", 1.0, 4096, 2)
+    assert (one.breaker_state, other.breaker_state) == (pb.BREAKER_STATE_OPEN, pb.BREAKER_STATE_CLOSED)
+    assert other.price == pb.ModelPrice(currency_code="EUR", input_amount=0.5, output_amount=1.5)
+    assert (other.context_tokens, other.max_output_tokens, other.at_work) == (0, 40, 0)
+    assert (one.HasField("total_time"), other.total_time.seconds, listed.hedge_time.ToSeconds()) == (False, 9, 1)
+    assert "s3cret" not in str(listed)
+    assert "127.0.0.1" not in str(listed)
 
 
 def test_every_kind_and_outcome_has_its_name_in_the_contract() -> None:

@@ -230,6 +230,6 @@ async def test_guards_that_are_off_hold_nothing_back_and_claim_nothing(desk: New
 
 async def test_citations_stay_with_their_sentences_behind_a_redaction(desk: NewDesk, release: Release) -> None:
     model = FakeModel((f"Card {CARD} was seen. The Aurora desk lamp costs 49 euros [2].",))
-    twin = a_passage(document_id="twin")
+    twin = a_passage("The Aurora desk lamp costs 49 euros. It is black.", document_id="twin")
     _, done = await desk(model=model).answer(an_assignment(release, passages=(a_passage(), twin)))
     assert done.answer.claims[-1].source_numbers[0] == 2

@@ -394,6 +394,7 @@ async def test_a_registered_source_is_in_force_at_once_and_an_unknown_one_refuse
     assert listed[1] == wiki
     [passage] = await anna.search()
     assert (passage.source_id, passage.freshness) == ("wiki", common.FRESHNESS_CURRENT)
+    assert passage.trust == common.SOURCE_TRUST_HIGH
     assert list((await served.caller(tenant="globex").call("ListSources")).sources) == listed[:1]
 
 

@@ -3,19 +3,37 @@
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from plumbline_kit.errors import NotFound
+
+Constant = str | int | float | bool
+KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"text": str, "number": (int, float), "flag": bool}
+"""What a constant of a prompt may be, by the name that its file gives it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptSettings:
-    """What the model is told. *template* is a Jinja template over `passages` and `question`."""
+    """What the model is told, as Jinja templates over *variables*; *template* has `passages` and `question` too."""
 
     system: str
     template: str
+    variables: Mapping[str, Constant] = field(default_factory=dict)
+    """Constants of the release, by the names that the templates use."""
+    file: str = ""
+    """Name of the file they come from, empty where the release holds them itself. Not part of any hash."""
+
+    @property
+    def version(self) -> str:
+        """Content hash: the same text under another file's name has the same."""
+        return content_id(json.dumps(self.content(), sort_keys=True))
+
+    def content(self) -> dict[str, Any]:
+        """All that decides what the model is told."""
+        return {"system": self.system, "template": self.template, "variables": dict(self.variables)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,8 @@ class ModelSettings:
     total_seconds: float
     stop: tuple[str, ...] = ()
     """Texts that end an answer, should the model write them."""
+    passage_order: str = "best_first"
+    """Of the passages in the prompt: "best_first", or "best_at_ends" for models that overlook what is in the middle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +102,12 @@ class Release:
     @property
     def id(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the content: equal content, equal id."""
-        return content_id(json.dumps(asdict(self), sort_keys=True))
+        return content_id(json.dumps(asdict(self) | {"prompt": self.prompt.content()}, sort_keys=True))
 
     @property
     def prompt_version(self) -> str:
         """The same, of the prompt alone."""
-        return content_id(json.dumps(asdict(self.prompt), sort_keys=True))
+        return self.prompt.version
 
     def require(self, application_id: str, release_id: str) -> "Release":
         """This release, if it is the one asked for. Raises `NotFound`."""
@@ -97,6 +117,52 @@ class Release:
                 f"{self.id} of {self.application_id}"
             )
         return self
+
+
+def read_prompt(path: Path, values: Mapping[str, Constant]) -> PromptSettings:
+    """A prompt's file (TOML) with *values* for its variables; examples and tests in it are left out.
+
+    Raises `ValueError` that names the file and what is wrong with it or with the values.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        system, template = (_text(content, name) for name in ("system", "template"))
+        return PromptSettings(system, template, _constants(content.get("variables", {}), values), path.name)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"prompt file {path}: {error}") from error
+
+
+def _text(content: Mapping[str, Any], name: str) -> str:
+    if not isinstance(content.get(name), str):
+        raise ValueError(f"{name} must be a text")
+    return str(content[name])
+
+
+def _constants(declared: Mapping[str, Any], values: Mapping[str, Constant]) -> dict[str, Constant]:
+    """Every variable that the file declares, with its value or its default."""
+    if strange := values.keys() - declared.keys():
+        raise ValueError(f"it has no variable {', '.join(sorted(strange))}")
+    return {name: _constant(name, variable, values) for name, variable in declared.items()}
+
+
+def _constant(name: str, variable: Any, values: Mapping[str, Constant]) -> Constant:
+    if not isinstance(variable, dict) or variable.get("type", "text") not in KINDS:
+        raise ValueError(f"variables.{name} must be a table whose type is {', '.join(KINDS)}")
+    kind = variable.get("type", "text")
+    value: Constant | None = values.get(name, variable.get("default"))
+    if value is None:
+        raise ValueError(f"the variable {name} has neither a value nor a default")
+    if not isinstance(value, KINDS[kind]) or isinstance(value, bool) != (kind == "flag"):
+        raise ValueError(f"the variable {name} is {value!r}, not a {kind}")
+    return value
+
+
+def _prompt(content: Mapping[str, Any], folder: Path) -> PromptSettings:
+    if "file" not in content:
+        return PromptSettings(**content)
+    if others := content.keys() - {"file", "variables"}:
+        raise ValueError(f"[prompt] names a file, so {', '.join(sorted(others))} must stand there")
+    return read_prompt(folder / content["file"], content.get("variables", {}))
 
 
 def _model(content: dict[str, Any]) -> ModelSettings:
@@ -114,12 +180,12 @@ def load_release(path: Path) -> Release:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         return Release(
             application_id=content["application_id"],
-            prompt=PromptSettings(**content["prompt"]),
+            prompt=_prompt(content["prompt"], path.parent),
             model=_model(content["model"]),
             retrieval=RetrievalSettings(**content["retrieval"]),
             guard=GuardSettings(**content["guard"]),
             cache=CacheSettings(**content["cache"]),
             evaluation=EvaluationSettings(**content["evaluation"]),
         )
-    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"release file {path}: {error}") from error

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
@@ -93,6 +94,21 @@ class PassageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where in its document a passage stands, and how far it may be relied on."""
+
+    title_path: tuple[str, ...] = ()
+    """The headings it lies under, outermost first."""
+    page: int = 0
+    source_id: str = ""
+    as_of: datetime | None = None
+    """When the document was last known to be what its source says."""
+    freshness: int = 0
+    trust: int = 0
+    """Both by the numbers of the contract, 0 where nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A passage as the index gave it. Offsets are code points of the document."""
 
@@ -103,6 +119,7 @@ class Passage:
     start: int
     end: int
     score: float
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, slots=True)

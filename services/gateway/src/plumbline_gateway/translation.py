@@ -1,8 +1,10 @@
 """Contract messages to domain and back, once for every way in and out."""
 
+from datetime import UTC
+
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
-from plumbline_gateway.domain import Answer, Claim, Origin, Outcome, Passage, PassageRef, ReleaseRef
+from plumbline_gateway.domain import Answer, Claim, Origin, Outcome, Passage, PassageRef, Provenance, ReleaseRef
 
 _OUTCOMES = {
     common_pb.ANSWER_OUTCOME_ANSWERED: Outcome.ANSWERED,
@@ -29,7 +31,7 @@ def ref_to_proto(ref: PassageRef) -> common_pb.PassageRef:
 
 
 def passage_from_proto(passage: common_pb.Passage) -> Passage:
-    """A passage with all its fields."""
+    """A passage with all that is told of it, but what stands around it."""
     ref = passage.ref
     return Passage(
         PassageRef(ref.document_id, ref.version, ref.passage_hash),
@@ -39,12 +41,25 @@ def passage_from_proto(passage: common_pb.Passage) -> Passage:
         passage.start_offset,
         passage.end_offset,
         passage.score,
+        _provenance_from_proto(passage),
+    )
+
+
+def _provenance_from_proto(passage: common_pb.Passage) -> Provenance:
+    return Provenance(
+        title_path=tuple(passage.title_path),
+        page=passage.page,
+        source_id=passage.source_id,
+        as_of=passage.as_of_time.ToDatetime(UTC) if passage.HasField("as_of_time") else None,
+        freshness=passage.freshness,
+        trust=passage.trust,
     )
 
 
 def passage_to_proto(passage: Passage) -> common_pb.Passage:
     """The inverse of `passage_from_proto`."""
-    return common_pb.Passage(
+    provenance = passage.provenance
+    message = common_pb.Passage(
         ref=ref_to_proto(passage.ref),
         title=passage.title,
         url=passage.url,
@@ -52,7 +67,15 @@ def passage_to_proto(passage: Passage) -> common_pb.Passage:
         start_offset=passage.start,
         end_offset=passage.end,
         score=passage.score,
+        title_path=provenance.title_path,
+        page=provenance.page,
+        source_id=provenance.source_id,
+        freshness=provenance.freshness,  # type: ignore[arg-type]  # the stub wants its own integer
+        trust=provenance.trust,  # type: ignore[arg-type]  # the stub wants its own integer
     )
+    if provenance.as_of is not None:
+        message.as_of_time.FromDatetime(provenance.as_of)
+    return message
 
 
 def answer_from_proto(answer: common_pb.Answer) -> Answer:

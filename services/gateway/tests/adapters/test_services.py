@@ -28,7 +28,7 @@ from plumbline_gateway.adapters.generation import GrpcAnswerGenerator
 from plumbline_gateway.adapters.retrieval import GrpcPassageSearch
 from plumbline_gateway.domain import Assignment, Embedding, Generated, ReleaseRef, Tier
 from plumbline_gateway.testing import a_passage, an_answer
-from plumbline_gateway.translation import answer_to_proto, passage_to_proto
+from plumbline_gateway.translation import answer_to_proto, passage_from_proto, passage_to_proto
 from plumbline_kit.errors import DeadlineExceeded, Invalid, Unavailable
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import Call, open_channel
@@ -187,6 +187,21 @@ async def test_a_search_sends_the_vector_and_brings_passages() -> None:
         assert await search.search("Why?", 4, Embedding("encoder", [0.5, 0.25])) == (a_passage(),)
     [request] = servicer.requests
     assert (request.query, request.page_size, list(request.embedding.values)) == ("Why?", 4, [0.5, 0.25])
+
+
+def test_all_that_is_told_of_a_passage_goes_through_the_gateway() -> None:
+    told = passage_to_proto(a_passage())
+    told.MergeFrom(
+        common_pb.Passage(
+            title_path=["Prices"],
+            page=2,
+            source_id="wiki",
+            as_of_time={"seconds": 1_700_000_000},
+            freshness=common_pb.FRESHNESS_STALE,
+            trust=common_pb.SOURCE_TRUST_LOW,
+        )
+    )
+    assert passage_to_proto(passage_from_proto(told)) == told
 
 
 async def test_a_search_without_a_vector_sends_none() -> None:

@@ -8,8 +8,16 @@ import grpc
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
 from plumbline_generation.domain.answer import Assignment, GuardRecord
-from plumbline_generation.handlers import CheckText, Completed, Delta, GenerateAnswer
-from plumbline_generation.translation import answer_to_proto, assignment_from_proto, checked_to_proto, record_to_proto
+from plumbline_generation.handlers import CheckText, Completed, CountTokens, Delta, GenerateAnswer, ListModels
+from plumbline_generation.translation import (
+    answer_to_proto,
+    assignment_from_proto,
+    checked_to_proto,
+    counted_to_proto,
+    passage_from_proto,
+    record_to_proto,
+    route_to_proto,
+)
 from plumbline_kit.release import Release
 from plumbline_kit.rpc import current_call
 from plumbline_kit.telemetry import annotate, names
@@ -17,16 +25,22 @@ from plumbline_kit.telemetry import annotate, names
 SCOPES = {
     "/plumbline.generation.v1.GenerationService/GenerateAnswer": "ask",
     "/plumbline.generation.v1.GenerationService/CheckText": "ask",
+    "/plumbline.generation.v1.GenerationService/CountTokens": "ask",
+    "/plumbline.generation.v1.GenerationService/ListModels": "ask",
 }
 
 
 class GenerationService(GenerationServiceServicer):
     """The rpcs of generation."""
 
-    def __init__(self, generate: GenerateAnswer, check: CheckText, release: Release) -> None:
+    def __init__(
+        self, generate: GenerateAnswer, check: CheckText, release: Release, *, count: CountTokens, models: ListModels
+    ) -> None:
         self._generate = generate
         self._check = check
         self._release = release
+        self._count = count
+        self._models = models
 
     async def GenerateAnswer(
         self,
@@ -49,6 +63,24 @@ class GenerationService(GenerationServiceServicer):
         checked = await self._check(request.text, request.canary)
         annotate({names.GUARD_OUTCOME: checked.outcome.value, names.GUARD_FINDINGS: len(checked.findings)})
         return checked_to_proto(checked)
+
+    async def CountTokens(
+        self,
+        request: pb.CountTokensRequest,
+        context: "grpc.aio.ServicerContext[pb.CountTokensRequest, pb.CountTokensResponse]",
+    ) -> pb.CountTokensResponse:
+        """What texts and a prompt would take."""
+        passages = [passage_from_proto(passage) for passage in request.passages]
+        counted = await self._count(request.texts, request.question, passages)
+        return counted_to_proto(counted, self._count.tokenizer)
+
+    async def ListModels(
+        self,
+        request: pb.ListModelsRequest,
+        context: "grpc.aio.ServicerContext[pb.ListModelsRequest, pb.ListModelsResponse]",
+    ) -> pb.ListModelsResponse:
+        """The endpoints of the route."""
+        return route_to_proto(await self._models())
 
     def _to_proto(self, event: Delta | Completed) -> pb.GenerateAnswerResponse:
         if isinstance(event, Delta):

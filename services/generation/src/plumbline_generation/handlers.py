@@ -1,19 +1,20 @@
 """The use case: write an answer that rests on the passages it was given."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final
 
-from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Outcome, Passage, Record
+from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Outcome, Passage, Record, check_question
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
 from plumbline_generation.domain.draft import EMPTY, Draft, rescue, settle
 from plumbline_generation.domain.guarding import GuardedText, OutputGuard, blocked, guard_record
-from plumbline_generation.domain.packing import Offsets, Packed, pack
-from plumbline_generation.domain.prompt import PromptTemplate
+from plumbline_generation.domain.packing import Offsets, Packed
+from plumbline_generation.domain.prompt import PromptTokens, PromptWriter
 from plumbline_generation.domain.refusal import reason_to_refuse, refusal
-from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
+from plumbline_generation.domain.routing import RouteStatus
+from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed, Models
 from plumbline_guards.findings import Finding
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_guards.window import Window
@@ -25,6 +26,8 @@ from plumbline_kit.release import Release
 NO_TIME: Final = "no time was left for the model"
 MAX_CHECKED_CHARACTERS: Final = 100_000
 MAX_CANARY_CHARACTERS: Final = 256
+MAX_COUNTED_TEXTS: Final = 100
+MAX_COUNTED_CHARACTERS: Final = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,8 @@ class GenerateAnswer:
         """*offsets* counts tokens. Raises `ValueError` for a release whose prompt does not render."""
         self._model = model
         self._journal = journal
-        self._offsets = offsets
         self._release = release
-        self._template = PromptTemplate(release.prompt)
+        self._prompts = PromptWriter(release, offsets)
         self._patience = patience
         self._clock = clock
         self._guard = guard
@@ -104,7 +106,7 @@ class GenerateAnswer:
         """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
-        packed = pack(assignment.passages, self._release.model.context_tokens, self._offsets)
+        packed = self._prompts.pack(assignment.passages)
         async with aclosing(self._write(assignment.question, packed, deadline)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
@@ -112,10 +114,8 @@ class GenerateAnswer:
                 else:
                     yield Delta(piece)
 
-    async def _write(
-        self, question: str, packed: tuple[Packed, ...], deadline: float
-    ) -> AsyncGenerator[str | Written, None]:
-        passages = _passages(packed)
+    async def _write(self, question: str, packed: Packed, deadline: float) -> AsyncGenerator[str | Written, None]:
+        passages = packed.sources
         reason = reason_to_refuse(question, passages, self._release.guard.minimum_question_support)
         if not reason:
             async with aclosing(self._ask_model(question, packed, deadline)) as pieces:
@@ -127,11 +127,9 @@ class GenerateAnswer:
         yield draft.text
         yield Written(draft, window)
 
-    async def _ask_model(
-        self, question: str, packed: tuple[Packed, ...], deadline: float
-    ) -> AsyncGenerator[str | Written, None]:
-        prompt = self._template.render(question, packed)
-        released = GuardedText(self._guard.window(_passages(packed)))
+    async def _ask_model(self, question: str, packed: Packed, deadline: float) -> AsyncGenerator[str | Written, None]:
+        prompt = self._prompts.write(question, packed)
+        released = GuardedText(self._guard.window(packed.sources))
         finish, first, failure = Finish(), None, ""
         try:
             async with aclosing(self._model.write(prompt, self._limits(deadline))) as pieces:
@@ -154,12 +152,12 @@ class GenerateAnswer:
         yield Written(draft, window, finish.usage, first, finish.trail)
 
     def _draft(
-        self, released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]
+        self, released: GuardedText, finish: Finish, failure: str, question: str, packed: Packed
     ) -> tuple[Draft, Window]:
         if released.window.closed:
             return blocked(released.window), released.window
         draft = _draft(released, finish, failure, question, packed)
-        return (draft, released.window) if draft.by_model else self._guard.check(draft, _passages(packed))
+        return (draft, released.window) if draft.by_model else self._guard.check(draft, packed.sources)
 
     def _limits(self, deadline: float) -> Limits:
         model = self._release.model
@@ -168,10 +166,8 @@ class GenerateAnswer:
             raise ModelFailed(NO_TIME)
         return Limits(min(model.first_token_seconds, total), total)
 
-    async def _complete(
-        self, written: Written, assignment: Assignment, packed: tuple[Packed, ...], call: Call
-    ) -> Completed:
-        answer = written.draft.answer(_passages(packed), self._release.guard.minimum_claim_support)
+    async def _complete(self, written: Written, assignment: Assignment, packed: Packed, call: Call) -> Completed:
+        answer = written.draft.answer(packed.sources, self._release.guard.minimum_claim_support)
         now = self._clock.monotonic()
         first = now if written.first_token_time is None else written.first_token_time
         record = Record(
@@ -182,6 +178,7 @@ class GenerateAnswer:
             reason=written.draft.reason,
             trail=written.trail if written.draft.by_model else replace(written.trail, endpoint="", model=""),
             guard=guard_record(written.window),
+            blocks=packed.blocks,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))
@@ -223,11 +220,50 @@ def _check(text: str, window: Window) -> Checked:
     return Checked(passed, window.outcome if scanned else GuardOutcome.UNSCANNED, tuple(window.findings))
 
 
-def _draft(released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]) -> Draft:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Tokens of texts, and of a prompt where one was asked for."""
+
+    texts: tuple[int, ...]
+    prompt: PromptTokens | None
+
+
+class CountTokens:
+    """Measures texts and prompts before anybody pays for them."""
+
+    def __init__(self, release: Release, offsets: Offsets, *, tokenizer: str) -> None:
+        """*tokenizer* names what *offsets* counts by. Raises `ValueError` for a prompt that does not render."""
+        self.tokenizer = tokenizer
+        self._prompts = PromptWriter(release, offsets)
+        self._offsets = offsets
+
+    async def __call__(self, texts: Sequence[str], question: str, passages: Sequence[Passage]) -> Counted:
+        """Raises `Invalid` for too many or too long texts, or a question that could not be asked."""
+        if len(texts) > MAX_COUNTED_TEXTS:
+            raise Invalid.field("texts", f"has {len(texts)} entries; at most {MAX_COUNTED_TEXTS} are allowed")
+        if (length := sum(map(len, texts))) > MAX_COUNTED_CHARACTERS:
+            raise Invalid.field("texts", f"has {length:,} characters; at most {MAX_COUNTED_CHARACTERS:,} are allowed")
+        if question:
+            check_question(question)
+        return await asyncio.to_thread(self._count, texts, question, passages)
+
+    def _count(self, texts: Sequence[str], question: str, passages: Sequence[Passage]) -> Counted:
+        counts = tuple(len(self._offsets(text)) for text in texts)
+        return Counted(counts, self._prompts.count(question, passages) if question else None)
+
+
+class ListModels:
+    """Whom this process would ask."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def __call__(self) -> RouteStatus:
+        """The endpoints in the route's order."""
+        return self._models.status()
+
+
+def _draft(released: GuardedText, finish: Finish, failure: str, question: str, packed: Packed) -> Draft:
     if failure or not released.text:
-        return rescue(released.text, released.marks, failure or EMPTY, question, _passages(packed))
+        return rescue(released.text, released.marks, failure or EMPTY, question, packed.sources)
     return settle(released.text, released.marks, ended_itself=finish.ended_itself)
-
-
-def _passages(packed: tuple[Packed, ...]) -> tuple[Passage, ...]:
-    return tuple(part.passage for part in packed)

@@ -8,6 +8,7 @@ from typing import Protocol
 from plumbline_generation.domain.answer import Answer, Assignment, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, AttemptOutcome, Trail, Usage
 from plumbline_generation.domain.prompt import Prompt
+from plumbline_generation.domain.routing import RouteStatus
 from plumbline_kit.identity import Identity
 
 
@@ -55,6 +56,14 @@ class LanguageModel(Protocol):
 
         Closing the generator stops the model.
         """
+        ...
+
+
+class Models(Protocol):
+    """Knows whom it would ask."""
+
+    def status(self) -> RouteStatus:
+        """How every endpoint stands now."""
         ...
 
 

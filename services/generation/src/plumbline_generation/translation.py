@@ -1,15 +1,32 @@
 """Contract messages to domain and back, once for every way in and out."""
 
+import math
+from datetime import UTC, datetime
+
 from google.protobuf.duration_pb2 import Duration
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
-from plumbline_generation.domain.answer import Answer, Assignment, GuardRecord, Outcome, Passage, PassageRef, Record
+from plumbline_generation.domain.answer import (
+    Answer,
+    Assignment,
+    Block,
+    GuardRecord,
+    Outcome,
+    Passage,
+    PassageRef,
+    Provenance,
+    Record,
+)
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
-from plumbline_generation.handlers import Checked
+from plumbline_generation.domain.breaker import BreakerState
+from plumbline_generation.domain.prompt import PromptTokens
+from plumbline_generation.domain.routing import EndpointStatus, Price, RouteStatus
+from plumbline_generation.handlers import Checked, Counted
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
-from plumbline_kit.release import Release
+from plumbline_kit.errors import Invalid
+from plumbline_kit.release import ModelSettings, Release
 
 _OUTCOMES = {
     Outcome.ANSWERED: common_pb.ANSWER_OUTCOME_ANSWERED,
@@ -32,6 +49,11 @@ _ATTEMPTS = {
     AttemptOutcome.PROMPT_TOO_LONG: pb.ATTEMPT_OUTCOME_PROMPT_TOO_LONG,
 }
 """An abandoned attempt is in no record: nobody is left to get one."""
+_BREAKERS = {
+    BreakerState.CLOSED: pb.BREAKER_STATE_CLOSED,
+    BreakerState.HALF_OPEN: pb.BREAKER_STATE_HALF_OPEN,
+    BreakerState.OPEN: pb.BREAKER_STATE_OPEN,
+}
 
 
 def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
@@ -39,7 +61,7 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
     return Assignment(
         request.answer_id,
         request.question,
-        tuple(map(_passage_from_proto, request.passages)),
+        tuple(map(passage_from_proto, request.passages)),
         request.release.application_id,
         request.release.release_id,
     )
@@ -75,6 +97,22 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         attempts=map(_attempt_to_proto, record.trail.attempts),
         cost=_cost_to_proto(record.trail.cost),
         guard=_guard_to_proto(record.guard) if record.guard else None,
+        prompt_file=release.prompt.file,
+        parameters=_parameters_to_proto(release.model),
+        passages=map(_block_to_proto, record.blocks),
+    )
+
+
+def _block_to_proto(block: Block) -> pb.PackedPassage:
+    return pb.PackedPassage(source_numbers=block.numbers, tokens=block.tokens, cut=block.cut)
+
+
+def _parameters_to_proto(model: ModelSettings) -> pb.ModelParameters:
+    return pb.ModelParameters(
+        max_tokens=model.max_tokens,
+        context_tokens=model.context_tokens,
+        stop=model.stop,
+        passage_order=model.passage_order,
     )
 
 
@@ -101,6 +139,56 @@ def checked_to_proto(checked: Checked) -> pb.CheckTextResponse:
     return pb.CheckTextResponse(outcome=_guard_outcome(checked.outcome), text=checked.text, findings=findings)
 
 
+def counted_to_proto(counted: Counted, tokenizer: str) -> pb.CountTokensResponse:
+    """What was counted, and by whose *tokenizer*."""
+    prompt = _prompt_to_proto(counted.prompt) if counted.prompt else None
+    return pb.CountTokensResponse(token_counts=counted.texts, prompt=prompt, tokenizer=tokenizer)
+
+
+def _prompt_to_proto(prompt: PromptTokens) -> pb.PromptTokens:
+    blocks = map(_block_to_proto, prompt.blocks)
+    return pb.PromptTokens(system_tokens=prompt.system, user_tokens=prompt.user, passages=blocks)
+
+
+def route_to_proto(route: RouteStatus) -> pb.ListModelsResponse:
+    """The endpoints without their addresses and keys."""
+    hedge = None if route.hedge_seconds is None else _duration(route.hedge_seconds)
+    return pb.ListModelsResponse(endpoints=map(_endpoint_to_proto, route.endpoints), hedge_time=hedge)
+
+
+def _endpoint_to_proto(status: EndpointStatus) -> pb.ModelEndpoint:
+    endpoint = status.endpoint
+    return pb.ModelEndpoint(
+        name=endpoint.name,
+        model=endpoint.model,
+        weight=status.weight,
+        context_tokens=_bound(endpoint.context_tokens),
+        max_output_tokens=_bound(endpoint.max_output_tokens),
+        concurrency=endpoint.concurrency,
+        first_token_time=_bounded_duration(endpoint.first_token_seconds),
+        total_time=_bounded_duration(endpoint.total_seconds),
+        price=_price_to_proto(endpoint.price),
+        breaker_state=_BREAKERS[status.breaker],
+        at_work=status.at_work,
+    )
+
+
+def _bound(value: float) -> int:
+    return 0 if math.isinf(value) else int(value)
+
+
+def _bounded_duration(seconds: float) -> Duration | None:
+    return None if math.isinf(seconds) else _duration(seconds)
+
+
+def _price_to_proto(price: Price | None) -> pb.ModelPrice | None:
+    if price is None:
+        return None
+    return pb.ModelPrice(
+        currency_code=price.currency, input_amount=price.input_tokens, output_amount=price.output_tokens
+    )
+
+
 def _guard_to_proto(guard: GuardRecord) -> pb.GuardRecord:
     counts = [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in guard.counts.items()]
     return pb.GuardRecord(outcome=_guard_outcome(guard.outcome), counts=counts)
@@ -114,7 +202,8 @@ def _kind(kind: Kind) -> "pb.GuardFindingKind.ValueType":
     return pb.GuardFindingKind.Value(f"GUARD_FINDING_KIND_{kind.name}")
 
 
-def _passage_from_proto(passage: common_pb.Passage) -> Passage:
+def passage_from_proto(passage: common_pb.Passage) -> Passage:
+    """A passage with all that is told of it, but what stands around it."""
     ref = passage.ref
     return Passage(
         PassageRef(ref.document_id, ref.version, ref.passage_hash),
@@ -124,12 +213,33 @@ def _passage_from_proto(passage: common_pb.Passage) -> Passage:
         passage.start_offset,
         passage.end_offset,
         passage.score,
+        _provenance_from_proto(passage),
     )
 
 
+def _provenance_from_proto(passage: common_pb.Passage) -> Provenance:
+    return Provenance(
+        title_path=tuple(passage.title_path),
+        page=passage.page,
+        source_id=passage.source_id,
+        as_of=_as_of(passage),
+        freshness=passage.freshness,
+        trust=passage.trust,
+    )
+
+
+def _as_of(passage: common_pb.Passage) -> datetime | None:
+    if not passage.HasField("as_of_time"):
+        return None
+    try:
+        return passage.as_of_time.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Invalid.field("passages.as_of_time", "is not a time between the years 1 and 9999") from error
+
+
 def _passage_to_proto(passage: Passage) -> common_pb.Passage:
-    ref = passage.ref
-    return common_pb.Passage(
+    ref, provenance = passage.ref, passage.provenance
+    message = common_pb.Passage(
         ref=common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash),
         title=passage.title,
         url=passage.url,
@@ -137,7 +247,15 @@ def _passage_to_proto(passage: Passage) -> common_pb.Passage:
         start_offset=passage.start,
         end_offset=passage.end,
         score=passage.score,
+        title_path=provenance.title_path,
+        page=provenance.page,
+        source_id=provenance.source_id,
+        freshness=provenance.freshness,  # type: ignore[arg-type]  # the stub wants its own integer
+        trust=provenance.trust,  # type: ignore[arg-type]  # the stub wants its own integer
     )
+    if provenance.as_of is not None:
+        message.as_of_time.FromDatetime(provenance.as_of)
+    return message
 
 
 def _duration(seconds: float) -> Duration:

@@ -17,8 +17,7 @@ from plumbline_generation.domain.guarding import OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
 from plumbline_generation.events import BusJournal
-from plumbline_generation.handlers import CheckText, GenerateAnswer, Patience
-from plumbline_generation.ports import LanguageModel
+from plumbline_generation.handlers import CheckText, CountTokens, GenerateAnswer, ListModels, Patience
 from plumbline_generation.settings import Settings
 from plumbline_guards.window import Policy
 from plumbline_kit.auth import TokenVerifier
@@ -35,14 +34,23 @@ from plumbline_models.encoder import Encoder
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts; nothing runs yet."""
     clock, common = SystemClock(), settings.service
-    release, offsets = load_release(common.release_file), Encoder.load(settings.encoder_dir).offsets
+    release, encoder = load_release(common.release_file), Encoder.load(settings.encoder_dir)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="generation", clock=clock)
     clients = open_clients(settings.route)
-    model = build_route(settings.route, clients, offsets, release=release, clock=clock)
+    model = build_route(settings.route, clients, encoder.offsets, release=release, clock=clock)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     guard = OutputGuard(_policy(settings), clock.monotonic)
-    api = build_api(model, publisher, offsets, release=release, patience=patience, clock=clock, guard=guard)
+    api = build_api(
+        model,
+        publisher,
+        encoder.offsets,
+        tokenizer=encoder.id,
+        release=release,
+        patience=patience,
+        clock=clock,
+        guard=guard,
+    )
     add_GenerationServiceServicer_to_server(api, server.grpc)
     closing = [client.aclose for client in clients]
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
@@ -74,22 +82,24 @@ def build_route(
 
 
 def build_api(
-    model: LanguageModel,
+    model: Route,
     publisher: Publisher,
     offsets: Offsets,
     *,
+    tokenizer: str,
     release: Release,
     patience: Patience,
     clock: Clock,
     guard: OutputGuard,
 ) -> GenerationService:
-    """The rpc on any model and any event log."""
+    """The rpcs on any models and any event log; *tokenizer* names what *offsets* counts by."""
     unrecorded = meter().create_counter(
         "plumbline.generation.answers_unrecorded", description="answers that the event log did not take"
     )
     journal = BusJournal(publisher, release, unrecorded=unrecorded)
     generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard)
-    return GenerationService(generate, CheckText(guard), release)
+    count = CountTokens(release, offsets, tokenizer=tokenizer)
+    return GenerationService(generate, CheckText(guard), release, count=count, models=ListModels(model))
 
 
 def _endpoint(

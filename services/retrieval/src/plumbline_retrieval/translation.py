@@ -28,6 +28,11 @@ FRESHNESS: Final = {
     Freshness.STALE: common.FRESHNESS_STALE,
     Freshness.SUPERSEDED: common.FRESHNESS_SUPERSEDED,
 }
+TRUST: Final = {
+    Trust.LOW: common.SOURCE_TRUST_LOW,
+    Trust.MEDIUM: common.SOURCE_TRUST_MEDIUM,
+    Trust.HIGH: common.SOURCE_TRUST_HIGH,
+}
 LAYOUTS: Final = {
     Layout.PROSE: pb.DOCUMENT_LAYOUT_UNSPECIFIED,
     Layout.RECORDS: pb.DOCUMENT_LAYOUT_RECORDS,
@@ -196,6 +201,7 @@ def passage_message(found: Found) -> common.Passage:
         source_id=found.source_id,
         as_of_time=timestamp(found.as_of or found.submitted_at),
         freshness=FRESHNESS[found.freshness],
+        trust=TRUST[found.trust],
         preceding_text=found.preceding,
         following_text=found.following,
     )

@@ -14,7 +14,7 @@ from plumbline_generation.adapters.endpoint import Call, Endpoint
 from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Trail
 from plumbline_generation.domain.prompt import Prompt
-from plumbline_generation.domain.routing import EndpointSettings, order
+from plumbline_generation.domain.routing import EndpointSettings, EndpointStatus, RouteStatus, order
 from plumbline_generation.ports import Finish, Limits, ModelFailed
 from plumbline_kit.clock import Clock
 
@@ -73,6 +73,13 @@ class Route:
                 await pieces.aclose()
         finally:
             await trip.aclose()
+
+    def status(self) -> RouteStatus:
+        """See `Models`."""
+        now = self.clock.monotonic()
+        pairs = zip(self._endpoints, self._weights, strict=True)
+        statuses = (EndpointStatus(one.settings, weight, one.breaker.state(now), one.at_work) for one, weight in pairs)
+        return RouteStatus(tuple(statuses), self.hedge_seconds)
 
     def _ordered(self) -> list[Endpoint]:
         return [self._endpoints[position] for position in order(self._weights, self._draw())]

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Final
 
@@ -34,6 +35,24 @@ class PassageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where in its document a passage stands, and how far it may be relied on."""
+
+    title_path: tuple[str, ...] = ()
+    """The headings it lies under, outermost first."""
+    page: int = 0
+    source_id: str = ""
+    as_of: datetime | None = None
+    """When the document was last known to be what its source says."""
+    freshness: int = 0
+    trust: int = 0
+    """Both by the numbers of the contract, 0 where nothing is known."""
+
+
+UNKNOWN: Final = Provenance()
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A passage as it was found. Offsets are code points of the document."""
 
@@ -44,11 +63,25 @@ class Passage:
     start: int
     end: int
     score: float
+    provenance: Provenance = UNKNOWN
 
     @property
     def evidence(self) -> str:
         """What a sentence may rest on: the title counts, because the text often only says "it"."""
         return f"{self.title}\n{self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What the model reads as one passage: a source, or neighbours of one document joined."""
+
+    numbers: tuple[int, ...]
+    """1-based, of the sources that it holds, the best first."""
+    text: str
+    tokens: int
+    """Of its text and title and what stands around them."""
+    cut: bool
+    """Whether the model reads only the beginning of its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +95,7 @@ class Assignment:
     release_id: str
 
     def __post_init__(self) -> None:
-        if not self.question.strip():
-            raise Invalid.field("question", "is empty")
-        if len(self.question) > MAX_QUESTION_CHARACTERS:
-            raise Invalid.field(
-                "question", f"has {len(self.question):,} characters; at most {MAX_QUESTION_CHARACTERS:,} are allowed"
-            )
-        if "\0" in self.question:
-            raise Invalid.field("question", "holds a NUL character")
+        check_question(self.question)
         if not _is_uuid(self.answer_id):
             raise Invalid.field("answer_id", "is not a UUID such as 0b0e8f6e-6a5d-4c3f-9a3c-5f2f7d1c2b4a")
 
@@ -116,6 +142,20 @@ class Record:
     trail: Trail = UNTRODDEN
     guard: GuardRecord | None = None
     """None where the guards are off."""
+    blocks: tuple[Block, ...] = ()
+    """What the model was given to read, or would have been, in the prompt's order."""
+
+
+def check_question(question: str) -> None:
+    """Raises `Invalid` for one that cannot be asked."""
+    if not question.strip():
+        raise Invalid.field("question", "is empty")
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        raise Invalid.field(
+            "question", f"has {len(question):,} characters; at most {MAX_QUESTION_CHARACTERS:,} are allowed"
+        )
+    if "\0" in question:
+        raise Invalid.field("question", "holds a NUL character")
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,54 +1,201 @@
-"""Which passages the model reads, and how much of each."""
+"""Which passages the model reads, how much of each, and in which order."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Final
 
-from plumbline_generation.domain.answer import Passage
-from plumbline_models.text import sentences
+from plumbline_generation.domain.answer import Block, Passage
+from plumbline_models.text import content_words, is_number, sentences
 
 Offsets = Callable[[str], list[tuple[int, int]]]
 """Where each token of a text lies, in code points, end exclusive."""
 
 FRAME_TOKENS: Final = 6
-"""What the number, the marks and the line end around one passage take."""
+"""What the number, the marks and the line end around one passage take, where the template does not say."""
 LEAST_TOKENS: Final = 16
 """The first passage keeps so many tokens, whatever its title takes."""
+GAP_CHARACTERS: Final = 3
+"""Between neighbours lies an empty line at most."""
+ALIKE: Final = 0.9
+"""The share of words from which on a passage that adds none is a copy (Jaccard index)."""
+DENIALS: Final = frozenset({"no", "not", "never", "without"})
+
+
+class Order(Enum):
+    """Of the passages in the prompt."""
+
+    BEST_FIRST = "best_first"
+    BEST_AT_ENDS = "best_at_ends"
+    """The best first, the second best last, the least good in the middle (Liu et al., 2023)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A passage and the beginning of its text that the model reads."""
+    """What the model reads."""
 
+    sources: tuple[Passage, ...] = ()
+    """Number n is sources[n - 1]; the best first, each with its whole text."""
+    blocks: tuple[Block, ...] = ()
+    """In the order of the prompt."""
+
+
+def pack(
+    passages: Sequence[Passage],
+    budget: int,
+    offsets: Offsets,
+    *,
+    frame: int = FRAME_TOKENS,
+    order: Order = Order.BEST_FIRST,
+) -> Packed:
+    """The best of *passages*, which come best first, within *budget* tokens.
+
+    One that adds nothing to a better one is left out, as is one without text. Neighbours and overlapping passages of
+    one document's version become one block. The passage that does not fit is cut at the end of a sentence, and nothing
+    comes after it. The first always enters, cut inside its first sentence if need be. *frame* is what a template puts
+    around each passage, in tokens.
+    """
+    packer = _Packer(budget, offsets, frame)
+    for passage in distinct(passages):
+        if not packer.take(passage):
+            break
+    return packer.packed(order)
+
+
+def distinct(passages: Iterable[Passage]) -> list[Passage]:
+    """*passages* that have a text and do not only repeat a better one."""
+    kept: list[tuple[Passage, tuple[str, ...]]] = []
+    for passage in passages:
+        words = tuple(content_words(passage.evidence))
+        if passage.text.strip() and not any(_repeats(words, held) for _, held in kept):
+            kept.append((passage, words))
+    return [passage for passage, _ in kept]
+
+
+def _repeats(words: Sequence[str], held: Sequence[str]) -> bool:
+    """Whether the one says nothing that the other does not, as far as words tell: numbers in order, denials alike."""
+    own, others = set(words), set(held)
+    if not own <= others or len(own) < ALIKE * len(others):
+        return False
+    return _telling(words) == _telling(held)
+
+
+def _telling(words: Iterable[str]) -> list[str]:
+    return [word for word in words if is_number(word) or word in DENIALS]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A source and what of it is read."""
+
+    number: int
     passage: Passage
     text: str
 
 
-def pack(passages: Sequence[Passage], budget: int, offsets: Offsets) -> tuple[Packed, ...]:
-    """The best passages within *budget* tokens, in their order.
+class _Packer:
+    """Takes passages until one does not fit."""
 
-    The one that does not fit is cut at the end of a sentence, and nothing comes after it. The first always enters,
-    cut inside its first sentence if need be. Passages without text are left out.
-    """
-    packed: list[Packed] = []
-    for passage in passages:
-        if not passage.text.strip():
-            continue
-        room = budget - FRAME_TOKENS - len(offsets(passage.title))
-        tokens = offsets(passage.text)
-        text = passage.text if len(tokens) <= room else _cut(passage.text, tokens, room, first=not packed)
-        if text:
-            packed.append(Packed(passage, text))
-        if text != passage.text:
-            break
-        budget = room - len(tokens)
-    return tuple(packed)
+    def __init__(self, budget: int, offsets: Offsets, frame: int) -> None:
+        self._budget = budget
+        self._offsets = offsets
+        self._frame = frame
+        self._counts: dict[str, int] = {}
+        self._pieces: list[_Piece] = []
+        self._blocks: list[Block] = []
+
+    def take(self, passage: Passage) -> bool:
+        """Whether it went in whole, so that another may."""
+        piece = _Piece(len(self._pieces) + 1, passage, passage.text)
+        if self._accept(piece):
+            return True
+        room = self._budget - self._spent() - self._frame - self._count(passage.title)
+        text = _cut(passage.text, self._offsets(passage.text), room, first=not self._pieces)
+        if text:  # a block of its own: between two that are joined it would part them
+            piece = replace(piece, text=text)
+            self._pieces.append(piece)
+            self._blocks = [*self._blocks, self._block([piece])]
+        return False
+
+    def packed(self, order: Order) -> Packed:
+        """What was taken."""
+        ranked = sorted(self._blocks, key=lambda block: block.numbers[0])
+        if order is Order.BEST_AT_ENDS:
+            ranked = [*ranked[::2], *ranked[1::2][::-1]]
+        return Packed(tuple(piece.passage for piece in self._pieces), tuple(ranked))
+
+    def _accept(self, piece: _Piece) -> bool:
+        blocks = [self._block(group) for group in _neighbours([*self._pieces, piece])]
+        if sum(block.tokens for block in blocks) > self._budget:
+            return False
+        self._pieces.append(piece)
+        self._blocks = blocks
+        return True
+
+    def _spent(self) -> int:
+        return sum(block.tokens for block in self._blocks)
+
+    def _block(self, group: Sequence[_Piece]) -> Block:
+        text = _joined(group)
+        numbers = tuple(sorted(piece.number for piece in group))
+        tokens = self._frame + self._count(group[0].passage.title) + self._count(text)
+        return Block(numbers, text, tokens, cut=group[0].text != group[0].passage.text)
+
+    def _count(self, text: str) -> int:
+        if text not in self._counts:
+            self._counts[text] = len(self._offsets(text))
+        return self._counts[text]
+
+
+def _neighbours(pieces: Sequence[_Piece]) -> list[list[_Piece]]:
+    """*pieces* in groups that read on, each in the order of its document."""
+    groups: list[list[_Piece]] = []
+    for piece in sorted(pieces, key=_place):
+        if groups and _reads_on(groups[-1][-1], piece):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return groups
+
+
+def _place(piece: _Piece) -> tuple[str, int, int, int]:
+    passage = piece.passage
+    return passage.ref.document_id, passage.ref.version, passage.start, passage.end
+
+
+def _reads_on(before: _Piece, after: _Piece) -> bool:
+    """Whether the one goes on where the other ends, or within it. Offsets that do not fit the texts join nothing."""
+    one, other = before.passage, after.passage
+    if (one.ref.document_id, one.ref.version) != (other.ref.document_id, other.ref.version):
+        return False
+    if one.title != other.title or min(_lead(one), _lead(other)) < 0 or not one.start < one.end < other.end:
+        return False
+    if other.text[: _lead(other)].strip() not in one.text:
+        return False
+    shared = one.end - other.start
+    if shared <= 0:
+        return shared >= -GAP_CHARACTERS
+    return one.text.endswith(other.text[_lead(other) : _lead(other) + shared])
+
+
+def _lead(passage: Passage) -> int:
+    """How much of the text stands before what lies in the document: a table's header above its rows."""
+    return len(passage.text) - (passage.end - passage.start)
+
+
+def _joined(group: Sequence[_Piece]) -> str:
+    text = group[0].text
+    for before, after in itertools.pairwise(group):
+        shared = before.passage.end - after.passage.start
+        text += ("\n" if shared < 0 else "") + after.text[_lead(after.passage) + max(0, shared) :]
+    return text
 
 
 def _cut(text: str, tokens: Sequence[tuple[int, int]], room: int, *, first: bool) -> str:
     """The longest run of whole sentences that fits, which may be none."""
     room = max(room, LEAST_TOKENS) if first else room
-    if room <= 0:
+    if room <= 0 or not tokens:
         return ""
     limit = tokens[:room][-1][1]
     ends = [span.end for span in sentences(text) if span.end <= limit]

@@ -1,75 +1,72 @@
-"""What the model is told: the release's template over texts that can say anything but are only data."""
+"""What the model is told of the packed passages."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from plumbline_generation.domain.answer import Block, Passage
+from plumbline_generation.domain.packing import Offsets, Order, Packed, pack
+from plumbline_kit.release import Release
+from plumbline_prompts.template import Prompt, PromptPassage, PromptTemplate
 
-from plumbline_generation.domain.packing import Packed
-from plumbline_kit.release import PromptSettings
+__all__ = ["Prompt", "PromptTokens", "PromptWriter"]
 
-_CONTROL: Final = re.compile(
-    r"<(?=[|\uff5c])"  # <|im_start|>, <|eot_id|> and their full-width kin
-    r"|<(?=/?(?:s|bos|eos|pad|unk|mask|(?:start|end)_of_\w+|think|tool_\w+|<SYS>|</SYS>)>)"
-    r"|\[(?=/?[A-Z]{3,}(?:_[A-Z]+)*\])"  # [INST], [TOOL_CALLS]
-)
 _HEADING: Final = re.compile(r"^#{1,6} ", re.MULTILINE)
-_MARKER: Final = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+TRUST: Final = {1: "low", 2: "medium", 3: "high"}
+"""Of a source, by the contract's numbers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """One question to the model. What stays the same comes first, so that its work on it can be kept."""
+class PromptTokens:
+    """What a prompt takes, and each block in it."""
 
-    system: str
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReadPassage:
-    """A passage as the template sees it: every text on one line, as data."""
-
-    title: str
-    text: str
+    system: int
+    user: int
+    blocks: tuple[Block, ...]
 
 
-class PromptTemplate:
-    """A release's prompt."""
+class PromptWriter:
+    """Writes prompts as a release wants them."""
 
-    def __init__(self, settings: PromptSettings) -> None:
-        """Raises `ValueError` for a template that does not render."""
-        environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
-        )
-        self._system = settings.system.strip()
-        try:
-            self._template = environment.from_string(settings.template)
-            self._template.render(passages=[ReadPassage("title", "text")], question="question")
-        except TemplateError as error:
-            raise ValueError(f"the release's prompt template does not render: {error}") from error
+    def __init__(self, release: Release, offsets: Offsets) -> None:
+        """Raises `ValueError` for a prompt that does not render, or an order that nobody knows."""
+        self._template = PromptTemplate(release.prompt)
+        self._budget = release.model.context_tokens
+        self._offsets = offsets
+        self._frame = self._template.frame_tokens(lambda text: len(offsets(text)))
+        self._order = Order(release.model.passage_order)
 
-    def render(self, question: str, packed: Sequence[Packed]) -> Prompt:
-        """The prompt for *question* over the *packed* passages."""
-        passages = [_read(part) for part in packed]
-        return Prompt(self._system, self._template.render(passages=passages, question=as_data(question)).strip())
+    def pack(self, passages: Sequence[Passage]) -> Packed:
+        """What the model reads of *passages*, which come best first."""
+        return pack(passages, self._budget, self._offsets, frame=self._frame, order=self._order)
+
+    def write(self, question: str, packed: Packed) -> Prompt:
+        """The prompt for *question*: each block under the number of its best source."""
+        passages = [_read(block, packed.sources[block.numbers[0] - 1]) for block in packed.blocks]
+        return self._template.render(question, passages)
+
+    def count(self, question: str, passages: Sequence[Passage]) -> PromptTokens:
+        """The tokens of the prompt for *question* over what fits of *passages*."""
+        packed = self.pack(passages)
+        prompt = self.write(question, packed)
+        system, user = (len(self._offsets(text)) for text in (prompt.system, prompt.user))
+        return PromptTokens(system, user, packed.blocks)
 
 
-def _read(part: Packed) -> ReadPassage:
-    title = part.passage.title.strip()
-    first_line, _, rest = part.text.strip().partition("\n")
+def _read(block: Block, source: Passage) -> PromptPassage:
+    provenance = source.provenance
+    return PromptPassage(
+        number=block.numbers[0],
+        title=source.title.strip(),
+        text=_without_headings(block.text, source.title.strip()),
+        date=provenance.as_of.date().isoformat() if provenance.as_of else "",
+        trust=TRUST.get(provenance.trust, ""),
+        section=" > ".join(provenance.title_path),
+    )
+
+
+def _without_headings(text: str, title: str) -> str:
+    first_line, _, rest = text.strip().partition("\n")
     says_title_again = first_line.lstrip("# ") == title and rest.strip()
-    text = _HEADING.sub("", rest if says_title_again else part.text)
-    return ReadPassage(as_data(title), as_data(text))
-
-
-def as_data(text: str) -> str:
-    """*text* on one line, without anything that a chat template or the prompt's own form gives a meaning.
-
-    A control token such as <|im_start|> gets a space inside, which no tokenizer takes for the token; a marker such as
-    [1] becomes (1); line ends become spaces, so that nothing can pose as the next passage or the question.
-    """
-    one_line = " ".join(text.split())
-    return _MARKER.sub(r"(\1)", _CONTROL.sub(r"\g<0> ", one_line))
+    return _HEADING.sub("", rest if says_title_again else text)

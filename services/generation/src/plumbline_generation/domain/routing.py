@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from plumbline_generation.domain.attempts import Cost, Usage
-from plumbline_generation.domain.breaker import BreakerSettings
+from plumbline_generation.domain.breaker import BreakerSettings, BreakerState
 
 PRICED_TOKENS = 1_000_000
 
@@ -60,6 +60,25 @@ class RouteSettings:
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     hedge_seconds: float | None = None
     """After so long without a token the next endpoint is asked too; None: it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """How an endpoint stands now."""
+
+    endpoint: EndpointSettings
+    weight: float
+    breaker: BreakerState
+    at_work: int
+    """Calls that have not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """A route's endpoints, in its order."""
+
+    endpoints: tuple[EndpointStatus, ...]
+    hedge_seconds: float | None
 
 
 def order(weights: Sequence[float], draw: float) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Final
 from plumbline_kit.errors import FieldViolation, Invalid
 from plumbline_models.text import content_words
 from plumbline_retrieval.domain.content import Layout
-from plumbline_retrieval.domain.source import DEFAULT_SOURCE, Freshness
+from plumbline_retrieval.domain.source import DEFAULT_SOURCE, Freshness, Trust
 
 MAX_ID_CHARACTERS: Final = 512
 MAX_TEXT_BYTES: Final = 1_000_000
@@ -142,6 +142,8 @@ class Found:
     """When it was last known to be what its source says."""
     preceding: str = ""
     following: str = ""
+    trust: Trust = Trust.MEDIUM
+    """Of its source."""
 
 
 def _wrong_id(document_id: str) -> list[FieldViolation]:

@@ -145,6 +145,7 @@ class SearchPassages:
             score=score,
             freshness=source.freshness(found.submitted_at, self.registry.clock.now(), superseded=superseded),
             as_of=source.confirmed(found.submitted_at),
+            trust=source.trust,
             preceding=preceding,
             following=following,
         )

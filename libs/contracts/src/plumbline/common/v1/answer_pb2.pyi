@@ -20,6 +20,27 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SourceTrust:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SourceTrustEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SourceTrust.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SOURCE_TRUST_UNSPECIFIED: _SourceTrust.ValueType  # 0
+    """Nothing is known of it."""
+    SOURCE_TRUST_LOW: _SourceTrust.ValueType  # 1
+    SOURCE_TRUST_MEDIUM: _SourceTrust.ValueType  # 2
+    SOURCE_TRUST_HIGH: _SourceTrust.ValueType  # 3
+
+class SourceTrust(_SourceTrust, metaclass=_SourceTrustEnumTypeWrapper): ...
+
+SOURCE_TRUST_UNSPECIFIED: SourceTrust.ValueType  # 0
+"""Nothing is known of it."""
+SOURCE_TRUST_LOW: SourceTrust.ValueType  # 1
+SOURCE_TRUST_MEDIUM: SourceTrust.ValueType  # 2
+SOURCE_TRUST_HIGH: SourceTrust.ValueType  # 3
+Global___SourceTrust: _TypeAlias = SourceTrust  # noqa: Y015
+
 class _Freshness:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -148,6 +169,7 @@ class Passage(_message.Message):
     FRESHNESS_FIELD_NUMBER: _builtins.int
     PRECEDING_TEXT_FIELD_NUMBER: _builtins.int
     FOLLOWING_TEXT_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """Title of the document."""
     url: _builtins.str
@@ -166,6 +188,8 @@ class Passage(_message.Message):
     preceding_text: _builtins.str
     """What stands before and after it in the document, where the caller asked for it."""
     following_text: _builtins.str
+    trust: Global___SourceTrust.ValueType
+    """How far the source that the document came from is trusted."""
     @_builtins.property
     def ref(self) -> Global___PassageRef: ...
     @_builtins.property
@@ -193,10 +217,11 @@ class Passage(_message.Message):
         freshness: Global___Freshness.ValueType = ...,
         preceding_text: _builtins.str = ...,
         following_text: _builtins.str = ...,
+        trust: Global___SourceTrust.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "ref", b"ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "end_offset", b"end_offset", "following_text", b"following_text", "freshness", b"freshness", "page", b"page", "preceding_text", b"preceding_text", "ref", b"ref", "score", b"score", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "title", b"title", "title_path", b"title_path", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "end_offset", b"end_offset", "following_text", b"following_text", "freshness", b"freshness", "page", b"page", "preceding_text", b"preceding_text", "ref", b"ref", "score", b"score", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "title", b"title", "title_path", b"title_path", "trust", b"trust", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

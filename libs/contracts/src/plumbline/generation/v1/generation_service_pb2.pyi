@@ -21,6 +21,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _BreakerState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BreakerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreakerState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BREAKER_STATE_UNSPECIFIED: _BreakerState.ValueType  # 0
+    BREAKER_STATE_CLOSED: _BreakerState.ValueType  # 1
+    BREAKER_STATE_HALF_OPEN: _BreakerState.ValueType  # 2
+    """One call at a time finds out whether it is well again."""
+    BREAKER_STATE_OPEN: _BreakerState.ValueType  # 3
+    """Not asked."""
+
+class BreakerState(_BreakerState, metaclass=_BreakerStateEnumTypeWrapper):
+    """Whether an endpoint that failed is asked."""
+
+BREAKER_STATE_UNSPECIFIED: BreakerState.ValueType  # 0
+BREAKER_STATE_CLOSED: BreakerState.ValueType  # 1
+BREAKER_STATE_HALF_OPEN: BreakerState.ValueType  # 2
+"""One call at a time finds out whether it is well again."""
+BREAKER_STATE_OPEN: BreakerState.ValueType  # 3
+"""Not asked."""
+Global___BreakerState: _TypeAlias = BreakerState  # noqa: Y015
+
 class _AttemptOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -261,6 +285,233 @@ class CheckTextResponse(_message.Message):
 Global___CheckTextResponse: _TypeAlias = CheckTextResponse  # noqa: Y015
 
 @_typing.final
+class CountTokensRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """At most 8,000 characters. Empty: no prompt is counted."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 100, together at most 400,000 characters."""
+
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Passage]:
+        """Best first, as for an answer. They count for the prompt only."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        question: _builtins.str = ...,
+        passages: _abc.Iterable[_answer_pb2.Passage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages", b"passages", "question", b"question", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountTokensRequest: _TypeAlias = CountTokensRequest  # noqa: Y015
+
+@_typing.final
+class CountTokensResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_COUNTS_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    TOKENIZER_FIELD_NUMBER: _builtins.int
+    tokenizer: _builtins.str
+    """Whose tokenizer counted, such as "all-MiniLM-L6-v2-int8@1f2e3d4c"."""
+    @_builtins.property
+    def token_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One a text, in their order."""
+
+    @_builtins.property
+    def prompt(self) -> Global___PromptTokens:
+        """Set where there was a question."""
+
+    def __init__(
+        self,
+        *,
+        token_counts: _abc.Iterable[_builtins.int] | None = ...,
+        prompt: Global___PromptTokens | None = ...,
+        tokenizer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt", "token_counts", b"token_counts", "tokenizer", b"tokenizer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountTokensResponse: _TypeAlias = CountTokensResponse  # noqa: Y015
+
+@_typing.final
+class PromptTokens(_message.Message):
+    """What a prompt takes, without what a model's chat template adds to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYSTEM_TOKENS_FIELD_NUMBER: _builtins.int
+    USER_TOKENS_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
+    system_tokens: _builtins.int
+    user_tokens: _builtins.int
+    """Of all that follows, passages and question included."""
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PackedPassage]:
+        """In the prompt's order."""
+
+    def __init__(
+        self,
+        *,
+        system_tokens: _builtins.int = ...,
+        user_tokens: _builtins.int = ...,
+        passages: _abc.Iterable[Global___PackedPassage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages", b"passages", "system_tokens", b"system_tokens", "user_tokens", b"user_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptTokens: _TypeAlias = PromptTokens  # noqa: Y015
+
+@_typing.final
+class ListModelsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
+
+@_typing.final
+class ListModelsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINTS_FIELD_NUMBER: _builtins.int
+    HEDGE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def endpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelEndpoint]: ...
+    @_builtins.property
+    def hedge_time(self) -> _duration_pb2.Duration:
+        """No token by then: the next endpoint is asked too. Absent: never."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: _abc.Iterable[Global___ModelEndpoint] | None = ...,
+        hedge_time: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hedge_time", b"hedge_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "hedge_time", b"hedge_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
+
+@_typing.final
+class ModelEndpoint(_message.Message):
+    """An endpoint as the route knows it. Addresses and keys are never told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_FIELD_NUMBER: _builtins.int
+    FIRST_TOKEN_TIME_FIELD_NUMBER: _builtins.int
+    TOTAL_TIME_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    BREAKER_STATE_FIELD_NUMBER: _builtins.int
+    AT_WORK_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    model: _builtins.str
+    weight: _builtins.float
+    """Of those with a weight one is chosen by it and asked first; 0: only when others fail."""
+    context_tokens: _builtins.int
+    """What prompt and answer may take together; 0 where there is no bound."""
+    max_output_tokens: _builtins.int
+    """The most that an answer takes."""
+    concurrency: _builtins.int
+    """Calls at once."""
+    breaker_state: Global___BreakerState.ValueType
+    at_work: _builtins.int
+    """Calls at work now."""
+    @_builtins.property
+    def first_token_time(self) -> _duration_pb2.Duration:
+        """Absent where only the release bounds them."""
+
+    @_builtins.property
+    def total_time(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def price(self) -> Global___ModelPrice:
+        """Absent where nothing is known of it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        model: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        context_tokens: _builtins.int = ...,
+        max_output_tokens: _builtins.int = ...,
+        concurrency: _builtins.int = ...,
+        first_token_time: _duration_pb2.Duration | None = ...,
+        total_time: _duration_pb2.Duration | None = ...,
+        price: Global___ModelPrice | None = ...,
+        breaker_state: Global___BreakerState.ValueType = ...,
+        at_work: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_token_time", b"first_token_time", "price", b"price", "total_time", b"total_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_work", b"at_work", "breaker_state", b"breaker_state", "concurrency", b"concurrency", "context_tokens", b"context_tokens", "first_token_time", b"first_token_time", "max_output_tokens", b"max_output_tokens", "model", b"model", "name", b"name", "price", b"price", "total_time", b"total_time", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelEndpoint: _TypeAlias = ModelEndpoint  # noqa: Y015
+
+@_typing.final
+class ModelPrice(_message.Message):
+    """Of a million tokens, in whole units of the currency."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    INPUT_AMOUNT_FIELD_NUMBER: _builtins.int
+    OUTPUT_AMOUNT_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """By ISO 4217, such as "EUR"."""
+    input_amount: _builtins.float
+    output_amount: _builtins.float
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        input_amount: _builtins.float = ...,
+        output_amount: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "input_amount", b"input_amount", "output_amount", b"output_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelPrice: _TypeAlias = ModelPrice  # noqa: Y015
+
+@_typing.final
 class AnswerCompleted(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -307,6 +558,9 @@ class GenerationRecord(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     GUARD_FIELD_NUMBER: _builtins.int
+    PROMPT_FILE_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that wrote it; "extractive" when none did."""
     prompt_version: _builtins.str
@@ -319,6 +573,8 @@ class GenerationRecord(_message.Message):
     """Why the answer is degraded or refused; empty otherwise."""
     endpoint: _builtins.str
     """Name of the endpoint whose model wrote the text; empty when none did."""
+    prompt_file: _builtins.str
+    """Name of the file that the prompt stands in; empty where the release holds it."""
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration: ...
     @_builtins.property
@@ -334,6 +590,16 @@ class GenerationRecord(_message.Message):
     @_builtins.property
     def guard(self) -> Global___GuardRecord:
         """How the text came through the guards; not set when they are off."""
+
+    @_builtins.property
+    def parameters(self) -> Global___ModelParameters:
+        """What the release asks of the model beside temperature and seed."""
+
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PackedPassage]:
+        """What the model was given to read, in the prompt's order. A refusal without the model
+        has them too: they are what was found.
+        """
 
     def __init__(
         self,
@@ -351,14 +617,85 @@ class GenerationRecord(_message.Message):
         attempts: _abc.Iterable[Global___ModelAttempt] | None = ...,
         cost: Global___Cost | None = ...,
         guard: Global___GuardRecord | None = ...,
+        prompt_file: _builtins.str = ...,
+        parameters: Global___ModelParameters | None = ...,
+        passages: _abc.Iterable[Global___PackedPassage] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "guard", b"guard", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "guard", b"guard", "parameters", b"parameters", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "endpoint", b"endpoint", "guard", b"guard", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "endpoint", b"endpoint", "guard", b"guard", "model", b"model", "parameters", b"parameters", "passages", b"passages", "prompt_file", b"prompt_file", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationRecord: _TypeAlias = GenerationRecord  # noqa: Y015
+
+@_typing.final
+class ModelParameters(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_TOKENS_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKENS_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
+    PASSAGE_ORDER_FIELD_NUMBER: _builtins.int
+    max_tokens: _builtins.int
+    """Of an answer; an endpoint may allow less."""
+    context_tokens: _builtins.int
+    """Of all passages together, by the encoder's tokenizer."""
+    passage_order: _builtins.str
+    """"best_first" or "best_at_ends"."""
+    @_builtins.property
+    def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts that end an answer."""
+
+    def __init__(
+        self,
+        *,
+        max_tokens: _builtins.int = ...,
+        context_tokens: _builtins.int = ...,
+        stop: _abc.Iterable[_builtins.str] | None = ...,
+        passage_order: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_tokens", b"context_tokens", "max_tokens", b"max_tokens", "passage_order", b"passage_order", "stop", b"stop"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelParameters: _TypeAlias = ModelParameters  # noqa: Y015
+
+@_typing.final
+class PackedPassage(_message.Message):
+    """What the model reads as one passage: a source, or neighbours of one document joined."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_NUMBERS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    CUT_FIELD_NUMBER: _builtins.int
+    tokens: _builtins.int
+    """Of its text and title and what the prompt puts around them, by the encoder's tokenizer."""
+    cut: _builtins.bool
+    """Whether only the beginning of its source was given."""
+    @_builtins.property
+    def source_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """1-based numbers of the sources that it holds, the best first. By that one's number the
+        prompt calls it.
+        """
+
+    def __init__(
+        self,
+        *,
+        source_numbers: _abc.Iterable[_builtins.int] | None = ...,
+        tokens: _builtins.int = ...,
+        cut: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut", b"cut", "source_numbers", b"source_numbers", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PackedPassage: _TypeAlias = PackedPassage  # noqa: Y015
 
 @_typing.final
 class ModelAttempt(_message.Message):

@@ -44,6 +44,16 @@ class GenerationServiceStub:
                 request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextRequest.SerializeToString,
                 response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextResponse.FromString,
                 _registered_method=True)
+        self.CountTokens = channel.unary_unary(
+                '/plumbline.generation.v1.GenerationService/CountTokens',
+                request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CountTokensRequest.SerializeToString,
+                response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CountTokensResponse.FromString,
+                _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/plumbline.generation.v1.GenerationService/ListModels',
+                request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
 
 
 class GenerationServiceServicer:
@@ -67,6 +77,24 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountTokens(self, request, context):
+        """Counts the tokens of texts, and of the prompt that a question and its passages would
+        become. Counted by the encoder's tokenizer: an estimate for every model.
+        Fails with INVALID_ARGUMENT on too many or oversized texts, an empty or oversized
+        question.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModels(self, request, context):
+        """Lists the endpoints of the route, in the order in which they are asked when none has
+        a weight, and how each stands in the process that is asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GenerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +107,16 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.CheckText,
                     request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextRequest.FromString,
                     response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextResponse.SerializeToString,
+            ),
+            'CountTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountTokens,
+                    request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CountTokensRequest.FromString,
+                    response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CountTokensResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.FromString,
+                    response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +173,60 @@ class GenerationService:
             '/plumbline.generation.v1.GenerationService/CheckText',
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextRequest.SerializeToString,
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.generation.v1.GenerationService/CountTokens',
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CountTokensRequest.SerializeToString,
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CountTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.generation.v1.GenerationService/ListModels',
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.SerializeToString,
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

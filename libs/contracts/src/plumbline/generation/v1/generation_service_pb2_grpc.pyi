@@ -41,6 +41,16 @@ class GenerationServiceStub:
     """Runs the guards alone over a text. What they find and what they fail at is no error.
     Fails with INVALID_ARGUMENT on an oversized text or canary.
     """
+    CountTokens: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CountTokensRequest, _generation_service_pb2.CountTokensResponse]
+    """Counts the tokens of texts, and of the prompt that a question and its passages would
+    become. Counted by the encoder's tokenizer: an estimate for every model.
+    Fails with INVALID_ARGUMENT on too many or oversized texts, an empty or oversized
+    question.
+    """
+    ListModels: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListModelsRequest, _generation_service_pb2.ListModelsResponse]
+    """Lists the endpoints of the route, in the order in which they are asked when none has
+    a weight, and how each stands in the process that is asked.
+    """
 
 @_typing.type_check_only
 class GenerationServiceAsyncStub(GenerationServiceStub):
@@ -54,6 +64,16 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     CheckText: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CheckTextRequest, _generation_service_pb2.CheckTextResponse]  # type: ignore[assignment]
     """Runs the guards alone over a text. What they find and what they fail at is no error.
     Fails with INVALID_ARGUMENT on an oversized text or canary.
+    """
+    CountTokens: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CountTokensRequest, _generation_service_pb2.CountTokensResponse]  # type: ignore[assignment]
+    """Counts the tokens of texts, and of the prompt that a question and its passages would
+    become. Counted by the encoder's tokenizer: an estimate for every model.
+    Fails with INVALID_ARGUMENT on too many or oversized texts, an empty or oversized
+    question.
+    """
+    ListModels: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListModelsRequest, _generation_service_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """Lists the endpoints of the route, in the order in which they are asked when none has
+    a weight, and how each stands in the process that is asked.
     """
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -77,6 +97,28 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_generation_service_pb2.CheckTextResponse, _abc.Awaitable[_generation_service_pb2.CheckTextResponse]]:
         """Runs the guards alone over a text. What they find and what they fail at is no error.
         Fails with INVALID_ARGUMENT on an oversized text or canary.
+        """
+
+    @_abc_1.abstractmethod
+    def CountTokens(
+        self,
+        request: _generation_service_pb2.CountTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.CountTokensResponse, _abc.Awaitable[_generation_service_pb2.CountTokensResponse]]:
+        """Counts the tokens of texts, and of the prompt that a question and its passages would
+        become. Counted by the encoder's tokenizer: an estimate for every model.
+        Fails with INVALID_ARGUMENT on too many or oversized texts, an empty or oversized
+        question.
+        """
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _generation_service_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.ListModelsResponse, _abc.Awaitable[_generation_service_pb2.ListModelsResponse]]:
+        """Lists the endpoints of the route, in the order in which they are asked when none has
+        a weight, and how each stands in the process that is asked.
         """
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,102 @@
+"""A release is named by its content, wherever its prompt stands."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from plumbline_kit.release import Release, load_release
+
+LOCAL = Path(__file__).parents[3] / "deploy/local/release.toml"
+PROMPT = """
+description = "anything"
+system = "Answer for {{ firm }}."
+template = "{{ question }}"
+variables.firm = { default = "Brindlewick", description = "whose documents" }
+variables.most = { type = "number", default = 3 }
+variables.brief = { type = "flag", default = true }
+
+[[examples]]
+name = "one"
+"""
+INLINE = 'system = "Answer."\ntemplate = "{{ question }}"'
+
+Load = Callable[..., Release]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """A release with this [prompt] beside this file."""
+    (tmp_path / "prompts").mkdir()
+
+    def write(prompt: str, file: str = PROMPT, name: str = "answer.toml") -> Release:
+        (tmp_path / "prompts" / name).write_text(file, encoding="utf-8")
+        before, _, rest = LOCAL.read_text(encoding="utf-8").partition("[prompt]")
+        release = tmp_path / "release.toml"
+        release.write_text(f"{before}[prompt]\n{prompt}\n\n[model]{rest.partition('[model]')[2]}", encoding="utf-8")
+        return load_release(release)
+
+    return write
+
+
+def test_a_prompt_may_stand_in_the_release_or_in_a_file_beside_it(load: Load) -> None:
+    assert load(INLINE).prompt.system == "Answer."
+    named = load('file = "prompts/answer.toml"').prompt
+    assert (named.system, named.template, named.file) == ("Answer for {{ firm }}.", "{{ question }}", "answer.toml")
+
+
+def test_the_same_content_has_the_same_id_in_a_file_or_in_the_release(load: Load) -> None:
+    inline, named = load(INLINE), load('file = "prompts/answer.toml"', INLINE)
+    assert (inline.id, inline.prompt_version) == (named.id, named.prompt_version)
+
+
+def test_what_decides_no_answer_changes_no_id(load: Load) -> None:
+    release = load('file = "prompts/answer.toml"')
+    renamed = load('file = "prompts/b.toml"', PROMPT.replace("anything", "else"), "b.toml")
+    assert (release.id, release.prompt_version) == (renamed.id, renamed.prompt_version)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("for", "to"), ("question }}", "question }}?"), ("default = 3", "default = 4")]
+)
+def test_content_that_decides_an_answer_changes_the_ids(load: Load, old: str, new: str) -> None:
+    release = load('file = "prompts/answer.toml"')
+    changed = load('file = "prompts/answer.toml"', PROMPT.replace(old, new))
+    assert release.id != changed.id
+    assert release.prompt_version != changed.prompt_version
+
+
+def test_a_release_sets_the_variables_of_its_prompt(load: Load) -> None:
+    prompt = load('file = "prompts/answer.toml"\nvariables = { firm = "Tidewater" }').prompt
+    assert prompt.variables == {"firm": "Tidewater", "most": 3, "brief": True}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "problem"),
+    [
+        ('file = "prompts/none.toml"', "none.toml"),
+        ('file = "prompts/answer.toml"\nsystem = "Answer."', "so system must stand there"),
+        ('file = "prompts/answer.toml"\nvariables = { town = "Turin" }', "it has no variable town"),
+        ('file = "prompts/answer.toml"\nvariables = { most = true }', "most is True, not a number"),
+        ('file = "prompts/answer.toml"\nvariables = { brief = 1 }', "brief is 1, not a flag"),
+        ('system = "Answer."', "template"),
+    ],
+)
+def test_a_prompt_that_cannot_be_used_is_refused_with_its_reason(load: Load, prompt: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        load(prompt)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('default = "Brindlewick", ', "", "firm has neither a value nor a default"),
+        ('"number"', '"colour"', "variables.most must be a table whose type is text"),
+        ("system", "sytem", "system must be a text"),
+        ("variables.most = {", "variables.most = 3 #", "variables.most must be a table"),
+        ("default = true", "default =", "answer.toml"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_its_reason(load: Load, old: str, new: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        load('file = "prompts/answer.toml"', PROMPT.replace(old, new))

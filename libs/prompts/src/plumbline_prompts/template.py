@@ -1,0 +1,128 @@
+"""What the model is told: a release's templates over passages and a question."""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2.environment import Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from plumbline_kit.release import PromptSettings
+from plumbline_prompts.data import DataFilter
+
+GIVEN: Final = frozenset({"passages", "question"})
+"""What a template is given with every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One question to the model. What stays the same comes first, so that its work on it can be kept."""
+
+    system: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPassage:
+    """A passage as a template sees it. Every text is put out on one line, as data."""
+
+    number: int
+    """1-based. By it the answer's sources are cited, in whatever order the passages stand."""
+    title: str
+    text: str
+    date: str = ""
+    """When it was last known to be true, such as 2026-05-31; empty where nobody knows. So are the next."""
+    trust: str = ""
+    """Of its source: low, medium or high."""
+    section: str = ""
+    """The headings it lies under."""
+
+
+class _Constant(str):
+    """A value that the release sets: as trusted as the template."""
+
+
+SAMPLE: Final = PromptPassage(1, "title", "text", "2026-05-31", "medium", "section")
+
+
+class PromptTemplate:
+    """The templates of a prompt, ready to render. Texts of people go in as data, whatever the templates do to them."""
+
+    def __init__(self, settings: PromptSettings) -> None:
+        """Raises `TemplateProblem` for templates that do not render."""
+        own = [text for source in (settings.system, settings.template) for text in own_words(source)]
+        environment = _environment(DataFilter.beside(own))
+        self._constants: Mapping[str, object] = {
+            name: _Constant(value) if isinstance(value, str) else value for name, value in settings.variables.items()
+        }
+        self._system = _Part("system", settings.system, environment).render(self._constants)
+        self._user = _Part("template", settings.template, environment)
+        self.render("question", [SAMPLE])
+
+    def render(self, question: str, passages: Sequence[PromptPassage]) -> Prompt:
+        """The prompt for *question* over *passages*, in their order. Raises `TemplateProblem`."""
+        values = {**self._constants, "passages": passages, "question": question}
+        return Prompt(self._system, self._user.render(values))
+
+    def frame_tokens(self, count: Callable[[str], int]) -> int:
+        """What a passage takes beside its title and text, by *count*."""
+        one, two = (count(self.render("question", [SAMPLE] * number).user) for number in (1, 2))
+        return max(0, two - one - count(SAMPLE.title) - count(SAMPLE.text))
+
+
+class TemplateProblem(ValueError):
+    """A template does not render. *part* is system or template, *line* 1-based within it, 0 where it is not known."""
+
+    def __init__(self, part: str, line: int, reason: str) -> None:
+        super().__init__(f"the prompt's {part} does not render{f', line {line}' if line else ''}: {reason}")
+        self.part = part
+        self.line = line
+        self.reason = reason
+
+
+class _Part:
+    """One of the two templates."""
+
+    def __init__(self, name: str, source: str, environment: ImmutableSandboxedEnvironment) -> None:
+        self._name = name
+        try:
+            self._template: Template = environment.from_string(source)
+        except TemplateError as error:
+            raise self._problem(error) from error
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        try:
+            return self._template.render(values).strip()
+        except Exception as error:  # whatever the expressions of a template can raise is the template's problem
+            raise self._problem(error) from error
+
+    def _problem(self, error: Exception) -> TemplateProblem:
+        line = error.lineno if isinstance(error, TemplateSyntaxError) else _line(error)
+        return TemplateProblem(self._name, line, str(error) or type(error).__name__)
+
+
+def _line(error: Exception) -> int:
+    """The innermost line of a template on the way to *error*; Jinja names a template without a file so."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == "<template>"), 0)
+
+
+def own_words(source: str) -> Iterator[str]:
+    """The texts of a template that stand outside its expressions; none of one that cannot be parsed."""
+    try:
+        parsed = ImmutableSandboxedEnvironment().parse(source)
+    except TemplateError:
+        return
+    for node in parsed.find_all(nodes.TemplateData):
+        yield node.data
+
+
+def _environment(as_data: DataFilter) -> ImmutableSandboxedEnvironment:
+    def put_out(value: object) -> object:
+        return value if isinstance(value, _Constant) else as_data(str(value))
+
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=put_out
+    )
