@@ -9,7 +9,8 @@ from plumbline_generation.domain.answer import Answer, Outcome, Passage
 from plumbline_generation.domain.citations import cite
 from plumbline_generation.domain.extract import extract
 from plumbline_generation.domain.markers import Mark
-from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW, says_it_does_not_know
+from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW
+from plumbline_models.abstention import says_it_does_not_know
 from plumbline_models.text import sentences
 
 EMPTY: Final = "the model wrote nothing"

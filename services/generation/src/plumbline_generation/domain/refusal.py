@@ -1,6 +1,5 @@
 """When the documents do not answer, and how that is said."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,18 +11,6 @@ NO_PASSAGES: Final = "nothing was found"
 LITTLE_SUPPORT: Final = "the passages found share too little with the question"
 MODEL_DOES_NOT_KNOW: Final = "the model says that it does not know"
 MAX_TITLES: Final = 3
-
-_DOES_NOT_KNOW: Final = re.compile(
-    r"(?:i'?m sorry|sorry|unfortunately)?[\s,.]*(?:but )?"
-    r"(?:i (?:do not|don't|cannot|can't) (?:know|tell|answer|find)"
-    r"|i(?: am|'m) (?:not sure|unable|not able)"
-    r"|i have no (?:information|answer)"
-    r"|(?:the |this |these )?(?:passages?|documents?|texts?|context|information)(?: provided| given)?"
-    r" (?:do(?:es)? not|don't|doesn't) (?:say|mention|state|tell|contain|provide|answer|specify)"
-    r"|(?:there is|there's) no (?:information|mention|answer)"
-    r"|it is not (?:mentioned|stated|known|specified))\b",
-    re.IGNORECASE,
-)
 
 
 def reason_to_refuse(question: str, passages: Sequence[Passage], minimum: float) -> str:
@@ -40,8 +27,3 @@ def refusal(passages: Sequence[Passage]) -> str:
     if not titles:
         return REFUSAL
     return f"{REFUSAL} Found instead: {'; '.join(titles[:MAX_TITLES])}."
-
-
-def says_it_does_not_know(text: str) -> bool:
-    """Whether an answer begins with the admission that it is none. A short list of English forms."""
-    return _DOES_NOT_KNOW.match(text.replace("\u2019", "'").lstrip()) is not None
