@@ -11,7 +11,7 @@ from plumbline_generation.adapters.endpoint import Endpoint
 from plumbline_generation.adapters.openai import OpenAIModel, open_client
 from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
-from plumbline_generation.api import SCOPES, GenerationService
+from plumbline_generation.api import SCOPES, GenerationService, SentenceMeters
 from plumbline_generation.domain.breaker import Breaker
 from plumbline_generation.domain.guarding import OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
@@ -89,7 +89,7 @@ def build_api(
     )
     journal = BusJournal(publisher, release, unrecorded=unrecorded)
     generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard)
-    return GenerationService(generate, CheckText(guard), release)
+    return GenerationService(generate, CheckText(guard), release, SentenceMeters(meter()))
 
 
 def _endpoint(
