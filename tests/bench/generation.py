@@ -212,10 +212,10 @@ def _figures(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
 def _costs(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
     """What the rest of the machine spent for one answer, so that nobody takes it for the targets' own."""
     for target in dict.fromkeys(target for target, _, _ in measured):
-        ran = [one for (name, _, _), one in measured.items() if name == target]
-        for process in ("load generator", "endpoint", *(("kafka",) if target == OURS else ())):
-            spent = sum(one.cpu_s[process] for one in ran) / sum(one.answers for one in ran)
-            yield Figure(f"{_label(target)}: {process}'s cpu_ms_per_answer", spent * 1e3)
+        ran = [one for (asked, _, _), one in measured.items() if asked == target]
+        for name in ("load generator", "endpoint", *(("kafka",) if target == OURS else ())):
+            spent = sum(one.cpu_s[name] for one in ran) / sum(one.answers for one in ran)
+            yield Figure(f"{_label(target)}: {name}'s cpu_ms_per_answer", spent * 1e3)
 
 
 def _goals(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
