@@ -4,11 +4,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-import httpx
-
 from plumbline.generation.v1.generation_service_pb2_grpc import add_GenerationServiceServicer_to_server
 from plumbline_generation.adapters.endpoint import Endpoint
-from plumbline_generation.adapters.openai import OpenAIModel, open_client
+from plumbline_generation.adapters.openai import ApiClient, OpenAIModel
 from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.api import SCOPES, GenerationService
@@ -48,14 +46,14 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
 
 
-def open_clients(route: RouteSettings) -> list[httpx.AsyncClient]:
+def open_clients(route: RouteSettings) -> list[ApiClient]:
     """One for each leg, in their order."""
     endpoints = [leg.endpoint for leg in route.legs]
-    return [open_client(one.base_url, one.api_key, connections=one.concurrency) for one in endpoints]
+    return [ApiClient(one.base_url, one.api_key, connections=one.concurrency) for one in endpoints]
 
 
 def build_route(
-    settings: RouteSettings, clients: Sequence[httpx.AsyncClient], offsets: Offsets, *, release: Release, clock: Clock
+    settings: RouteSettings, clients: Sequence[ApiClient], offsets: Offsets, *, release: Release, clock: Clock
 ) -> Route:
     """The models that *settings* name, as one."""
     endpoints = [
@@ -93,7 +91,7 @@ def build_api(
 
 
 def _endpoint(
-    own: EndpointSettings, client: httpx.AsyncClient, route: RouteSettings, model: ModelSettings, clock: Clock
+    own: EndpointSettings, client: ApiClient, route: RouteSettings, model: ModelSettings, clock: Clock
 ) -> Endpoint:
     """What the release asks for, within what the endpoint allows."""
     tokens = int(min(own.max_output_tokens, model.max_tokens))
