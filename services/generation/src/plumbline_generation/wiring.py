@@ -3,6 +3,8 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Final
 
 from plumbline.generation.v1.generation_service_pb2_grpc import add_GenerationServiceServicer_to_server
 from plumbline_generation.adapters.endpoint import Endpoint
@@ -29,6 +31,9 @@ from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry, meter
 from plumbline_models.encoder import Encoder
 
+REMEMBERED_PASSAGES: Final = 512
+"""Whose tokens are known again: popular passages come back, and each takes some 25 kB."""
+
 
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts; nothing runs yet."""
@@ -40,7 +45,8 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     guard = OutputGuard(_policy(settings), clock.monotonic)
-    api = build_api(model, publisher, offsets, release=release, patience=patience, clock=clock, guard=guard)
+    remembered = lru_cache(REMEMBERED_PASSAGES)(offsets)
+    api = build_api(model, publisher, remembered, release=release, patience=patience, clock=clock, guard=guard)
     add_GenerationServiceServicer_to_server(api, server.grpc)
     closing = [client.aclose for client in clients]
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
