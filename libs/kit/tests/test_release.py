@@ -1,11 +1,12 @@
-"""A release is named by its content, wherever its prompt stands."""
+"""What a release file may say, and that a release is named by its content."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from plumbline_kit.release import Release, load_release
+from plumbline_kit.release import Release, Unchecked, Unsupported, load_release
 
 LOCAL = Path(__file__).parents[3] / "deploy/local/release.toml"
 PROMPT = """
@@ -100,3 +101,35 @@ def test_a_prompt_that_cannot_be_used_is_refused_with_its_reason(load: Load, pro
 def test_a_file_that_cannot_be_used_is_refused_with_its_reason(load: Load, old: str, new: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         load('file = "prompts/answer.toml"', PROMPT.replace(old, new))
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Load:
+    """The local release, with this at the end of its guard settings."""
+    shutil.copytree(LOCAL.parent / "prompts", tmp_path / "prompts")
+
+    def read(more: str) -> Release:
+        lines = [line for line in LOCAL.read_text(encoding="utf-8").splitlines() if not line.startswith("un")]
+        at = lines.index("[guard]") + 1
+        file = tmp_path / "release.toml"
+        file.write_text("\n".join([*lines[:at], *more.splitlines(), *lines[at:]]), encoding="utf-8")
+        return load_release(file)
+
+    return read
+
+
+def test_a_release_that_says_nothing_marks_what_is_unsupported(guarded: Load) -> None:
+    guard = guarded("").guard
+    assert (guard.unsupported, guard.unchecked) == (Unsupported.MARK, Unchecked.SHOW)
+
+
+def test_what_becomes_of_unsupported_sentences_belongs_to_the_release(guarded: Load) -> None:
+    release = guarded('unsupported = "withhold"\nunchecked = "withhold"')
+    assert (release.guard.unsupported, release.guard.unchecked) == (Unsupported.WITHHOLD, Unchecked.WITHHOLD)
+    assert release.id != guarded("").id
+
+
+@pytest.mark.parametrize("more", ['unsupported = "hide"', "unchecked = 1", 'other = "mark"'])
+def test_a_wrong_setting_names_the_file_and_itself(guarded: Load, more: str) -> None:
+    with pytest.raises(ValueError, match=r"release\.toml.*(hide|1|other)"):
+        guarded(more)

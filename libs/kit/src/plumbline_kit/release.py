@@ -5,6 +5,8 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,12 +63,31 @@ class RetrievalSettings:
     passages: int
 
 
+class Unsupported(StrEnum):
+    """What happens to a sentence that no passage supports."""
+
+    MARK = "mark"
+    """It leaves, and says that it has no source."""
+    WITHHOLD = "withhold"
+    REPLACE = "replace"
+    """Withheld; an extract of the passages stands in its place where too little is left."""
+
+
+class Unchecked(StrEnum):
+    """What happens to a sentence that the check cannot judge, where unsupported ones are withheld."""
+
+    SHOW = "show"
+    WITHHOLD = "withhold"
+
+
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
-    """When an answer is refused and when a claim counts as supported; all in [0, 1]."""
+    """When an answer is refused, when a claim counts as supported (both in [0, 1]), and what becomes of the others."""
 
     minimum_question_support: float
     minimum_claim_support: float
+    unsupported: Unsupported = Unsupported.MARK
+    unchecked: Unchecked = Unchecked.SHOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +108,7 @@ class EvaluationSettings:
     minimum_context_relevance: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which know no cached properties
 class Release:
     """Everything that decides an answer, but the documents and the question."""
 
@@ -99,12 +120,12 @@ class Release:
     cache: CacheSettings
     evaluation: EvaluationSettings
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the content: equal content, equal id."""
         return content_id(json.dumps(asdict(self) | {"prompt": self.prompt.content()}, sort_keys=True))
 
-    @property
+    @cached_property
     def prompt_version(self) -> str:
         """The same, of the prompt alone."""
         return self.prompt.version
@@ -165,6 +186,12 @@ def _prompt(content: Mapping[str, Any], folder: Path) -> PromptSettings:
     return read_prompt(folder / content["file"], content.get("variables", {}))
 
 
+def _guard(content: dict[str, Any]) -> GuardSettings:
+    unsupported, unchecked = content.get("unsupported", "mark"), content.get("unchecked", "show")
+    chosen = {"unsupported": Unsupported(unsupported), "unchecked": Unchecked(unchecked)}
+    return GuardSettings(**content | chosen)
+
+
 def _model(content: dict[str, Any]) -> ModelSettings:
     return ModelSettings(**content | {"stop": tuple(content.get("stop", ()))})
 
@@ -183,7 +210,7 @@ def load_release(path: Path) -> Release:
             prompt=_prompt(content["prompt"], path.parent),
             model=_model(content["model"]),
             retrieval=RetrievalSettings(**content["retrieval"]),
-            guard=GuardSettings(**content["guard"]),
+            guard=_guard(content["guard"]),
             cache=CacheSettings(**content["cache"]),
             evaluation=EvaluationSettings(**content["evaluation"]),
         )
