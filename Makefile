@@ -80,6 +80,9 @@ bench-generation: setup  ## what the generation service adds to a bare model end
 eval-guards: setup  ## personal data found in public data, by type, and what looking costs (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.guards
 
+bench-prompts: setup  ## what of a prompt the local model keeps between requests, and which order of passages helps it (PLUMBLINE_DATA)
+	nice -n 10 $(BIN)/python -m tests.bench.prompts
+
 results: setup  ## write docs/results.md from the newest figures
 	$(BIN)/python -m tests.bench.results
 
@@ -87,4 +90,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation eval-guards results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation eval-guards bench-prompts results clean

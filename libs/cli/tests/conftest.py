@@ -18,6 +18,8 @@ from plumbline.evaluation.v1 import evaluation_service_pb2 as evaluation_pb
 from plumbline.evaluation.v1 import evaluation_service_pb2_grpc as evaluation_grpc
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
 from plumbline.gateway.v1 import gateway_service_pb2_grpc as gateway_grpc
+from plumbline.generation.v1 import generation_service_pb2 as generation_pb
+from plumbline.generation.v1 import generation_service_pb2_grpc as generation_grpc
 from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
 from plumbline.retrieval.v1 import retrieval_service_pb2_grpc as retrieval_grpc
 from plumbline_cli.main import app
@@ -60,6 +62,7 @@ class FakePlatform(
     retrieval_grpc.RetrievalServiceServicer,
     cache_grpc.CacheServiceServicer,
     evaluation_grpc.EvaluationServiceServicer,
+    generation_grpc.GenerationServiceServicer,
 ):
     """All services at once: answers as told, keeps what it was asked."""
 
@@ -195,6 +198,19 @@ class FakePlatform(
         previous, self.serving = self.serving, request.index_generation
         return retrieval_pb.SwitchGenerationResponse(previous_generation=previous)
 
+    def ListModels(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        price = generation_pb.ModelPrice(currency_code="EUR", input_amount=0.15, output_amount=0.6)
+        own = generation_pb.ModelEndpoint(
+            name="own",
+            model="small",
+            weight=1,
+            concurrency=4,
+            at_work=1,
+            breaker_state=generation_pb.BREAKER_STATE_OPEN,
+        )
+        spare = generation_pb.ModelEndpoint(name="spare", model="big", context_tokens=8192, price=price)
+        return generation_pb.ListModelsResponse(endpoints=[own, spare])
+
     def GetStats(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         return cache_pb.GetStatsResponse(entry_count=1)
 
@@ -225,7 +241,7 @@ class CommandLine:
 
     def __call__(self, *arguments: str | Path, token: str = "secret") -> Result:
         """The result of one command, its two outputs apart."""
-        names = ("gateway", "retrieval", "cache", "evaluation")
+        names = ("gateway", "retrieval", "cache", "evaluation", "generation")
         addresses = [part for name in names for part in (f"--{name}", self.address)]
         environment = {"PLUMBLINE_STATE": str(self.state), "PLUMBLINE_TOKEN": token, "COLUMNS": "200"}
         return CliRunner().invoke(app, [*addresses, *map(str, arguments)], env=environment)
@@ -247,6 +263,7 @@ def plumbline(platform: FakePlatform, tmp_path: Path) -> Iterator[CommandLine]:
     retrieval_grpc.add_RetrievalServiceServicer_to_server(platform, server)
     cache_grpc.add_CacheServiceServicer_to_server(platform, server)
     evaluation_grpc.add_EvaluationServiceServicer_to_server(platform, server)
+    generation_grpc.add_GenerationServiceServicer_to_server(platform, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield CommandLine(platform, f"127.0.0.1:{port}", tmp_path / "state")

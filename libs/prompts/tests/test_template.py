@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from plumbline_kit.release import PromptSettings, load_release
-from plumbline_prompts.template import Prompt, PromptPassage, PromptTemplate, TemplateProblem
+from plumbline_prompts.errors import TemplateProblem
+from plumbline_prompts.template import Prompt, PromptPassage, PromptTemplate
 
 LOCAL = load_release(Path(__file__).parents[3] / "deploy/local/release.toml").prompt
 LAMP = PromptPassage(1, "Lamp", "It is red.")

@@ -15,7 +15,9 @@ from plumbline_cli.commands import (
     events,
     index,
     knowledge,
+    models,
     platform,
+    prompt,
     tokens,
     traces,
 )
@@ -62,12 +64,13 @@ def _begin(
     retrieval: Annotated[str, typer.Option(help="Address of retrieval.")] = "",
     cache: Annotated[str, typer.Option(help="Address of the cache.")] = "",
     evaluation: Annotated[str, typer.Option(help="Address of evaluation.")] = "",
+    generation: Annotated[str, typer.Option(help="Address of generation.")] = "",
     kafka: Annotated[str, typer.Option(help="Kafka's bootstrap servers.")] = "",
     token: Annotated[str, typer.Option(help="The caller's token.")] = "",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     settings = Settings.from_env()
-    given = dict(zip(SERVICES, (gateway, retrieval, cache, evaluation), strict=True))
+    given = dict(zip(SERVICES, (gateway, retrieval, cache, evaluation, generation), strict=True))
     context.obj = Session(
         replace(
             settings,
@@ -78,7 +81,20 @@ def _begin(
     )
 
 
-for commands in (platform, documents, knowledge, index, answers, events, traces, dead_letters, tokens, demo):
+for commands in (
+    platform,
+    documents,
+    knowledge,
+    index,
+    answers,
+    models,
+    prompt,
+    events,
+    traces,
+    dead_letters,
+    tokens,
+    demo,
+):
     commands.add_to(app)
 
 

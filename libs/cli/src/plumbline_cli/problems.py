@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from plumbline_kit.errors import PlumblineError, Retryable
 from plumbline_kit.rpc import translate
 from plumbline_local.errors import LocalError
+from plumbline_prompts.errors import PromptProblem
 
 ADVICE: Final = {
     grpc.StatusCode.UNAUTHENTICATED: "`plumbline up` writes a fresh token, PLUMBLINE_TOKEN names another",
@@ -70,7 +71,7 @@ def call_sentence(service: str, address: str, error: grpc.aio.AioRpcError) -> st
 def sentence(error: Exception) -> str | None:
     """What to tell the user of *error*; None for a bug of ours."""
     match error:
-        case Problem() | LocalError() | PlumblineError():
+        case Problem() | LocalError() | PlumblineError() | PromptProblem():
             return str(error)
         case OSError(filename=str(name), strerror=str(reason)):
             return f"{name}: {reason.lower()}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plumbline_local.layout import Layout
 
-SERVICES = ("gateway", "retrieval", "cache", "evaluation")
+SERVICES = ("gateway", "retrieval", "cache", "evaluation", "generation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Settings:
     """Empty means the local trace store."""
     token: str = field(repr=False)
     """Empty means the developer's token of the local platform."""
+    model_key: str = field(repr=False)
+    """Of the endpoint that `prompt test` asks; empty where it needs none."""
 
     @classmethod
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
-        """Read `GATEWAY_ADDRESS` and the like, `KAFKA_BOOTSTRAP_SERVERS`, `TRACES_DSN`, `PLUMBLINE_TOKEN`."""
+        """Read `GATEWAY_ADDRESS` and the like, `KAFKA_BOOTSTRAP_SERVERS`, `TRACES_DSN`, and the two keys."""
         layout = Layout.local()
         return cls(
             layout=layout,
@@ -34,6 +36,7 @@ class Settings:
             traces_endpoint=values.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or layout.address("traces"),
             traces_dsn=values.get("TRACES_DSN", ""),
             token=values.get("PLUMBLINE_TOKEN", ""),
+            model_key=values.get("LLM_API_KEY", ""),
         )
 
     @property

@@ -140,16 +140,17 @@ class Release:
         return self
 
 
-def read_prompt(path: Path, values: Mapping[str, Constant]) -> PromptSettings:
-    """A prompt's file (TOML) with *values* for its variables; examples and tests in it are left out.
+def read_prompt(path: Path, source: str, values: Mapping[str, Constant]) -> PromptSettings:
+    """What *source*, the text of the prompt's file (TOML) at *path*, says with *values* for its variables.
 
-    Raises `ValueError` that names the file and what is wrong with it or with the values.
+    Examples and tests in it are left out. Raises `ValueError` that names the file and what is wrong with it or with
+    the values.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(source)
         system, template = (_text(content, name) for name in ("system", "template"))
         return PromptSettings(system, template, _constants(content.get("variables", {}), values), path.name)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"prompt file {path}: {error}") from error
 
 
@@ -183,7 +184,8 @@ def _prompt(content: Mapping[str, Any], folder: Path) -> PromptSettings:
         return PromptSettings(**content)
     if others := content.keys() - {"file", "variables"}:
         raise ValueError(f"[prompt] names a file, so {', '.join(sorted(others))} must stand there")
-    return read_prompt(folder / content["file"], content.get("variables", {}))
+    path = folder / content["file"]
+    return read_prompt(path, path.read_text(encoding="utf-8"), content.get("variables", {}))
 
 
 def _guard(content: dict[str, Any]) -> GuardSettings:

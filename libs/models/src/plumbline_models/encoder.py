@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -142,6 +142,16 @@ class Encoder:
         outputs = self._session.run([output], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
         values: Vectors = np.asarray(outputs[0], np.float32)[0]
         return values
+
+
+def token_counter(directory: Path) -> Callable[[str], int]:
+    """What counts the tokens of a text as the encoder in *directory* does, without loading its model.
+
+    Raises `FileNotFoundError` that says how to build what is missing.
+    """
+    Description.load(directory)
+    tokenizer = _tokenizer((directory / TOKENIZER_FILE).read_text(encoding="utf-8"))
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _with_tokens(model: Path) -> bytes:

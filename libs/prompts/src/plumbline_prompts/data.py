@@ -26,9 +26,9 @@ _ROLES: Final = (
     "system", "user", "assistant", "human", "ai", "bot", "model", "tool", "developer", "function",
     "instruction", "instructions", "input", "response", "question", "answer", "context", "passage", "passages",
 )  # fmt: skip
-_TAG: Final = re.compile(r"</?([a-z][\w.:-]*)", re.IGNORECASE)
+TAG: Final = re.compile(r"</?([a-z][\w.:-]*)", re.IGNORECASE)
 _LABEL: Final = re.compile(r"^[ \t]*(\w[\w ]{0,30}?)[ \t]*:", re.MULTILINE)
-_FENCE: Final = re.compile(r"([`\"'~=*#+_:.-])\1{2,}")
+FENCE: Final = re.compile(r"([`\"'~=*#+_:.-])\1{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class DataFilter:
         """For texts that stand between *words*, whose tags, labels and fences they must not hold."""
         own = "\n".join(words)
         labels = {*_ROLES, *(label.casefold() for label in _LABEL.findall(own))}
-        tags = "|".join(sorted({re.escape(tag) for tag in _TAG.findall(own)}, key=len, reverse=True))
+        tags = "|".join(sorted({re.escape(tag) for tag in TAG.findall(own)}, key=len, reverse=True))
         return cls(
             re.compile(rf"^((?:[\W_]{{0,8}})(?:{'|'.join(map(re.escape, labels))})[\W_]{{0,8}}?)\s*[:\uff1a]", re.I),
             re.compile(rf"{_LESS}(?=\s*/?\s*{_HIDDEN}(?:{tags})(?!\w))", re.I) if tags else None,
-            "".join(sorted(set(_FENCE.findall(own)))),
+            "".join(sorted(set(FENCE.findall(own)))),
         )
 
     def __call__(self, text: str) -> str:

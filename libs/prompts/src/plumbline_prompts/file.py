@@ -1,15 +1,16 @@
 """A prompt's file: the two templates, the variables they may use, examples, and tests."""
 
+import datetime
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from plumbline_kit.release import Constant, PromptSettings, read_prompt
+from plumbline_prompts.errors import PromptProblem
 from plumbline_prompts.template import GIVEN, PromptPassage
 
 Line = Annotated[str, Field(min_length=1, pattern=r"^[^\n]*$")]
@@ -35,7 +36,7 @@ class ExamplePassage(_Table):
 
     title: str
     text: str
-    date: date | None = None
+    date: datetime.date | None = None
     trust: Literal["", "low", "medium", "high"] = ""
     section: str = ""
 
@@ -138,14 +139,14 @@ class PromptFile(_Table):
 
     @classmethod
     def load(cls, path: Path) -> "PromptFile":
-        """Raises `ValueError` that names the file and everything that is wrong with it."""
+        """Raises `PromptProblem` that names the file and everything that is wrong with it."""
         try:
             source = path.read_text(encoding="utf-8")
             loaded = cls.model_validate(tomllib.loads(source))
         except ValidationError as error:
-            raise ValueError(f"prompt file {path}: {'; '.join(map(_sentence, error.errors()))}") from error
+            raise PromptProblem(f"prompt file {path}: {'; '.join(map(_sentence, error.errors()))}") from error
         except (OSError, ValueError) as error:
-            raise ValueError(f"prompt file {path}: {error}") from error
+            raise PromptProblem(f"prompt file {path}: {error}") from error
         loaded._path, loaded._source = path, source
         return loaded
 
@@ -155,8 +156,11 @@ class PromptFile(_Table):
         return self._path
 
     def settings(self, values: Mapping[str, Constant] | None = None) -> PromptSettings:
-        """What a release makes of it with *values*. Raises `ValueError` for a variable without a value."""
-        return read_prompt(self._path, values or {})
+        """What a release makes of it with *values*. Raises `PromptProblem` for a variable without a value."""
+        try:
+            return read_prompt(self._path, self._source, values or {})
+        except ValueError as error:
+            raise PromptProblem(str(error)) from error
 
     def sample(self, values: Mapping[str, Constant] | None = None) -> PromptSettings:
         """The same, where a variable without a value has one of its kind."""

@@ -10,9 +10,10 @@ from jinja2 import TemplateSyntaxError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from plumbline_prompts.errors import PromptProblem, TemplateProblem
 from plumbline_prompts.file import PromptFile
 from plumbline_prompts.hostile import breaches
-from plumbline_prompts.template import GIVEN, PromptPassage, PromptTemplate, TemplateProblem
+from plumbline_prompts.template import GIVEN, PromptPassage, PromptTemplate
 
 MOST_INSTRUCTION_TOKENS: Final = 400
 """Beyond that a small model follows the beginning and the end only."""
@@ -33,6 +34,8 @@ _VARYING: Final = re.compile(
     r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,}\b",
     re.IGNORECASE,
 )
+_UNRENDERABLE: Final = frozenset({"unknown-variable", "varying-instructions"})
+"""What comes out need not be looked at then: the names that are wrong are why nothing does."""
 _RANDOM: Final = frozenset({"random", "shuffle"})
 
 
@@ -59,9 +62,14 @@ class Finding:
 Count = Callable[[str], int]
 
 
-def lint(prompt: PromptFile, count: Count) -> list[Finding]:
-    """All findings but those that the file allows, in the order of its lines; *count* measures instructions."""
-    found = [*_variables(prompt), *_rendered(prompt, count), *_company(prompt)]
+def lint(prompt: PromptFile, count: Count | None) -> list[Finding]:
+    """All findings but those that the file allows, in the order of its lines.
+
+    *count* counts the tokens of the instructions, whose length is not looked at without.
+    """
+    found = [*_variables(prompt), *_company(prompt)]
+    if not any(finding.code in _UNRENDERABLE for finding in found):
+        found += _rendered(prompt, count)
     allowed = prompt.lint.allow
     kept = [finding for finding in found if finding.code not in allowed]
     for code in sorted(allowed.keys() - {finding.code for finding in found}):
@@ -123,7 +131,7 @@ def _expressions(prompt: PromptFile, part: str, parsed: nodes.Template) -> Itera
             yield Finding("varying-instructions", Severity.ERROR, prompt.line(part, filtered.lineno), text)
 
 
-def _rendered(prompt: PromptFile, count: Count) -> Iterator[Finding]:
+def _rendered(prompt: PromptFile, count: Count | None) -> Iterator[Finding]:
     """By what comes out."""
     try:
         template = PromptTemplate(prompt.sample())
@@ -137,6 +145,18 @@ def _rendered(prompt: PromptFile, count: Count) -> Iterator[Finding]:
         text = f"a text changes more than its place: {attack!r}"
         yield Finding("text-breaks-out", Severity.ERROR, prompt.line("template", 1), text)
     yield from _instructions(prompt, rendered.system, rendered.user, count)
+    yield from _examples(prompt)
+
+
+def _examples(prompt: PromptFile) -> Iterator[Finding]:
+    for example in prompt.examples:
+        try:
+            PromptTemplate(prompt.sample(example.variables)).render(example.question, example.numbered())
+        except TemplateProblem as error:
+            text = f"the example {example.name!r} does not render: {error.reason}"
+            yield Finding("example-error", Severity.ERROR, prompt.line(error.part, error.line), text)
+        except PromptProblem as error:
+            yield Finding("example-error", Severity.ERROR, 1, f"the example {example.name!r}: {error}")
 
 
 def _order(prompt: PromptFile, user: str) -> Iterator[Finding]:
@@ -176,7 +196,7 @@ def _positions(prompt: PromptFile, user: str) -> Iterator[Finding]:
                 yield Finding("quoted-text", Severity.WARNING, line, text)
 
 
-def _instructions(prompt: PromptFile, system: str, user: str, count: Count) -> Iterator[Finding]:
+def _instructions(prompt: PromptFile, system: str, user: str, count: Count | None) -> Iterator[Finding]:
     places = [user.find(mark) for mark in (ONE.title, ONE.text, QUESTION) if mark in user]
     constant = f"{system}\n{user[: min(places, default=0)]}"
     if varying := _VARYING.search(constant):
@@ -186,21 +206,14 @@ def _instructions(prompt: PromptFile, system: str, user: str, count: Count) -> I
     if not _ABSTAINS.search(whole):
         text = "nothing tells the model what to do where the passages do not hold the answer"
         yield Finding("no-abstention", Severity.WARNING, prompt.line("system", 1), text)
-    if (tokens := count(constant)) > MOST_INSTRUCTION_TOKENS:
+    tokens = count(constant) if count else 0
+    if tokens > MOST_INSTRUCTION_TOKENS:
         text = f"the instructions take {tokens} tokens; more than {MOST_INSTRUCTION_TOKENS} are seldom followed"
         yield Finding("long-instructions", Severity.WARNING, prompt.line("system", 1), text)
 
 
 def _company(prompt: PromptFile) -> Iterator[Finding]:
     """What a prompt should have beside it."""
-    for example in prompt.examples:
-        try:
-            PromptTemplate(prompt.sample(example.variables)).render(example.question, example.numbered())
-        except TemplateProblem as error:
-            text = f"the example {example.name!r} does not render: {error.reason}"
-            yield Finding("example-error", Severity.ERROR, prompt.line(error.part, error.line), text)
-        except ValueError as error:
-            yield Finding("example-error", Severity.ERROR, 1, f"the example {example.name!r}: {error}")
     if not prompt.examples:
         yield Finding("no-examples", Severity.INFO, 1, "there is no example to look at")
     if not prompt.tests:

@@ -11,6 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from plumbline_kit.release import PromptSettings
 from plumbline_prompts.data import DataFilter
+from plumbline_prompts.errors import TemplateProblem
 
 GIVEN: Final = frozenset({"passages", "question"})
 """What a template is given with every request."""
@@ -70,16 +71,6 @@ class PromptTemplate:
         """What a passage takes beside its title and text, by *count*."""
         one, two = (count(self.render("question", [SAMPLE] * number).user) for number in (1, 2))
         return max(0, two - one - count(SAMPLE.title) - count(SAMPLE.text))
-
-
-class TemplateProblem(ValueError):
-    """A template does not render. *part* is system or template, *line* 1-based within it, 0 where it is not known."""
-
-    def __init__(self, part: str, line: int, reason: str) -> None:
-        super().__init__(f"the prompt's {part} does not render{f', line {line}' if line else ''}: {reason}")
-        self.part = part
-        self.line = line
-        self.reason = reason
 
 
 class _Part:
