@@ -5,6 +5,7 @@ import json
 import tomllib
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class EvaluationSettings:
     minimum_context_relevance: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which know no cached properties
 class Release:
     """Everything that decides an answer, but the documents and the question."""
 
@@ -99,12 +100,12 @@ class Release:
     cache: CacheSettings
     evaluation: EvaluationSettings
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the content: equal content, equal id."""
         return content_id(json.dumps(asdict(self), sort_keys=True))
 
-    @property
+    @cached_property
     def prompt_version(self) -> str:
         """The same, of the prompt alone."""
         return content_id(json.dumps(asdict(self.prompt), sort_keys=True))
