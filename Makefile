@@ -77,6 +77,9 @@ bench-path: setup  ## what the path of an answer costs beside two bare hops
 eval-guards: setup  ## personal data found in public data, by type, and what looking costs (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.guards
 
+eval-conversation: setup  ## retrieval for the last turn of conversations, by what it was made into (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.conversation
+
 results: setup  ## write docs/results.md from the newest figures
 	$(BIN)/python -m tests.bench.results
 
@@ -84,4 +87,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path eval-guards results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path eval-guards eval-conversation results clean

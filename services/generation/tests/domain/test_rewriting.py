@@ -43,7 +43,14 @@ def test_a_template_that_does_not_render_is_refused() -> None:
         RewritingPrompt(ConversationSettings("model", 6, "", "{{ speakers }}"))
 
 
-@pytest.mark.parametrize("written", ["How heavy is the Aurora desk lamp?", ' "How heavy is the Aurora desk lamp?"\n'])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "How heavy is the Aurora desk lamp?",
+        ' "How heavy is the Aurora desk lamp?"\n',
+        "Question: How heavy is the Aurora desk lamp?",
+    ],
+)
 def test_a_question_that_holds_what_was_asked_and_said_is_taken(written: str) -> None:
     standalone = "How heavy is the Aurora desk lamp?"
     assert rewritten(written, ASKED) == Condensation(ASKED.question, standalone, Method.MODEL)

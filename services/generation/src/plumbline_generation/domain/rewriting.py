@@ -1,5 +1,6 @@
 """What a model is told so that it makes a question stand alone, and whether what it wrote may be taken for that."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ NEW_SHARE: Final = 0.25
 KEPT_SHARE: Final = 0.5
 """The least that it must hold of the words of the question."""
 
+_LABEL: Final = re.compile(r"^\s*(?:User|Question)\s*:", re.IGNORECASE)
 _SPEAKERS: Final = {Role.USER: "User", Role.ASSISTANT: "Assistant"}
 
 
@@ -54,7 +56,7 @@ class RewritingPrompt:
 
 def rewritten(written: str, conversation: Conversation) -> Condensation | str:
     """What the model *written* makes of the question, or why it may not be taken for a question that stands alone."""
-    text = written.strip().strip("\"'\u201c\u201d").strip()
+    text = _LABEL.sub("", written).strip().strip("\"'\u201c\u201d").strip()
     question = conversation.question
     if flaw := _form_flaw(text, question) or _content_flaw(text, conversation):
         return flaw
