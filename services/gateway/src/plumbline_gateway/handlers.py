@@ -8,6 +8,8 @@ import structlog
 from plumbline_gateway.domain import (
     Asked,
     Assignment,
+    Claim,
+    Claimed,
     Completed,
     Delta,
     Embedding,
@@ -63,7 +65,7 @@ class Slots:
 
 
 class AskQuestion:
-    """Answers one question, as events: started, deltas, completed."""
+    """Answers one question, as events: started, deltas and claims, completed."""
 
     def __init__(
         self,
@@ -100,7 +102,7 @@ class AskQuestion:
             asked = await self._condense(question)
             async with aclosing(self._answer(asked, question.freshness, answer_id)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Delta):
+                    if isinstance(piece, Delta | Claimed):
                         yield piece
                     else:
                         seconds = self._clock.monotonic() - began
@@ -130,7 +132,7 @@ class AskQuestion:
 
     async def _answer(
         self, asked: Asked, freshness: Freshness | None, answer_id: str
-    ) -> AsyncGenerator[Delta | Hit | Generated, None]:
+    ) -> AsyncGenerator[Delta | Claimed | Hit | Generated, None]:
         lookup = await self._recall(asked.text, freshness or self._freshness)
         if lookup.hit is not None:
             yield Delta(lookup.hit.answer.text)
@@ -178,13 +180,15 @@ class AskQuestion:
         except Unavailable as error:
             raise Unavailable(f"the documents cannot be searched: {error}", retry_after=error.retry_after) from error
 
-    async def _generate(self, assignment: Assignment) -> AsyncGenerator[Delta | Generated, None]:
+    async def _generate(self, assignment: Assignment) -> AsyncGenerator[Delta | Claimed | Generated, None]:
         written: list[str] = []
         try:
             async with aclosing(self._generator.generate(assignment)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Generated):
                         yield piece
+                    elif isinstance(piece, Claim):
+                        yield Claimed(piece)
                     else:
                         written.append(piece)
                         yield Delta(piece)

@@ -6,6 +6,7 @@ from typing import Protocol
 from plumbline_gateway.domain import (
     Asked,
     Assignment,
+    Claim,
     Completed,
     Embedding,
     Generated,
@@ -51,8 +52,8 @@ class QuestionCondenser(Protocol):
 class AnswerGenerator(Protocol):
     """Writes answers from passages."""
 
-    def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
-        """Pieces of text as they are written, then the finished answer as the last.
+    def generate(self, assignment: Assignment) -> AsyncGenerator[str | Claim | Generated, None]:
+        """Pieces of text as they are written, claims as sentences are settled, then the finished answer as the last.
 
         Closing the generator stops the writing.
         """

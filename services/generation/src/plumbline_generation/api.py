@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import grpc
+from opentelemetry.metrics import Meter
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
-from plumbline_generation.domain.answer import Assignment, GuardRecord
-from plumbline_generation.handlers import CheckText, Completed, CondenseQuestion, Delta, GenerateAnswer
+from plumbline_generation.domain.answer import Assignment, GroundingRecord, GuardRecord
+from plumbline_generation.handlers import CheckText, Claimed, Completed, CondenseQuestion, Delta, GenerateAnswer
 from plumbline_generation.translation import (
     answer_to_proto,
     assignment_from_proto,
     checked_to_proto,
+    claim_to_proto,
     condensed_to_proto,
     conversation_from_proto,
     record_to_proto,
@@ -28,16 +30,38 @@ SCOPES = {
 }
 
 
+class SentenceMeters:
+    """Counts what became of the models' sentences."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._sentences = meter.create_counter(names.SENTENCES, description="by what their check came to")
+        self._withheld = meter.create_counter(names.SENTENCES_WITHHELD, description="of those: did not leave")
+        self._replaced = meter.create_counter(names.SENTENCES_REPLACED, description="quoted in their place")
+
+    def count(self, grounding: GroundingRecord) -> None:
+        """Those of one answer."""
+        for status, count in grounding.counts.items():
+            self._sentences.add(count, {names.CLAIM_STATUS: status.value})
+        self._withheld.add(grounding.withheld)
+        self._replaced.add(grounding.replaced)
+
+
 class GenerationService(GenerationServiceServicer):
     """The rpcs of generation."""
 
     def __init__(
-        self, generate: GenerateAnswer, condense: CondenseQuestion, check: CheckText, release: Release
+        self,
+        generate: GenerateAnswer,
+        condense: CondenseQuestion,
+        check: CheckText,
+        release: Release,
+        meters: SentenceMeters,
     ) -> None:
         self._generate = generate
         self._condense = condense
         self._check = check
         self._release = release
+        self._meters = meters
 
     async def GenerateAnswer(
         self,
@@ -75,10 +99,14 @@ class GenerationService(GenerationServiceServicer):
         annotate({names.GUARD_OUTCOME: checked.outcome.value, names.GUARD_FINDINGS: len(checked.findings)})
         return checked_to_proto(checked)
 
-    def _to_proto(self, event: Delta | Completed) -> pb.GenerateAnswerResponse:
+    def _to_proto(self, event: Delta | Claimed | Completed) -> pb.GenerateAnswerResponse:
         if isinstance(event, Delta):
             return pb.GenerateAnswerResponse(text_delta=event.text)
+        if isinstance(event, Claimed):
+            return pb.GenerateAnswerResponse(claim=claim_to_proto(event.claim))
         annotate(_answered(event))
+        if event.record.grounding:
+            self._meters.count(event.record.grounding)
         completed = pb.AnswerCompleted(
             answer=answer_to_proto(event.answer),
             record=record_to_proto(event.record, self._release),
@@ -100,6 +128,7 @@ def _answered(event: Completed) -> dict[str, str | int | list[str]]:
     trail = event.record.trail
     return {
         **_guarded(event.record.guard),
+        **_grounded(event.record.grounding),
         names.MODEL_ENDPOINT: trail.endpoint,
         names.ANSWER_ATTEMPTS: [f"{one.endpoint}: {one.outcome.value}" for one in trail.attempts],
         names.ANSWER_OUTCOME: event.answer.outcome.value,
@@ -113,3 +142,12 @@ def _guarded(guard: GuardRecord | None) -> dict[str, str | int]:
     if guard is None:
         return {}
     return {names.GUARD_OUTCOME: guard.outcome.value, names.GUARD_FINDINGS: sum(guard.counts.values())}
+
+
+def _grounded(grounding: GroundingRecord | None) -> dict[str, str | int | list[str]]:
+    if grounding is None:
+        return {}
+    counts = {status.value: count for status, count in grounding.counts.items()}
+    counts |= {"withheld": grounding.withheld, "replaced": grounding.replaced}
+    told = [f"{name}: {count}" for name, count in counts.items()]
+    return {names.GROUNDING_POLICY: grounding.policy.value, names.GROUNDING_COUNTS: told}

@@ -6,16 +6,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Outcome, Passage, Record
+from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Claim, Passage, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
 from plumbline_generation.domain.condensing import by_rule
 from plumbline_generation.domain.conversation import Condensation, Conversation
-from plumbline_generation.domain.draft import EMPTY, Draft, rescue, settle
-from plumbline_generation.domain.guarding import GuardedText, OutputGuard, blocked, guard_record
+from plumbline_generation.domain.guarding import OutputGuard, guard_record
 from plumbline_generation.domain.packing import Offsets, Packed, pack
-from plumbline_generation.domain.prompt import PromptTemplate
-from plumbline_generation.domain.refusal import reason_to_refuse, refusal
+from plumbline_generation.domain.prompt import Prompt, PromptTemplate
+from plumbline_generation.domain.refusal import reason_to_refuse
 from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
+from plumbline_generation.domain.settling import Grounding, Settled
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
 from plumbline_guards.findings import Finding
 from plumbline_guards.window import Outcome as GuardOutcome
@@ -50,6 +50,13 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A sentence of the text so far is settled."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """The last event of every answer. *recorded* means that its evaluation is certain."""
 
@@ -69,18 +76,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A draft, and what it took."""
+    """What became of a text, and what it took."""
 
-    draft: Draft
-    window: Window
-    """What the draft came through."""
+    settled: Settled
     usage: Usage = NOT_COUNTED
     first_token_time: float | None = None
     trail: Trail = UNTRODDEN
 
 
 class GenerateAnswer:
-    """Answers one assignment, as events: deltas, then completed."""
+    """Answers one assignment, as events: deltas and claims, then completed."""
 
     def __init__(
         self,
@@ -105,7 +110,7 @@ class GenerateAnswer:
 
     async def __call__(
         self, assignment: Assignment, caller: Identity, deadline: float
-    ) -> AsyncGenerator[Delta | Completed, None]:
+    ) -> AsyncGenerator[Delta | Claimed | Completed, None]:
         """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
@@ -115,28 +120,28 @@ class GenerateAnswer:
                 if isinstance(piece, Written):
                     yield await self._complete(piece, assignment, packed, call)
                 else:
-                    yield Delta(piece)
+                    yield Claimed(piece) if isinstance(piece, Claim) else Delta(piece)
 
     async def _write(
         self, question: str, packed: tuple[Packed, ...], deadline: float
-    ) -> AsyncGenerator[str | Written, None]:
-        passages = _passages(packed)
-        reason = reason_to_refuse(question, passages, self._release.guard.minimum_question_support)
+    ) -> AsyncGenerator[str | Claim | Written, None]:
+        guard, passages = self._release.guard, _passages(packed)
+        grounding = Grounding(question, passages, guard, self._guard)
+        reason = reason_to_refuse(question, passages, guard.minimum_question_support)
         if not reason:
-            async with aclosing(self._ask_model(question, packed, deadline)) as pieces:
+            prompt = self._template.render(question, packed)
+            async with aclosing(self._ask_model(prompt, grounding, deadline)) as pieces:
                 async for piece in pieces:
                     yield piece
             return
-        draft = Draft(refusal(passages), outcome=Outcome.REFUSED, by_model=False, reason=reason)
-        draft, window = self._guard.check(draft, passages)
-        yield draft.text
-        yield Written(draft, window)
+        refused = grounding.refuse(reason)
+        yield refused.draft.text
+        yield Written(refused)
 
     async def _ask_model(
-        self, question: str, packed: tuple[Packed, ...], deadline: float
-    ) -> AsyncGenerator[str | Written, None]:
-        prompt = self._template.render(question, packed)
-        released = GuardedText(self._guard.window(_passages(packed)))
+        self, prompt: Prompt, grounding: Grounding, deadline: float
+    ) -> AsyncGenerator[str | Claim | Written, None]:
+        grounded = grounding.begin()
         finish, first, failure = Finish(), None, ""
         try:
             async with aclosing(self._model.write(prompt, self._limits(deadline))) as pieces:
@@ -145,26 +150,18 @@ class GenerateAnswer:
                         finish = piece
                         continue
                     first = self._clock.monotonic() if first is None else first
-                    if text := released.take(piece):
-                        yield text
-                    if released.window.closed:
+                    for event in grounded.take(piece):
+                        yield event
+                    if grounded.closed:
                         break
         except ModelFailed as error:
             failure, finish = str(error), Finish(trail=error.trail)
-        if text := released.finish():
-            yield text
-        draft, window = self._draft(released, finish, failure, question, packed)
-        if window.closed or not released.text:
-            yield draft.text
-        yield Written(draft, window, finish.usage, first, finish.trail)
-
-    def _draft(
-        self, released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]
-    ) -> tuple[Draft, Window]:
-        if released.window.closed:
-            return blocked(released.window), released.window
-        draft = _draft(released, finish, failure, question, packed)
-        return (draft, released.window) if draft.by_model else self._guard.check(draft, _passages(packed))
+        for event in grounded.finish(ended_itself=finish.ended_itself, failed=bool(failure)):
+            yield event
+        settled = grounding.settle(grounded, failure)
+        for event in settled.draft.after("" if grounded.closed else grounded.shown):
+            yield event
+        yield Written(settled, finish.usage, first, finish.trail)
 
     def _limits(self, deadline: float) -> Limits:
         model = self._release.model
@@ -176,7 +173,8 @@ class GenerateAnswer:
     async def _complete(
         self, written: Written, assignment: Assignment, packed: tuple[Packed, ...], call: Call
     ) -> Completed:
-        answer = written.draft.answer(_passages(packed), self._release.guard.minimum_claim_support)
+        settled = written.settled
+        answer = settled.draft.answer(_passages(packed))
         now = self._clock.monotonic()
         first = now if written.first_token_time is None else written.first_token_time
         record = Record(
@@ -184,9 +182,10 @@ class GenerateAnswer:
             usage=written.usage,
             seconds_to_first_token=first - call.began,
             seconds=now - call.began,
-            reason=written.draft.reason,
-            trail=written.trail if written.draft.by_model else replace(written.trail, endpoint="", model=""),
-            guard=guard_record(written.window),
+            reason=settled.draft.reason,
+            trail=written.trail if settled.draft.by_model else replace(written.trail, endpoint="", model=""),
+            guard=guard_record(*settled.windows),
+            grounding=settled.grounding,
             condensed=assignment.condensation.method if assignment.condensation else None,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
@@ -194,7 +193,7 @@ class GenerateAnswer:
         return Completed(answer, record, await self._journal.record(fact, seconds))
 
     def _author(self, written: Written) -> str:
-        if not written.draft.by_model:
+        if not written.settled.draft.by_model:
             return EXTRACTIVE
         return written.trail.model or self._release.model.name
 
@@ -277,12 +276,6 @@ class CondenseQuestion:
                 elif len(text := text + piece) > 2 * (MAX_WRITTEN_CHARACTERS + len(conversation.question)):
                     break
         return text, finish
-
-
-def _draft(released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]) -> Draft:
-    if failure or not released.text:
-        return rescue(released.text, released.marks, failure or EMPTY, question, _passages(packed))
-    return settle(released.text, released.marks, ended_itself=finish.ended_itself)
 
 
 def _passages(packed: tuple[Packed, ...]) -> tuple[Passage, ...]:

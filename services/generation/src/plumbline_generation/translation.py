@@ -4,7 +4,17 @@ from google.protobuf.duration_pb2 import Duration
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
-from plumbline_generation.domain.answer import Answer, Assignment, GuardRecord, Outcome, Passage, PassageRef, Record
+from plumbline_generation.domain.answer import (
+    Answer,
+    Assignment,
+    Claim,
+    GroundingRecord,
+    GuardRecord,
+    Outcome,
+    Passage,
+    PassageRef,
+    Record,
+)
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
 from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role, Turn
 from plumbline_generation.handlers import Checked, Condensed
@@ -88,15 +98,27 @@ def condensation_to_proto(condensation: Condensation | None) -> common_pb.Conden
 
 def answer_to_proto(answer: Answer) -> common_pb.Answer:
     """The answer with its claims and sources."""
-    claims = [
-        common_pb.Claim(start_offset=c.start, end_offset=c.end, source_numbers=c.source_numbers, support=c.support)
-        for c in answer.claims
-    ]
     return common_pb.Answer(
         text=answer.text,
-        claims=claims,
+        claims=map(claim_to_proto, answer.claims),
         sources=map(_passage_to_proto, answer.sources),
         outcome=_OUTCOMES[answer.outcome],
+    )
+
+
+def claim_to_proto(claim: Claim) -> common_pb.Claim:
+    """One sentence, and what it rests on."""
+    evidence = [
+        common_pb.Evidence(source_number=one.source_number, start_offset=one.start, end_offset=one.end)
+        for one in claim.evidence
+    ]
+    return common_pb.Claim(
+        start_offset=claim.start,
+        end_offset=claim.end,
+        source_numbers=claim.source_numbers,
+        support=claim.support,
+        status=common_pb.ClaimStatus.Value(f"CLAIM_STATUS_{claim.status.name}"),
+        evidence=evidence,
     )
 
 
@@ -116,9 +138,8 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         attempts=map(_attempt_to_proto, record.trail.attempts),
         cost=_cost_to_proto(record.trail.cost),
         guard=_guard_to_proto(record.guard) if record.guard else None,
-        condensation_method=_METHODS[record.condensed]
-        if record.condensed
-        else common_pb.CONDENSATION_METHOD_UNSPECIFIED,
+        grounding=_grounding_to_proto(record.grounding) if record.grounding else None,
+        condensation_method=_method(record.condensed),
     )
 
 
@@ -148,6 +169,16 @@ def checked_to_proto(checked: Checked) -> pb.CheckTextResponse:
 def _guard_to_proto(guard: GuardRecord) -> pb.GuardRecord:
     counts = [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in guard.counts.items()]
     return pb.GuardRecord(outcome=_guard_outcome(guard.outcome), counts=counts)
+
+
+def _grounding_to_proto(grounding: GroundingRecord) -> pb.GroundingRecord:
+    counts = {f"{status.value}_count": count for status, count in grounding.counts.items()}
+    return pb.GroundingRecord(
+        policy=pb.UnsupportedPolicy.Value(f"UNSUPPORTED_POLICY_{grounding.policy.name}"),
+        withheld_count=grounding.withheld,
+        replaced_count=grounding.replaced,
+        **counts,
+    )
 
 
 def _guard_outcome(outcome: GuardOutcome) -> "pb.GuardOutcome.ValueType":

@@ -6,9 +6,10 @@ import grpc
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
-from plumbline_gateway.domain import Asked, Assignment, Generated, Question, ReleaseRef, Spending
+from plumbline_gateway.domain import Asked, Assignment, Claim, Generated, Question, ReleaseRef, Spending
 from plumbline_gateway.translation import (
     answer_from_proto,
+    claim_from_proto,
     condensation_from_proto,
     condensation_to_proto,
     passage_to_proto,
@@ -52,7 +53,7 @@ class GrpcAnswerGenerator:
         self._stub = GenerationServiceStub(channel)
         self._reserve_seconds = reserve_seconds
 
-    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
+    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Claim | Generated, None]:
         """See `AnswerGenerator`."""
         timeout = max(0.0, current_call().remaining() - self._reserve_seconds)
         call = self._stub.GenerateAnswer(_request(assignment), timeout=timeout)
@@ -60,7 +61,7 @@ class GrpcAnswerGenerator:
         try:
             async for message in call:  # to its end, which ends the call well: leaving early would cancel it
                 finished = message.HasField("completed")
-                yield _generated(message.completed) if finished else message.text_delta
+                yield _piece(message)
         except grpc.aio.AioRpcError as error:
             if not finished:
                 raise translate(error) from error
@@ -78,6 +79,12 @@ def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
         release=release_to_proto(assignment.release),
         condensation=condensation_to_proto(assignment.condensation),
     )
+
+
+def _piece(message: pb.GenerateAnswerResponse) -> str | Claim | Generated:
+    if message.HasField("completed"):
+        return _generated(message.completed)
+    return claim_from_proto(message.claim) if message.HasField("claim") else message.text_delta
 
 
 def _generated(completed: pb.AnswerCompleted) -> Generated:
