@@ -16,6 +16,8 @@ from plumbline_models.text import content_words, is_number, normalise
 MAX_TURN_CHARACTERS: Final = 400
 """Of an earlier turn that the model is shown."""
 MAX_WRITTEN_CHARACTERS: Final = 500
+MAX_TOKENS: Final = 64
+"""Of a question."""
 NEW_SHARE: Final = 0.25
 """The most that a stand-alone question may hold of words that nobody said."""
 KEPT_SHARE: Final = 0.5
