@@ -41,6 +41,7 @@ def candidate() -> MakeCandidate:
         scope: Scope = SCOPE,
         passed: bool = True,
         answered: bool = True,
+        from_conversation: bool = False,
     ) -> Candidate:
         return Candidate(
             scope=scope,
@@ -52,6 +53,7 @@ def candidate() -> MakeCandidate:
             evaluation_id=f"evaluation of {answer_id}",
             passed=passed,
             answered=answered,
+            from_conversation=from_conversation,
         )
 
     return make

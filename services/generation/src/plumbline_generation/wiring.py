@@ -17,7 +17,7 @@ from plumbline_generation.domain.guarding import OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
 from plumbline_generation.events import BusJournal
-from plumbline_generation.handlers import CheckText, GenerateAnswer, Patience
+from plumbline_generation.handlers import CheckText, CondenseQuestion, GenerateAnswer, Patience
 from plumbline_generation.ports import LanguageModel
 from plumbline_generation.settings import Settings
 from plumbline_guards.window import Policy
@@ -93,7 +93,8 @@ def build_api(
     )
     journal = BusJournal(publisher, release, unrecorded=unrecorded)
     generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard)
-    return GenerationService(generate, CheckText(guard), release, SentenceMeters(meter()))
+    condense = CondenseQuestion(model, release=release, clock=clock)
+    return GenerationService(generate, condense, CheckText(guard), release, SentenceMeters(meter()))
 
 
 def _endpoint(

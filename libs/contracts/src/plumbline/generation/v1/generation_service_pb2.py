@@ -26,45 +26,49 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\"\x9e\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"\xa3\x01\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x12+\n\x05\x63laim\x18\x03 \x01(\x0b\x32\x1a.plumbline.common.v1.ClaimH\x00\x42\x07\n\x05\x65vent\"0\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\x02 \x01(\t\"\x92\x01\n\x11\x43heckTextResponse\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\x08\x66indings\x18\x03 \x03(\x0b\x32%.plumbline.generation.v1.GuardFinding\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\xef\x03\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x10\n\x08\x65ndpoint\x18\n \x01(\t\x12\x37\n\x08\x61ttempts\x18\x0b \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x0c \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x33\n\x05guard\x18\r \x01(\x0b\x32$.plumbline.generation.v1.GuardRecord\x12;\n\tgrounding\x18\x0e \x01(\x0b\x32(.plumbline.generation.v1.GroundingRecord\"\x96\x02\n\x0fGroundingRecord\x12:\n\x06policy\x18\x01 \x01(\x0e\x32*.plumbline.generation.v1.UnsupportedPolicy\x12\x17\n\x0fsupported_count\x18\x02 \x01(\x05\x12\x18\n\x10\x61ttributed_count\x18\x03 \x01(\x05\x12\x16\n\x0erepaired_count\x18\x04 \x01(\x05\x12\x19\n\x11unsupported_count\x18\x05 \x01(\x05\x12\x19\n\x11not_checked_count\x18\x06 \x01(\x05\x12\x16\n\x0eno_claim_count\x18\x07 \x01(\x05\x12\x16\n\x0ewithheld_count\x18\x08 \x01(\x05\x12\x16\n\x0ereplaced_count\x18\t \x01(\x05\"\xa6\x01\n\x0cModelAttempt\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x38\n\x07outcome\x18\x03 \x01(\x0e\x32\'.plumbline.generation.v1.AttemptOutcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x04\x43ost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x01\"z\n\x0bGuardRecord\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x02 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"T\n\nGuardCount\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"q\n\x0cGuardFinding\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05*\x95\x01\n\x11UnsupportedPolicy\x12\"\n\x1eUNSUPPORTED_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n\x17UNSUPPORTED_POLICY_MARK\x10\x01\x12\x1f\n\x1bUNSUPPORTED_POLICY_WITHHOLD\x10\x02\x12\x1e\n\x1aUNSUPPORTED_POLICY_REPLACE\x10\x03*\xd2\x03\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41TTEMPT_OUTCOME_ANSWERED\x10\x01\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNREACHABLE\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_BROKE_OFF\x10\x04\x12 \n\x1c\x41TTEMPT_OUTCOME_SERVER_ERROR\x10\x05\x12 \n\x1c\x41TTEMPT_OUTCOME_RATE_LIMITED\x10\x06\x12\x1d\n\x19\x41TTEMPT_OUTCOME_MALFORMED\x10\x07\x12\x1c\n\x18\x41TTEMPT_OUTCOME_REJECTED\x10\x08\x12!\n\x1d\x41TTEMPT_OUTCOME_MISCONFIGURED\x10\t\x12\x1d\n\x19\x41TTEMPT_OUTCOME_OVERTAKEN\x10\n\x12 \n\x1c\x41TTEMPT_OUTCOME_CIRCUIT_OPEN\x10\x0b\x12\x18\n\x14\x41TTEMPT_OUTCOME_FULL\x10\x0c\x12#\n\x1f\x41TTEMPT_OUTCOME_PROMPT_TOO_LONG\x10\r*\x9a\x01\n\x0cGuardOutcome\x12\x1d\n\x19GUARD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14GUARD_OUTCOME_PASSED\x10\x01\x12\x19\n\x15GUARD_OUTCOME_CHANGED\x10\x02\x12\x19\n\x15GUARD_OUTCOME_BLOCKED\x10\x03\x12\x1b\n\x17GUARD_OUTCOME_UNSCANNED\x10\x04*\xb8\x03\n\x10GuardFindingKind\x12\"\n\x1eGUARD_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18GUARD_FINDING_KIND_EMAIL\x10\x01\x12\x1c\n\x18GUARD_FINDING_KIND_PHONE\x10\x02\x12\x1b\n\x17GUARD_FINDING_KIND_CARD\x10\x03\x12\x1b\n\x17GUARD_FINDING_KIND_IBAN\x10\x04\x12\x1a\n\x16GUARD_FINDING_KIND_SSN\x10\x05\x12!\n\x1dGUARD_FINDING_KIND_IP_ADDRESS\x10\x06\x12&\n\"GUARD_FINDING_KIND_URL_CREDENTIALS\x10\x07\x12\x1d\n\x19GUARD_FINDING_KIND_SECRET\x10\x08\x12\"\n\x1eGUARD_FINDING_KIND_PRIVATE_KEY\x10\t\x12\x1d\n\x19GUARD_FINDING_KIND_CANARY\x10\n\x12 \n\x1cGUARD_FINDING_KIND_INVISIBLE\x10\x0b\x12\x1f\n\x1bGUARD_FINDING_KIND_LONG_RUN\x10\x0c\x32\xec\x01\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x12\x62\n\tCheckText\x12).plumbline.generation.v1.CheckTextRequest\x1a*.plumbline.generation.v1.CheckTextResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\"\xd7\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x37\n\x0c\x63ondensation\x18\x05 \x01(\x0b\x32!.plumbline.common.v1.Condensation\"\xa3\x01\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x12+\n\x05\x63laim\x18\x03 \x01(\x0b\x32\x1a.plumbline.common.v1.ClaimH\x00\x42\x07\n\x05\x65vent\"\x87\x01\n\x17\x43ondenseQuestionRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12(\n\x05turns\x18\x02 \x03(\x0b\x32\x19.plumbline.common.v1.Turn\x12\x30\n\x07release\x18\x03 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"\xeb\x01\n\x18\x43ondenseQuestionResponse\x12\x37\n\x0c\x63ondensation\x18\x01 \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12\x37\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x15\n\rprompt_tokens\x18\x04 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x05 \x01(\x05\"0\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\x02 \x01(\t\"\x92\x01\n\x11\x43heckTextResponse\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\x08\x66indings\x18\x03 \x03(\x0b\x32%.plumbline.generation.v1.GuardFinding\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\xb5\x04\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x10\n\x08\x65ndpoint\x18\n \x01(\t\x12\x37\n\x08\x61ttempts\x18\x0b \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x0c \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x33\n\x05guard\x18\r \x01(\x0b\x32$.plumbline.generation.v1.GuardRecord\x12;\n\tgrounding\x18\x0e \x01(\x0b\x32(.plumbline.generation.v1.GroundingRecord\x12\x44\n\x13\x63ondensation_method\x18\x17 \x01(\x0e\x32\'.plumbline.common.v1.CondensationMethod\"\x96\x02\n\x0fGroundingRecord\x12:\n\x06policy\x18\x01 \x01(\x0e\x32*.plumbline.generation.v1.UnsupportedPolicy\x12\x17\n\x0fsupported_count\x18\x02 \x01(\x05\x12\x18\n\x10\x61ttributed_count\x18\x03 \x01(\x05\x12\x16\n\x0erepaired_count\x18\x04 \x01(\x05\x12\x19\n\x11unsupported_count\x18\x05 \x01(\x05\x12\x19\n\x11not_checked_count\x18\x06 \x01(\x05\x12\x16\n\x0eno_claim_count\x18\x07 \x01(\x05\x12\x16\n\x0ewithheld_count\x18\x08 \x01(\x05\x12\x16\n\x0ereplaced_count\x18\t \x01(\x05\"\xa6\x01\n\x0cModelAttempt\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x38\n\x07outcome\x18\x03 \x01(\x0e\x32\'.plumbline.generation.v1.AttemptOutcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x04\x43ost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x01\"z\n\x0bGuardRecord\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x02 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"T\n\nGuardCount\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"q\n\x0cGuardFinding\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05*\x95\x01\n\x11UnsupportedPolicy\x12\"\n\x1eUNSUPPORTED_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n\x17UNSUPPORTED_POLICY_MARK\x10\x01\x12\x1f\n\x1bUNSUPPORTED_POLICY_WITHHOLD\x10\x02\x12\x1e\n\x1aUNSUPPORTED_POLICY_REPLACE\x10\x03*\xd2\x03\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41TTEMPT_OUTCOME_ANSWERED\x10\x01\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNREACHABLE\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_BROKE_OFF\x10\x04\x12 \n\x1c\x41TTEMPT_OUTCOME_SERVER_ERROR\x10\x05\x12 \n\x1c\x41TTEMPT_OUTCOME_RATE_LIMITED\x10\x06\x12\x1d\n\x19\x41TTEMPT_OUTCOME_MALFORMED\x10\x07\x12\x1c\n\x18\x41TTEMPT_OUTCOME_REJECTED\x10\x08\x12!\n\x1d\x41TTEMPT_OUTCOME_MISCONFIGURED\x10\t\x12\x1d\n\x19\x41TTEMPT_OUTCOME_OVERTAKEN\x10\n\x12 \n\x1c\x41TTEMPT_OUTCOME_CIRCUIT_OPEN\x10\x0b\x12\x18\n\x14\x41TTEMPT_OUTCOME_FULL\x10\x0c\x12#\n\x1f\x41TTEMPT_OUTCOME_PROMPT_TOO_LONG\x10\r*\x9a\x01\n\x0cGuardOutcome\x12\x1d\n\x19GUARD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14GUARD_OUTCOME_PASSED\x10\x01\x12\x19\n\x15GUARD_OUTCOME_CHANGED\x10\x02\x12\x19\n\x15GUARD_OUTCOME_BLOCKED\x10\x03\x12\x1b\n\x17GUARD_OUTCOME_UNSCANNED\x10\x04*\xb8\x03\n\x10GuardFindingKind\x12\"\n\x1eGUARD_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18GUARD_FINDING_KIND_EMAIL\x10\x01\x12\x1c\n\x18GUARD_FINDING_KIND_PHONE\x10\x02\x12\x1b\n\x17GUARD_FINDING_KIND_CARD\x10\x03\x12\x1b\n\x17GUARD_FINDING_KIND_IBAN\x10\x04\x12\x1a\n\x16GUARD_FINDING_KIND_SSN\x10\x05\x12!\n\x1dGUARD_FINDING_KIND_IP_ADDRESS\x10\x06\x12&\n\"GUARD_FINDING_KIND_URL_CREDENTIALS\x10\x07\x12\x1d\n\x19GUARD_FINDING_KIND_SECRET\x10\x08\x12\"\n\x1eGUARD_FINDING_KIND_PRIVATE_KEY\x10\t\x12\x1d\n\x19GUARD_FINDING_KIND_CANARY\x10\n\x12 \n\x1cGUARD_FINDING_KIND_INVISIBLE\x10\x0b\x12\x1f\n\x1bGUARD_FINDING_KIND_LONG_RUN\x10\x0c\x32\xe5\x02\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x12w\n\x10\x43ondenseQuestion\x12\x30.plumbline.generation.v1.CondenseQuestionRequest\x1a\x31.plumbline.generation.v1.CondenseQuestionResponse\x12\x62\n\tCheckText\x12).plumbline.generation.v1.CheckTextRequest\x1a*.plumbline.generation.v1.CheckTextResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.generation.v1.generation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UNSUPPORTEDPOLICY']._serialized_start=2132
-  _globals['_UNSUPPORTEDPOLICY']._serialized_end=2281
-  _globals['_ATTEMPTOUTCOME']._serialized_start=2284
-  _globals['_ATTEMPTOUTCOME']._serialized_end=2750
-  _globals['_GUARDOUTCOME']._serialized_start=2753
-  _globals['_GUARDOUTCOME']._serialized_end=2907
-  _globals['_GUARDFINDINGKIND']._serialized_start=2910
-  _globals['_GUARDFINDINGKIND']._serialized_end=3350
+  _globals['_UNSUPPORTEDPOLICY']._serialized_start=2635
+  _globals['_UNSUPPORTEDPOLICY']._serialized_end=2784
+  _globals['_ATTEMPTOUTCOME']._serialized_start=2787
+  _globals['_ATTEMPTOUTCOME']._serialized_end=3253
+  _globals['_GUARDOUTCOME']._serialized_start=3256
+  _globals['_GUARDOUTCOME']._serialized_end=3410
+  _globals['_GUARDFINDINGKIND']._serialized_start=3413
+  _globals['_GUARDFINDINGKIND']._serialized_end=3853
   _globals['_GENERATEANSWERREQUEST']._serialized_start=144
-  _globals['_GENERATEANSWERREQUEST']._serialized_end=302
-  _globals['_GENERATEANSWERRESPONSE']._serialized_start=305
-  _globals['_GENERATEANSWERRESPONSE']._serialized_end=468
-  _globals['_CHECKTEXTREQUEST']._serialized_start=470
-  _globals['_CHECKTEXTREQUEST']._serialized_end=518
-  _globals['_CHECKTEXTRESPONSE']._serialized_start=521
-  _globals['_CHECKTEXTRESPONSE']._serialized_end=667
-  _globals['_ANSWERCOMPLETED']._serialized_start=670
-  _globals['_ANSWERCOMPLETED']._serialized_end=809
-  _globals['_GENERATIONRECORD']._serialized_start=812
-  _globals['_GENERATIONRECORD']._serialized_end=1307
-  _globals['_GROUNDINGRECORD']._serialized_start=1310
-  _globals['_GROUNDINGRECORD']._serialized_end=1588
-  _globals['_MODELATTEMPT']._serialized_start=1591
-  _globals['_MODELATTEMPT']._serialized_end=1757
-  _globals['_COST']._serialized_start=1759
-  _globals['_COST']._serialized_end=1804
-  _globals['_GUARDRECORD']._serialized_start=1806
-  _globals['_GUARDRECORD']._serialized_end=1928
-  _globals['_GUARDCOUNT']._serialized_start=1930
-  _globals['_GUARDCOUNT']._serialized_end=2014
-  _globals['_GUARDFINDING']._serialized_start=2016
-  _globals['_GUARDFINDING']._serialized_end=2129
-  _globals['_GENERATIONSERVICE']._serialized_start=3353
-  _globals['_GENERATIONSERVICE']._serialized_end=3589
+  _globals['_GENERATEANSWERREQUEST']._serialized_end=359
+  _globals['_GENERATEANSWERRESPONSE']._serialized_start=362
+  _globals['_GENERATEANSWERRESPONSE']._serialized_end=525
+  _globals['_CONDENSEQUESTIONREQUEST']._serialized_start=528
+  _globals['_CONDENSEQUESTIONREQUEST']._serialized_end=663
+  _globals['_CONDENSEQUESTIONRESPONSE']._serialized_start=666
+  _globals['_CONDENSEQUESTIONRESPONSE']._serialized_end=901
+  _globals['_CHECKTEXTREQUEST']._serialized_start=903
+  _globals['_CHECKTEXTREQUEST']._serialized_end=951
+  _globals['_CHECKTEXTRESPONSE']._serialized_start=954
+  _globals['_CHECKTEXTRESPONSE']._serialized_end=1100
+  _globals['_ANSWERCOMPLETED']._serialized_start=1103
+  _globals['_ANSWERCOMPLETED']._serialized_end=1242
+  _globals['_GENERATIONRECORD']._serialized_start=1245
+  _globals['_GENERATIONRECORD']._serialized_end=1810
+  _globals['_GROUNDINGRECORD']._serialized_start=1813
+  _globals['_GROUNDINGRECORD']._serialized_end=2091
+  _globals['_MODELATTEMPT']._serialized_start=2094
+  _globals['_MODELATTEMPT']._serialized_end=2260
+  _globals['_COST']._serialized_start=2262
+  _globals['_COST']._serialized_end=2307
+  _globals['_GUARDRECORD']._serialized_start=2309
+  _globals['_GUARDRECORD']._serialized_end=2431
+  _globals['_GUARDCOUNT']._serialized_start=2433
+  _globals['_GUARDCOUNT']._serialized_end=2517
+  _globals['_GUARDFINDING']._serialized_start=2519
+  _globals['_GUARDFINDING']._serialized_end=2632
+  _globals['_GENERATIONSERVICE']._serialized_start=3856
+  _globals['_GENERATIONSERVICE']._serialized_end=4213
 # @@protoc_insertion_point(module_scope)
