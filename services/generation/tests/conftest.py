@@ -16,12 +16,14 @@ from plumbline.generation.v1.generation_service_pb2_grpc import (
     add_GenerationServiceServicer_to_server,
 )
 from plumbline_generation.api import SCOPES
-from plumbline_generation.domain.answer import Assignment
-from plumbline_generation.domain.guarding import OutputGuard, output_policy
+from plumbline_generation.domain.answer import Assignment, GuardResult
+from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
-from plumbline_generation.handlers import Completed, Delta, GenerateAnswer, Patience
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
+from plumbline_generation.handlers import Completed, Delta, GenerateAnswer, Guarded, Patience
 from plumbline_generation.testing import FakeJournal, FakeModel, words
-from plumbline_generation.wiring import build_api, build_route, open_clients
+from plumbline_generation.wiring import build_api, build_guards, build_route, open_clients
+from plumbline_guards.detector import Detector
 from plumbline_guards.window import Policy
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.bus.messages import Publisher
@@ -44,7 +46,10 @@ class Desk:
     journal: FakeJournal = field(default_factory=FakeJournal)
     deadline: float = 30.0
     policy: Policy = field(default_factory=lambda: output_policy("redact", canary="zebra-7"))
+    screen_policy: ScreenPolicy = field(default_factory=ScreenPolicy)
+    detector: Detector | None = None
     monotonic: Callable[[], float] = FakeClock().monotonic
+    noticed: list[GuardResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.use_case = GenerateAnswer(
@@ -55,6 +60,7 @@ class Desk:
             patience=Patience(record=2.0, margin=0.5),
             clock=FakeClock(),
             guard=OutputGuard(self.policy, self.monotonic),
+            screen=Screen(self.screen_policy, self.detector, self.monotonic),
         )
 
     async def answer(self, assignment: Assignment) -> tuple[str, Completed]:
@@ -62,6 +68,7 @@ class Desk:
         caller = Identity("acme", "tester", ("staff",))
         *deltas, done = [event async for event in self.use_case(assignment, caller, self.deadline)]
         assert isinstance(done, Completed)
+        self.noticed += [event.result for event in deltas if isinstance(event, Guarded)]
         return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), done
 
 
@@ -102,6 +109,8 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
         release: Release = release,
         groups: tuple[str, ...] = (),
         route: RouteSettings | None = None,
+        guards: GuardSettings | None = None,
+        detector: Detector | None = None,
     ) -> AsyncIterator[Service]:
         clock, publisher = SystemClock(), bus or MemoryBus()
         server = Server(test_settings("generation"), make_verifier(), scopes=SCOPES)
@@ -111,8 +120,10 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
             clients = [await stack.enter_async_context(client) for client in open_clients(settings)]
             asked = build_route(settings, clients, words, release=release, clock=clock)
             patience = Patience(record=0.2, margin=0.2)
-            guard = OutputGuard(output_policy("redact"), clock.monotonic)
-            api = build_api(asked, publisher, words, release=release, patience=patience, clock=clock, guard=guard)
+            guard, screen = build_guards(guards or GuardSettings(), detector, clock)
+            api = build_api(
+                asked, publisher, words, release=release, patience=patience, clock=clock, guard=guard, screen=screen
+            )
             add_GenerationServiceServicer_to_server(api, server.grpc)
             await server.start()
             async with open_channel(f"127.0.0.1:{server.port}", token=token(groups=groups)) as channel:

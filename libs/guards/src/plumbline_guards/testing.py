@@ -1,5 +1,7 @@
 """One text or more of every kind. None is anybody's: keys are made up, numbers are those of manuals."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from plumbline_guards.findings import Kind
@@ -49,3 +51,21 @@ HARMLESS: Final = (
     "A private key begins with -----BEGIN PRIVATE KEY----- and is never shown.",
     "https://brindlewick.example/lamp?page=2 \u0438 \u6f22\u5b57, \U0001f469\u200d\U0001f4bb",
 )
+
+
+@dataclass
+class FakeDetector:
+    """`Detector` that takes every text with *attack* in it for one, or fails."""
+
+    attack: str = "ignore your instructions"
+    fails: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def scores(self, texts: Sequence[str]) -> list[float]:
+        """See `Detector`."""
+        if self.fails:
+            raise RuntimeError("the detector is broken")
+        self.asked += texts
+        return [0.9 if self.attack in text.lower() else 0.1 for text in texts]
+
+    document_scores = scores

@@ -1,18 +1,25 @@
 """gRPC in: an assignment to the use case, its events to the caller."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 
 import grpc
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
-from plumbline_generation.domain.answer import Assignment, GuardRecord
-from plumbline_generation.handlers import CheckText, Completed, Delta, GenerateAnswer
-from plumbline_generation.translation import answer_to_proto, assignment_from_proto, checked_to_proto, record_to_proto
+from plumbline_generation.domain.answer import Assignment, GuardRecord, GuardResult
+from plumbline_generation.handlers import CheckText, Completed, Delta, GenerateAnswer, Guarded
+from plumbline_generation.translation import (
+    answer_to_proto,
+    assignment_from_proto,
+    checked_to_proto,
+    guard_result_to_proto,
+    record_to_proto,
+    text_from_proto,
+)
 from plumbline_kit.release import Release
 from plumbline_kit.rpc import current_call
-from plumbline_kit.telemetry import annotate, names
+from plumbline_kit.telemetry import annotate, meter, names
 
 SCOPES = {
     "/plumbline.generation.v1.GenerationService/GenerateAnswer": "ask",
@@ -27,6 +34,7 @@ class GenerationService(GenerationServiceServicer):
         self._generate = generate
         self._check = check
         self._release = release
+        self._guarded = meter().create_counter(names.GUARD_RESULTS, description="texts by guard and what came of it")
 
     async def GenerateAnswer(
         self,
@@ -46,13 +54,17 @@ class GenerationService(GenerationServiceServicer):
         context: "grpc.aio.ServicerContext[pb.CheckTextRequest, pb.CheckTextResponse]",
     ) -> pb.CheckTextResponse:
         """The text as it may go out."""
-        checked = await self._check(request.text, request.canary)
+        checked = await self._check(text_from_proto(request))
+        self._count(checked.results)
         annotate({names.GUARD_OUTCOME: checked.outcome.value, names.GUARD_FINDINGS: len(checked.findings)})
         return checked_to_proto(checked)
 
-    def _to_proto(self, event: Delta | Completed) -> pb.GenerateAnswerResponse:
+    def _to_proto(self, event: Delta | Guarded | Completed) -> pb.GenerateAnswerResponse:
         if isinstance(event, Delta):
             return pb.GenerateAnswerResponse(text_delta=event.text)
+        if isinstance(event, Guarded):
+            return pb.GenerateAnswerResponse(guard=guard_result_to_proto(event.result))
+        self._count(event.record.guards)
         annotate(_answered(event))
         completed = pb.AnswerCompleted(
             answer=answer_to_proto(event.answer),
@@ -60,6 +72,10 @@ class GenerationService(GenerationServiceServicer):
             recorded=event.recorded,
         )
         return pb.GenerateAnswerResponse(completed=completed)
+
+    def _count(self, results: Iterable[GuardResult]) -> None:
+        for result in results:
+            self._guarded.add(1, {names.GUARD: result.guard, names.GUARD_OUTCOME: result.outcome.value})
 
 
 def _asked(assignment: Assignment) -> dict[str, str | int]:
@@ -75,6 +91,8 @@ def _answered(event: Completed) -> dict[str, str | int | list[str]]:
     trail = event.record.trail
     return {
         **_guarded(event.record.guard),
+        names.GUARD_OUTCOMES: [f"{one.guard}: {one.outcome.value}" for one in event.record.guards],
+        names.GUARD_DROPPED_PASSAGES: len(event.record.dropped),
         names.MODEL_ENDPOINT: trail.endpoint,
         names.ANSWER_ATTEMPTS: [f"{one.endpoint}: {one.outcome.value}" for one in trail.attempts],
         names.ANSWER_OUTCOME: event.answer.outcome.value,

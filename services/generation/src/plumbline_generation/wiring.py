@@ -13,14 +13,16 @@ from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.api import SCOPES, GenerationService
 from plumbline_generation.domain.breaker import Breaker
-from plumbline_generation.domain.guarding import OutputGuard, output_policy
+from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.events import BusJournal
 from plumbline_generation.handlers import CheckText, GenerateAnswer, Patience
 from plumbline_generation.ports import LanguageModel
 from plumbline_generation.settings import Settings
-from plumbline_guards.window import Policy
+from plumbline_guards.detector import Detector
+from plumbline_guards.window import Action
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.bus.messages import Publisher
@@ -30,6 +32,8 @@ from plumbline_kit.release import ModelSettings, Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry, meter
 from plumbline_models.encoder import Encoder
+
+_ACTIONS = {"block": Action.BLOCK, "drop": Action.BLOCK, "mark": Action.MARK, "off": Action.PASS}
 
 
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
@@ -41,8 +45,10 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     model = build_route(settings.route, clients, offsets, release=release, clock=clock)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    guard = OutputGuard(_policy(settings), clock.monotonic)
-    api = build_api(model, publisher, offsets, release=release, patience=patience, clock=clock, guard=guard)
+    guard, screen = build_guards(settings.guards, detector=None, clock=clock)
+    api = build_api(
+        model, publisher, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
+    )
     add_GenerationServiceServicer_to_server(api, server.grpc)
     closing = [client.aclose for client in clients]
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
@@ -82,14 +88,17 @@ def build_api(
     patience: Patience,
     clock: Clock,
     guard: OutputGuard,
+    screen: Screen,
 ) -> GenerationService:
     """The rpc on any model and any event log."""
     unrecorded = meter().create_counter(
         "plumbline.generation.answers_unrecorded", description="answers that the event log did not take"
     )
     journal = BusJournal(publisher, release, unrecorded=unrecorded)
-    generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard)
-    return GenerationService(generate, CheckText(guard), release)
+    generate = GenerateAnswer(
+        model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
+    )
+    return GenerationService(generate, CheckText(guard, screen), release)
 
 
 def _endpoint(
@@ -102,10 +111,24 @@ def _endpoint(
     return Endpoint(own, OpenAIModel(client, asked, endpoint=own.name, clock=clock), Breaker(route.breaker))
 
 
-def _policy(settings: Settings) -> Policy:
-    return output_policy(
-        settings.guard_output,
-        seconds=settings.guard_seconds,
-        fails_open=settings.guard_failure == "open",
-        canary=settings.guard_canary,
+def build_guards(settings: GuardSettings, detector: Detector | None, clock: Clock) -> tuple[OutputGuard, Screen]:
+    """What looks at texts on the way out and on the way in."""
+    fails_open = settings.failure == "open"
+    out = output_policy(
+        settings.output,
+        seconds=settings.seconds,
+        fails_open=fails_open,
+        canary=settings.canary,
+        topics=settings.topics,
     )
+    into = ScreenPolicy(
+        hidden_in_questions=settings.hidden_in_questions,
+        hidden_in_passages=settings.hidden_in_passages,
+        injection=_ACTIONS[settings.injection],
+        instructions=_ACTIONS[settings.instructions],
+        topics=settings.topics,
+        seconds=settings.seconds,
+        fails_open=fails_open,
+    )
+    guard = OutputGuard(out, clock.monotonic, looks_at_links=settings.links != "off")
+    return guard, Screen(into, detector, clock.monotonic)

@@ -27,7 +27,10 @@ class GrpcAnswerGenerator:
         try:
             async for message in call:  # to its end, which ends the call well: leaving early would cancel it
                 finished = message.HasField("completed")
-                yield _generated(message.completed) if finished else message.text_delta
+                if finished:
+                    yield _generated(message.completed)
+                elif message.HasField("text_delta"):
+                    yield message.text_delta
         except grpc.aio.AioRpcError as error:
             if not finished:
                 raise translate(error) from error

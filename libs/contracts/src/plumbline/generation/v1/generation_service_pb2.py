@@ -26,41 +26,45 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\"\x9e\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"v\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x42\x07\n\x05\x65vent\"0\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\x02 \x01(\t\"\x92\x01\n\x11\x43heckTextResponse\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\x08\x66indings\x18\x03 \x03(\x0b\x32%.plumbline.generation.v1.GuardFinding\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\xb2\x03\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x10\n\x08\x65ndpoint\x18\n \x01(\t\x12\x37\n\x08\x61ttempts\x18\x0b \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x0c \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x33\n\x05guard\x18\r \x01(\x0b\x32$.plumbline.generation.v1.GuardRecord\"\xa6\x01\n\x0cModelAttempt\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x38\n\x07outcome\x18\x03 \x01(\x0e\x32\'.plumbline.generation.v1.AttemptOutcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x04\x43ost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x01\"z\n\x0bGuardRecord\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x02 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"T\n\nGuardCount\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"q\n\x0cGuardFinding\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05*\xd2\x03\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41TTEMPT_OUTCOME_ANSWERED\x10\x01\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNREACHABLE\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_BROKE_OFF\x10\x04\x12 \n\x1c\x41TTEMPT_OUTCOME_SERVER_ERROR\x10\x05\x12 \n\x1c\x41TTEMPT_OUTCOME_RATE_LIMITED\x10\x06\x12\x1d\n\x19\x41TTEMPT_OUTCOME_MALFORMED\x10\x07\x12\x1c\n\x18\x41TTEMPT_OUTCOME_REJECTED\x10\x08\x12!\n\x1d\x41TTEMPT_OUTCOME_MISCONFIGURED\x10\t\x12\x1d\n\x19\x41TTEMPT_OUTCOME_OVERTAKEN\x10\n\x12 \n\x1c\x41TTEMPT_OUTCOME_CIRCUIT_OPEN\x10\x0b\x12\x18\n\x14\x41TTEMPT_OUTCOME_FULL\x10\x0c\x12#\n\x1f\x41TTEMPT_OUTCOME_PROMPT_TOO_LONG\x10\r*\x9a\x01\n\x0cGuardOutcome\x12\x1d\n\x19GUARD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14GUARD_OUTCOME_PASSED\x10\x01\x12\x19\n\x15GUARD_OUTCOME_CHANGED\x10\x02\x12\x19\n\x15GUARD_OUTCOME_BLOCKED\x10\x03\x12\x1b\n\x17GUARD_OUTCOME_UNSCANNED\x10\x04*\xb8\x03\n\x10GuardFindingKind\x12\"\n\x1eGUARD_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18GUARD_FINDING_KIND_EMAIL\x10\x01\x12\x1c\n\x18GUARD_FINDING_KIND_PHONE\x10\x02\x12\x1b\n\x17GUARD_FINDING_KIND_CARD\x10\x03\x12\x1b\n\x17GUARD_FINDING_KIND_IBAN\x10\x04\x12\x1a\n\x16GUARD_FINDING_KIND_SSN\x10\x05\x12!\n\x1dGUARD_FINDING_KIND_IP_ADDRESS\x10\x06\x12&\n\"GUARD_FINDING_KIND_URL_CREDENTIALS\x10\x07\x12\x1d\n\x19GUARD_FINDING_KIND_SECRET\x10\x08\x12\"\n\x1eGUARD_FINDING_KIND_PRIVATE_KEY\x10\t\x12\x1d\n\x19GUARD_FINDING_KIND_CANARY\x10\n\x12 \n\x1cGUARD_FINDING_KIND_INVISIBLE\x10\x0b\x12\x1f\n\x1bGUARD_FINDING_KIND_LONG_RUN\x10\x0c\x32\xec\x01\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x12\x62\n\tCheckText\x12).plumbline.generation.v1.CheckTextRequest\x1a*.plumbline.generation.v1.CheckTextResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\"\x9e\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"\xad\x01\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x12\x35\n\x05guard\x18\x04 \x01(\x0b\x32$.plumbline.generation.v1.GuardResultH\x00\x42\x07\n\x05\x65vent\"}\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\x02 \x01(\t\x12\x39\n\tdirection\x18\x03 \x01(\x0e\x32&.plumbline.generation.v1.TextDirection\x12\x10\n\x08passages\x18\x04 \x03(\t\"\xc8\x01\n\x11\x43heckTextResponse\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\x08\x66indings\x18\x03 \x03(\x0b\x32%.plumbline.generation.v1.GuardFinding\x12\x34\n\x06guards\x18\x04 \x03(\x0b\x32$.plumbline.generation.v1.GuardResult\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\xda\x04\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x10\n\x08\x65ndpoint\x18\n \x01(\t\x12\x37\n\x08\x61ttempts\x18\x0b \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x0c \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x33\n\x05guard\x18\r \x01(\x0b\x32$.plumbline.generation.v1.GuardRecord\x12\x34\n\x06guards\x18\x11 \x03(\x0b\x32$.plumbline.generation.v1.GuardResult\x12\x39\n\x10\x64ropped_passages\x18\x12 \x03(\x0b\x32\x1f.plumbline.common.v1.PassageRef\x12\x35\n\x08redacted\x18\x13 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"\xa6\x01\n\x0cModelAttempt\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x38\n\x07outcome\x18\x03 \x01(\x0e\x32\'.plumbline.generation.v1.AttemptOutcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x04\x43ost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x01\"z\n\x0bGuardRecord\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x02 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"\xb6\x01\n\x0bGuardResult\x12\r\n\x05guard\x18\x01 \x01(\t\x12\x36\n\x07outcome\x18\x02 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x03 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\nGuardCount\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"q\n\x0cGuardFinding\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05*\xd2\x03\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41TTEMPT_OUTCOME_ANSWERED\x10\x01\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNREACHABLE\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_BROKE_OFF\x10\x04\x12 \n\x1c\x41TTEMPT_OUTCOME_SERVER_ERROR\x10\x05\x12 \n\x1c\x41TTEMPT_OUTCOME_RATE_LIMITED\x10\x06\x12\x1d\n\x19\x41TTEMPT_OUTCOME_MALFORMED\x10\x07\x12\x1c\n\x18\x41TTEMPT_OUTCOME_REJECTED\x10\x08\x12!\n\x1d\x41TTEMPT_OUTCOME_MISCONFIGURED\x10\t\x12\x1d\n\x19\x41TTEMPT_OUTCOME_OVERTAKEN\x10\n\x12 \n\x1c\x41TTEMPT_OUTCOME_CIRCUIT_OPEN\x10\x0b\x12\x18\n\x14\x41TTEMPT_OUTCOME_FULL\x10\x0c\x12#\n\x1f\x41TTEMPT_OUTCOME_PROMPT_TOO_LONG\x10\r*\x9a\x01\n\x0cGuardOutcome\x12\x1d\n\x19GUARD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14GUARD_OUTCOME_PASSED\x10\x01\x12\x19\n\x15GUARD_OUTCOME_CHANGED\x10\x02\x12\x19\n\x15GUARD_OUTCOME_BLOCKED\x10\x03\x12\x1b\n\x17GUARD_OUTCOME_UNSCANNED\x10\x04*\xeb\x04\n\x10GuardFindingKind\x12\"\n\x1eGUARD_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18GUARD_FINDING_KIND_EMAIL\x10\x01\x12\x1c\n\x18GUARD_FINDING_KIND_PHONE\x10\x02\x12\x1b\n\x17GUARD_FINDING_KIND_CARD\x10\x03\x12\x1b\n\x17GUARD_FINDING_KIND_IBAN\x10\x04\x12\x1a\n\x16GUARD_FINDING_KIND_SSN\x10\x05\x12!\n\x1dGUARD_FINDING_KIND_IP_ADDRESS\x10\x06\x12&\n\"GUARD_FINDING_KIND_URL_CREDENTIALS\x10\x07\x12\x1d\n\x19GUARD_FINDING_KIND_SECRET\x10\x08\x12\"\n\x1eGUARD_FINDING_KIND_PRIVATE_KEY\x10\t\x12\x1d\n\x19GUARD_FINDING_KIND_CANARY\x10\n\x12 \n\x1cGUARD_FINDING_KIND_INVISIBLE\x10\x0b\x12\x1f\n\x1bGUARD_FINDING_KIND_LONG_RUN\x10\x0c\x12!\n\x1dGUARD_FINDING_KIND_LOOK_ALIKE\x10\r\x12\"\n\x1eGUARD_FINDING_KIND_UNSAFE_LINK\x10\x0e\x12#\n\x1fGUARD_FINDING_KIND_DENIED_TOPIC\x10\x0f\x12 \n\x1cGUARD_FINDING_KIND_INJECTION\x10\x10\x12#\n\x1fGUARD_FINDING_KIND_INSTRUCTIONS\x10\x11*\x80\x01\n\rTextDirection\x12\x1e\n\x1aTEXT_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14TEXT_DIRECTION_INPUT\x10\x01\x12\x1a\n\x16TEXT_DIRECTION_PASSAGE\x10\x02\x12\x19\n\x15TEXT_DIRECTION_OUTPUT\x10\x03\x32\xec\x01\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x12\x62\n\tCheckText\x12).plumbline.generation.v1.CheckTextRequest\x1a*.plumbline.generation.v1.CheckTextResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.generation.v1.generation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTEMPTOUTCOME']._serialized_start=1744
-  _globals['_ATTEMPTOUTCOME']._serialized_end=2210
-  _globals['_GUARDOUTCOME']._serialized_start=2213
-  _globals['_GUARDOUTCOME']._serialized_end=2367
-  _globals['_GUARDFINDINGKIND']._serialized_start=2370
-  _globals['_GUARDFINDINGKIND']._serialized_end=2810
+  _globals['_ATTEMPTOUTCOME']._serialized_start=2284
+  _globals['_ATTEMPTOUTCOME']._serialized_end=2750
+  _globals['_GUARDOUTCOME']._serialized_start=2753
+  _globals['_GUARDOUTCOME']._serialized_end=2907
+  _globals['_GUARDFINDINGKIND']._serialized_start=2910
+  _globals['_GUARDFINDINGKIND']._serialized_end=3529
+  _globals['_TEXTDIRECTION']._serialized_start=3532
+  _globals['_TEXTDIRECTION']._serialized_end=3660
   _globals['_GENERATEANSWERREQUEST']._serialized_start=144
   _globals['_GENERATEANSWERREQUEST']._serialized_end=302
-  _globals['_GENERATEANSWERRESPONSE']._serialized_start=304
-  _globals['_GENERATEANSWERRESPONSE']._serialized_end=422
-  _globals['_CHECKTEXTREQUEST']._serialized_start=424
-  _globals['_CHECKTEXTREQUEST']._serialized_end=472
-  _globals['_CHECKTEXTRESPONSE']._serialized_start=475
-  _globals['_CHECKTEXTRESPONSE']._serialized_end=621
-  _globals['_ANSWERCOMPLETED']._serialized_start=624
-  _globals['_ANSWERCOMPLETED']._serialized_end=763
-  _globals['_GENERATIONRECORD']._serialized_start=766
-  _globals['_GENERATIONRECORD']._serialized_end=1200
-  _globals['_MODELATTEMPT']._serialized_start=1203
-  _globals['_MODELATTEMPT']._serialized_end=1369
-  _globals['_COST']._serialized_start=1371
-  _globals['_COST']._serialized_end=1416
-  _globals['_GUARDRECORD']._serialized_start=1418
-  _globals['_GUARDRECORD']._serialized_end=1540
-  _globals['_GUARDCOUNT']._serialized_start=1542
-  _globals['_GUARDCOUNT']._serialized_end=1626
-  _globals['_GUARDFINDING']._serialized_start=1628
-  _globals['_GUARDFINDING']._serialized_end=1741
-  _globals['_GENERATIONSERVICE']._serialized_start=2813
-  _globals['_GENERATIONSERVICE']._serialized_end=3049
+  _globals['_GENERATEANSWERRESPONSE']._serialized_start=305
+  _globals['_GENERATEANSWERRESPONSE']._serialized_end=478
+  _globals['_CHECKTEXTREQUEST']._serialized_start=480
+  _globals['_CHECKTEXTREQUEST']._serialized_end=605
+  _globals['_CHECKTEXTRESPONSE']._serialized_start=608
+  _globals['_CHECKTEXTRESPONSE']._serialized_end=808
+  _globals['_ANSWERCOMPLETED']._serialized_start=811
+  _globals['_ANSWERCOMPLETED']._serialized_end=950
+  _globals['_GENERATIONRECORD']._serialized_start=953
+  _globals['_GENERATIONRECORD']._serialized_end=1555
+  _globals['_MODELATTEMPT']._serialized_start=1558
+  _globals['_MODELATTEMPT']._serialized_end=1724
+  _globals['_COST']._serialized_start=1726
+  _globals['_COST']._serialized_end=1771
+  _globals['_GUARDRECORD']._serialized_start=1773
+  _globals['_GUARDRECORD']._serialized_end=1895
+  _globals['_GUARDRESULT']._serialized_start=1898
+  _globals['_GUARDRESULT']._serialized_end=2080
+  _globals['_GUARDCOUNT']._serialized_start=2082
+  _globals['_GUARDCOUNT']._serialized_end=2166
+  _globals['_GUARDFINDING']._serialized_start=2168
+  _globals['_GUARDFINDING']._serialized_end=2281
+  _globals['_GENERATIONSERVICE']._serialized_start=3663
+  _globals['_GENERATIONSERVICE']._serialized_end=3899
 # @@protoc_insertion_point(module_scope)
