@@ -22,7 +22,7 @@ from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSett
 from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.handlers import Completed, Delta, GenerateAnswer, Guarded, Patience
 from plumbline_generation.testing import FakeJournal, FakeModel, words
-from plumbline_generation.wiring import build_api, build_guards, build_route, open_clients
+from plumbline_generation.wiring import build_api, build_guards, build_redaction, build_route, open_clients
 from plumbline_guards.detector import Detector
 from plumbline_guards.window import Policy
 from plumbline_kit.bus import MemoryBus
@@ -120,9 +120,18 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
             clients = [await stack.enter_async_context(client) for client in open_clients(settings)]
             asked = build_route(settings, clients, words, release=release, clock=clock)
             patience = Patience(record=0.2, margin=0.2)
-            guard, screen = build_guards(guards or GuardSettings(), detector, clock)
+            told = guards or GuardSettings()
+            guard, screen = build_guards(told, detector, clock)
             api = build_api(
-                asked, publisher, words, release=release, patience=patience, clock=clock, guard=guard, screen=screen
+                asked,
+                publisher,
+                words,
+                release=release,
+                patience=patience,
+                clock=clock,
+                guard=guard,
+                screen=screen,
+                redact=build_redaction(told),
             )
             add_GenerationServiceServicer_to_server(api, server.grpc)
             await server.start()

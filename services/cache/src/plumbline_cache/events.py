@@ -92,6 +92,7 @@ def _candidate(event: EvaluationCompleted) -> Candidate:
         evaluation_id=event.evaluation_id,
         passed=event.evaluation.verdict == VERDICT_PASSED,
         answered=subject.answer.outcome == common.ANSWER_OUTCOME_ANSWERED,
+        redacted=bool(subject.record.redacted),
     )
 
 

@@ -11,6 +11,7 @@ from plumbline_generation.adapters.endpoint import Endpoint
 from plumbline_generation.adapters.openai import OpenAIModel, open_client
 from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
+from plumbline_generation.adapters.stored import Redact, as_it_is, redaction
 from plumbline_generation.api import SCOPES, GenerationService
 from plumbline_generation.domain.breaker import Breaker
 from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
@@ -47,7 +48,15 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     guard, screen = build_guards(settings.guards, detector=None, clock=clock)
     api = build_api(
-        model, publisher, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
+        model,
+        publisher,
+        offsets,
+        release=release,
+        patience=patience,
+        clock=clock,
+        guard=guard,
+        screen=screen,
+        redact=build_redaction(settings.guards),
     )
     add_GenerationServiceServicer_to_server(api, server.grpc)
     closing = [client.aclose for client in clients]
@@ -89,12 +98,13 @@ def build_api(
     clock: Clock,
     guard: OutputGuard,
     screen: Screen,
+    redact: Redact = as_it_is,
 ) -> GenerationService:
     """The rpc on any model and any event log."""
     unrecorded = meter().create_counter(
         "plumbline.generation.answers_unrecorded", description="answers that the event log did not take"
     )
-    journal = BusJournal(publisher, release, unrecorded=unrecorded)
+    journal = BusJournal(publisher, release, unrecorded=unrecorded, redact=redact)
     generate = GenerateAnswer(
         model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
     )
@@ -109,6 +119,11 @@ def _endpoint(
     own = replace(own, model=own.model or model.name, max_output_tokens=tokens)
     asked = replace(model, name=own.model, max_tokens=tokens)
     return Endpoint(own, OpenAIModel(client, asked, endpoint=own.name, clock=clock), Breaker(route.breaker))
+
+
+def build_redaction(settings: GuardSettings) -> Redact:
+    """What changes a fact before it is published."""
+    return redaction(settings.canary) if settings.stored != "off" else as_it_is
 
 
 def build_guards(settings: GuardSettings, detector: Detector | None, clock: Clock) -> tuple[OutputGuard, Screen]:

@@ -13,6 +13,8 @@ class Refusal(Enum):
     NOT_PASSED = "not_passed"
     NOT_ANSWERED = "not_answered"
     NO_SOURCES = "no_sources"
+    REDACTED = "redacted"
+    """Its texts hold placeholders: it is not what its caller read."""
     OTHER_RELEASE = "other_release"
     SOURCE_CHANGED = "source_changed"
     """A source is older than the newest version heard of."""
@@ -33,6 +35,7 @@ class Candidate:
     evaluation_id: str
     passed: bool
     answered: bool
+    redacted: bool = False
 
     @property
     def entry_id(self) -> str:
@@ -45,6 +48,8 @@ class Candidate:
             return Refusal.NOT_PASSED
         if not self.answered:
             return Refusal.NOT_ANSWERED
+        if self.redacted:
+            return Refusal.REDACTED
         if not self.sources:
             return Refusal.NO_SOURCES
         if (self.scope.application, self.scope.release) != (application, release):
