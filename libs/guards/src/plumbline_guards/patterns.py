@@ -44,14 +44,20 @@ def findings(text: str, is_unsafe: Callable[[str], bool] | None = None) -> list[
     seen, offsets = (text, None) if text.isascii() else fold(text)
     taken: list[Finding] = []
     if is_unsafe:
-        unsafe = ((start, end) for start, end in links(seen) if is_unsafe(seen[start:end]))
-        _claim(taken, Kind.UNSAFE_LINK, _moved(unsafe, offsets))
+        _claim_links(taken, seen, offsets, is_unsafe)
     for kind, needed, detect in DETECTORS:
         if needed in seen:
             _claim(taken, kind, _moved(detect(seen), offsets))
     if offsets:
         _claim(taken, Kind.INVISIBLE, _spans(_INVISIBLE)(text))
     return sorted(taken, key=lambda finding: finding.start)
+
+
+def _claim_links(taken: list[Finding], seen: str, offsets: list[int] | None, is_unsafe: Callable[[str], bool]) -> None:
+    for start, end in links(seen):
+        if is_unsafe(seen[start:end]):
+            kind = Kind.URL_CREDENTIALS if secrets.URL_CREDENTIALS.match(seen, start, end) else Kind.UNSAFE_LINK
+            _claim(taken, kind, _moved([(start, end)], offsets))
 
 
 def _moved(spans: Iterable[Span], offsets: list[int] | None) -> Iterator[Span]:

@@ -9,21 +9,15 @@ from typing import Final
 from plumbline_guards.findings import Kind
 from plumbline_guards.folding import INVISIBLE
 
-# fmt: off
-LOOK_ALIKES: Final = str.maketrans({
-    "\u0430": "a", "\u0432": "b", "\u0435": "e", "\u0451": "e", "\u043a": "k", "\u043c": "m", "\u043d": "h",
-    "\u043e": "o", "\u0440": "p", "\u0441": "c", "\u0442": "t", "\u0443": "y", "\u0445": "x", "\u0455": "s",
-    "\u0456": "i", "\u0457": "i", "\u0458": "j", "\u0475": "v", "\u04bb": "h", "\u0501": "d", "\u051b": "q",
-    "\u051d": "w", "\u0410": "A", "\u0412": "B", "\u0415": "E", "\u041a": "K", "\u041c": "M", "\u041d": "H",
-    "\u041e": "O", "\u0420": "P", "\u0421": "C", "\u0422": "T", "\u0423": "Y", "\u0425": "X", "\u0405": "S",
-    "\u0406": "I", "\u0408": "J", "\u03b1": "a", "\u03b3": "y", "\u03b5": "e", "\u03b9": "i", "\u03ba": "k",
-    "\u03bd": "v", "\u03bf": "o", "\u03c1": "p", "\u03c4": "t", "\u03c5": "u", "\u03c7": "x", "\u0391": "A",
-    "\u0392": "B", "\u0395": "E", "\u0396": "Z", "\u0397": "H", "\u0399": "I", "\u039a": "K", "\u039c": "M",
-    "\u039d": "N", "\u039f": "O", "\u03a1": "P", "\u03a4": "T", "\u03a5": "Y", "\u03a7": "X", "\u0131": "i",
-    "\u0251": "a", "\u0261": "g", "\u0578": "n", "\u057d": "u", "\u0585": "o", "\u0570": "h", "\u0581": "g",
-})
-# fmt: on
-"""Cyrillic, Greek, Armenian and phonetic letters that Unicode's table of confusables (UTS 39) gives a Latin one."""
+_OTHERS: Final = (
+    "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0455\u0456\u0458\u0475\u04bb\u0501\u051b\u051d"
+    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0405\u0406\u0408"
+    "\u03b1\u03b3\u03b9\u03bd\u03bf\u03c1\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d"
+    "\u039f\u03a1\u03a4\u03a5\u03a7\u0131\u0251\u0261\u0578\u057d\u0585\u0570\u0581"
+)
+_LATINS: Final = "aceopxysijvhdqwABEKMHOPCTYXSIJayivopABEZHIKMNOPTYXiagnuohg"
+LOOK_ALIKES: Final = str.maketrans(_OTHERS, _LATINS)
+"""Cyrillic, Greek, Armenian and phonetic letters that look like a Latin one (Unicode's confusables, UTS 39)."""
 
 _SEEN_OTHERWISE: Final = re.compile(f"[{INVISIBLE}]+")
 _DRESSED: Final = re.compile("[\u24b6-\u24e9\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]+")

@@ -108,7 +108,7 @@ class Screened:
 
     screen: Screen
     question: str
-    """As the model may read it."""
+    """As the model may read it; at first as it was asked."""
     passages: tuple[Passage, ...]
     """Those that it may read."""
     names: Placeholders
@@ -119,6 +119,9 @@ class Screened:
     shown: tuple[Packed, ...] = ()
     """What the model reads of the passages that were packed."""
     _values: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._asked = self.question
 
     def look_at_question(self) -> None:
         """Hide its values, then see whether it is answered at all."""
@@ -170,12 +173,12 @@ class Screened:
         return _changed(changed), read.counts + Counter(finding.kind for finding in findings)
 
     def _look_for_topics(self) -> tuple[Outcome, Mapping[Kind, int]]:
-        found = self.screen.policy.topics.find(self.question)
+        found = self.screen.policy.topics.find(self._asked)
         self.reason = TOPIC_REASON if found else ""
         return (Outcome.BLOCKED if found else Outcome.PASSED), _counted(Kind.DENIED_TOPIC, len(found))
 
     def _look_for_injection(self, detector: Detector) -> tuple[Outcome, Mapping[Kind, int]]:
-        [score] = detector.scores([self.question])
+        [score] = detector.scores([self._asked])
         attacks, blocks = score >= OPERATING_POINT, self.screen.policy.injection is Action.BLOCK
         self.reason = INJECTION_REASON if attacks and blocks else ""
         return (Outcome.BLOCKED if self.reason else Outcome.PASSED), _counted(Kind.INJECTION, int(attacks))
