@@ -27,7 +27,9 @@ def leads_astray(link: str) -> bool:
     return is_harmful(link) or leads_elsewhere(link, HOSTS)
 
 
-@pytest.mark.parametrize(("text", "safe"), list(secrets()), ids=lambda value: str(value)[:32].encode("ascii", "replace"))
+@pytest.mark.parametrize(
+    ("text", "safe"), list(secrets()), ids=lambda value: str(value)[:32].encode("ascii", "replace")
+)
 def test_pieces_come_out_as_the_redacted_whole(text: str, safe: str) -> None:
     for pieces in cuts(text):
         window = Window(REDACT, standing_still, is_unsafe=leads_astray)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from plumbline.common.v1 import answer_pb2 as pb
 from plumbline_guards.findings import Finding, Kind
@@ -33,6 +33,25 @@ FindingsIn = Callable[[str], Sequence[Finding]]
 def remembering(canary: str = "") -> FindingsIn:
     """`scan`, that remembers the last texts. *canary* is found too."""
     return lru_cache(maxsize=REMEMBERED)(lambda text: tuple(scan(text, canary)))
+
+
+class Fact(Protocol):
+    """What tells of a question and its answer."""
+
+    question: str
+
+    @property
+    def answer(self) -> pb.Answer:
+        """Its texts are those that a reader may read."""
+        ...
+
+
+def redact(fact: Fact, findings_in: FindingsIn) -> Counter[Kind]:
+    """Redact it in place, and tell what was redacted."""
+    texts = Redaction([fact.question, *texts_of(fact.answer)], findings_in)
+    fact.question = texts.asked(fact.question)
+    texts.answer(fact.answer)
+    return texts.counts
 
 
 class Redaction:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
 from plumbline_generation.translation import counts_to_proto
-from plumbline_guards.stored import Redaction, remembering, texts_of
+from plumbline_guards.stored import redact, remembering
 
 Redact = Callable[[AnswerGenerated], None]
 
@@ -13,13 +13,10 @@ def redaction(canary: str) -> Redact:
     """Redacts a fact in place and tells in its record what was redacted. *canary* is redacted too."""
     findings_in = remembering(canary)
 
-    def redact(fact: AnswerGenerated) -> None:
-        texts = Redaction([fact.question, *texts_of(fact.answer)], findings_in)
-        fact.question = texts.asked(fact.question)
-        texts.answer(fact.answer)
-        fact.record.redacted.extend(counts_to_proto(texts.counts))
+    def redact_and_tell(fact: AnswerGenerated) -> None:
+        fact.record.redacted.extend(counts_to_proto(redact(fact, findings_in)))
 
-    return redact
+    return redact_and_tell
 
 
 def as_it_is(fact: AnswerGenerated) -> None:
