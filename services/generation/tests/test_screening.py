@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from plumbline_generation.domain.answer import Outcome
-from plumbline_generation.domain.screening import INJECTION_REASON, NOT_ANSWERED, ScreenPolicy
+from plumbline_generation.domain.screening import INJECTION_REASON, NOT_ANSWERED, Screen, ScreenPolicy
 from plumbline_generation.testing import FakeModel, a_passage, an_assignment
 from plumbline_guards.findings import Kind
 from plumbline_guards.testing import FakeDetector
@@ -15,6 +15,7 @@ from plumbline_guards.topics import Topics
 from plumbline_guards.window import Action
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.release import Release
+from plumbline_kit.testing import FakeClock
 
 NewDesk = Callable[..., Any]
 CARD = "4111 1111 1111 1111"
@@ -103,6 +104,17 @@ async def test_a_denied_topic_is_not_answered(desk: NewDesk, release: Release) -
     assert streamed == NOT_ANSWERED
     assert results(done)["question.topics"] is GuardOutcome.BLOCKED
     assert not at.model.asked
+
+
+@pytest.mark.parametrize(("similarity", "outcome"), [(0.2, GuardOutcome.BLOCKED), (0.3, GuardOutcome.PASSED)])
+def test_a_question_unlike_all_examples_is_off_topic(
+    release: Release, similarity: float, outcome: GuardOutcome
+) -> None:
+    policy = ScreenPolicy(minimum_similarity=0.25)
+    screen = Screen(policy, None, FakeClock().monotonic, similarity=lambda question: similarity)
+    screened = screen.screened(an_assignment(release))
+    assert [result.outcome for result in screened.results if result.guard == "question.topics"] == [outcome]
+    assert bool(screened.reason) is (outcome is GuardOutcome.BLOCKED)
 
 
 async def test_a_passage_with_instructions_is_neither_read_nor_a_source(desk: NewDesk, release: Release) -> None:

@@ -28,7 +28,7 @@ def test_the_key_is_never_shown() -> None:
 
 
 PAGE = Path(__file__).parents[1] / "README.md"
-MODELS = PAGE.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+TOPICS, MODELS = (part.split("```")[0] for part in PAGE.read_text(encoding="utf-8").split("```toml\n")[1:])
 
 
 def read(tmp_path: Path, content: str, **values: str) -> Settings:
@@ -96,9 +96,10 @@ def test_a_models_file_that_is_not_there_is_told() -> None:
 
 def test_a_topics_file_lists_what_is_not_talked_about(tmp_path: Path) -> None:
     path = tmp_path / "topics.toml"
-    path.write_text('[deny]\ngambling = ["casino", "betting odds"]\n', encoding="utf-8")
-    topics = Settings.from_env({"GUARD_TOPICS_FILE": str(path)}).guards.topics
-    assert topics.find("The Betting odds of a casino") == ["Betting odds", "casino"]
+    path.write_text(TOPICS, encoding="utf-8")
+    guards = Settings.from_env({"GUARD_TOPICS_FILE": str(path)}).guards
+    assert guards.topics.find("The Betting odds of a casino") == ["Betting odds", "casino"]
+    assert (guards.examples[0], guards.minimum_similarity) == ("How much is the desk lamp?", 0.3)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,7 @@ def test_a_topics_file_lists_what_is_not_talked_about(tmp_path: Path) -> None:
     [
         ('[deny]\ngambling = "casino"', "deny.gambling is 'casino', wanted is a list of texts"),
         ('[deny]\ngambling = ["!"]', "'!' has no word"),
+        ("[allow]\nminimum_similarity = 0.3", "allow.examples is missing"),
         ('[denied]\ngambling = ["casino"]', "denied is not a setting"),
     ],
 )

@@ -28,8 +28,6 @@ from plumbline_kit.release import Release
 NO_TIME: Final = "no time was left for the model"
 MAX_CHECKED_CHARACTERS: Final = 100_000
 MAX_CANARY_CHARACTERS: Final = 256
-AT_ONCE_CHARACTERS: Final = 8_000
-"""Of a question and new passages, that are looked at on the event loop: as quick as a thread's turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ class GenerateAnswer:
 
     async def _read(self, assignment: Assignment) -> tuple[Screened, tuple[Packed, ...]]:
         """What may be answered, and the passages that the prompt has room for."""
-        if self._screen.unread(assignment) <= AT_ONCE_CHARACTERS:
+        if self._screen.is_quick(assignment):
             return self._screen_and_pack(assignment)
         return await asyncio.to_thread(self._screen_and_pack, assignment)
 

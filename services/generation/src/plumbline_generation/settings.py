@@ -51,7 +51,7 @@ class Settings:
         )
         env.check()
         if topics_file:
-            settings = replace(settings, guards=replace(settings.guards, topics=read_topics(Path(topics_file))))
+            settings = replace(settings, guards=read_topics(Path(topics_file), settings.guards))
         return replace(settings, route=read_models(Path(models_file), values)) if models_file else settings
 
 
@@ -74,20 +74,27 @@ def read_models(path: Path, values: Mapping[str, str]) -> RouteSettings:
     return settings
 
 
-def read_topics(path: Path) -> Topics:
-    """The denied topics that a file (TOML) lists, each with its words and phrases. Raises `SettingsError`."""
+def read_topics(path: Path, guards: GuardSettings) -> GuardSettings:
+    """*guards* with the topics that a file (TOML) denies and allows. Raises `SettingsError`."""
     problems: list[str] = []
     top = Table(_toml("GUARD_TOPICS_FILE", path), "", problems)
-    deny = top.table("deny")
-    phrases = [phrase for topic in deny.fields for phrase in deny.texts(topic)]
+    deny, allow = top.table("deny"), top.table("allow")
+    topics = _topics([phrase for topic in deny.fields for phrase in deny.texts(topic)], problems)
+    examples = tuple(allow.texts("examples")) if allow.fields else ()
+    minimum = allow.number("minimum_similarity", guards.minimum_similarity)
+    allow.end()
     top.end()
-    try:
-        topics = Topics(phrases)
-    except ValueError as error:
-        problems.append(str(error))
     if problems:
         raise SettingsError("; ".join(f"{path}: {problem}" for problem in problems))
-    return topics
+    return replace(guards, topics=topics, examples=examples, minimum_similarity=minimum)
+
+
+def _topics(phrases: list[str], problems: list[str]) -> Topics:
+    try:
+        return Topics(phrases)
+    except ValueError as error:
+        problems.append(str(error))
+        return Topics()
 
 
 def _toml(variable: str, path: Path) -> dict[str, Any]:

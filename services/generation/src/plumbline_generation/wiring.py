@@ -1,7 +1,7 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import httpx
@@ -17,7 +17,7 @@ from plumbline_generation.domain.breaker import Breaker
 from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
-from plumbline_generation.domain.screening import Screen, ScreenPolicy
+from plumbline_generation.domain.screening import Screen, ScreenPolicy, Similarity
 from plumbline_generation.events import BusJournal
 from plumbline_generation.handlers import CheckText, GenerateAnswer, Patience
 from plumbline_generation.ports import LanguageModel
@@ -32,21 +32,23 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import ModelSettings, Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry, meter
-from plumbline_models.encoder import Encoder
+from plumbline_models.encoder import Encoder, Vectors
 
+Encode = Callable[[Sequence[str]], Vectors]
 _ACTIONS = {"block": Action.BLOCK, "drop": Action.BLOCK, "mark": Action.MARK, "off": Action.PASS}
 
 
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts; nothing runs yet."""
     clock, common = SystemClock(), settings.service
-    release, offsets = load_release(common.release_file), Encoder.load(settings.encoder_dir).offsets
+    release, encoder = load_release(common.release_file), Encoder.load(settings.encoder_dir)
+    offsets = encoder.offsets
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="generation", clock=clock)
     clients = open_clients(settings.route)
     model = build_route(settings.route, clients, offsets, release=release, clock=clock)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    guard, screen = build_guards(settings.guards, detector=None, clock=clock)
+    guard, screen = build_guards(settings.guards, None, clock, encode=encoder.encode)
     api = build_api(
         model,
         publisher,
@@ -126,8 +128,10 @@ def build_redaction(settings: GuardSettings) -> Redact:
     return redaction(settings.canary) if settings.stored != "off" else as_it_is
 
 
-def build_guards(settings: GuardSettings, detector: Detector | None, clock: Clock) -> tuple[OutputGuard, Screen]:
-    """What looks at texts on the way out and on the way in."""
+def build_guards(
+    settings: GuardSettings, detector: Detector | None, clock: Clock, encode: Encode | None = None
+) -> tuple[OutputGuard, Screen]:
+    """What looks at texts on the way out and on the way in. *encode* is needed where topics have examples."""
     fails_open = settings.failure == "open"
     out = output_policy(
         settings.output,
@@ -142,8 +146,15 @@ def build_guards(settings: GuardSettings, detector: Detector | None, clock: Cloc
         injection=_ACTIONS[settings.injection],
         instructions=_ACTIONS[settings.instructions],
         topics=settings.topics,
+        minimum_similarity=settings.minimum_similarity,
         seconds=settings.seconds,
         fails_open=fails_open,
     )
+    similarity = _similarity(encode, settings.examples) if encode and settings.examples else None
     guard = OutputGuard(out, clock.monotonic, looks_at_links=settings.links != "off")
-    return guard, Screen(into, detector, clock.monotonic)
+    return guard, Screen(into, detector, clock.monotonic, similarity)
+
+
+def _similarity(encode: Encode, examples: Sequence[str]) -> Similarity:
+    vectors = encode(examples)
+    return lambda question: float((encode([question]) @ vectors.T).max())

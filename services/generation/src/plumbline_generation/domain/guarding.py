@@ -59,6 +59,10 @@ class GuardSettings:
     """What happens to a passage that holds instructions: drop, mark or off."""
     topics: Topics = field(default_factory=Topics)
     """What is neither asked nor answered."""
+    examples: tuple[str, ...] = ()
+    """Questions on the topics that are answered; without any, all topics are."""
+    minimum_similarity: float = 0.25
+    """Of a question to the nearest example, in [0, 1]."""
     stored: str = "redact"
     """Whether published texts are redacted: redact or off."""
     failure: str = "closed"

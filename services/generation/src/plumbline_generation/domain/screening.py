@@ -22,6 +22,7 @@ from plumbline_guards.window import Action, Outcome
 log = structlog.get_logger()
 
 NOT_ANSWERED: Final = "This question was not answered."
+OFF_TOPIC_REASON: Final = "the question is about none of the topics that are answered here"
 TOPIC_REASON: Final = "the question is about a topic that is not answered here"
 INJECTION_REASON: Final = "the question tries to turn the model against its instructions"
 INSTRUCTIONS_REASON: Final = "every passage that was found holds instructions to the model"
@@ -41,6 +42,10 @@ HIDDEN_IN_PASSAGES: Final = SECRETS | PERSONS_NUMBERS
 """What leaves in no answer. An IBAN may be quoted, so the model reads it."""
 HIDEABLE: Final = (*sorted(HIDDEN_IN_QUESTIONS, key=lambda kind: kind.name), Kind.EMAIL, Kind.PHONE, Kind.IP_ADDRESS)
 """What can be hidden."""
+AT_ONCE_CHARACTERS: Final = 8_000
+"""Of a question and new passages, that are looked at on the event loop: as quick as a thread's turn."""
+Similarity = Callable[[str], float]
+"""How near a question is to the nearest example of what is answered: a cosine."""
 MEMORY: Final = 4_096
 """Texts of passages whose findings are kept."""
 
@@ -56,6 +61,8 @@ class ScreenPolicy:
     instructions: Action = Action.BLOCK
     """BLOCK drops the passage."""
     topics: Topics = field(default_factory=Topics)
+    minimum_similarity: float = 0.0
+    """To the nearest example, where there are any; below it a question is off the topics."""
     seconds: float = 1.0
     """Of looking, for one answer."""
     fails_open: bool = False
@@ -64,19 +71,27 @@ class ScreenPolicy:
 class Screen:
     """The guards of what comes in. Passages are remembered, because the same ones come again."""
 
-    def __init__(self, policy: ScreenPolicy, detector: Detector | None, monotonic: Callable[[], float]) -> None:
-        """Without a *detector*, injections and instructions are not looked for."""
+    def __init__(
+        self,
+        policy: ScreenPolicy,
+        detector: Detector | None,
+        monotonic: Callable[[], float],
+        similarity: Similarity | None = None,
+    ) -> None:
+        """Without a *detector*, no attacks are looked for; without *similarity*, every topic is answered."""
         self.policy = policy
         self.detector = detector
+        self.similarity = similarity
         self.monotonic = monotonic
         self.found_in: Memo[list[Finding]] = Memo(lambda texts: [scan(text) for text in texts], MEMORY)
         self.instructions_in: Memo[float] | None = Memo(detector.document_scores, MEMORY) if detector else None
 
-    def unread(self, assignment: Assignment) -> int:
-        """How many characters there are to look at that were not looked at before."""
+    def is_quick(self, assignment: Assignment) -> bool:
+        """Whether there is so little to look at that a thread's turn would take longer."""
         texts = [passage.text for passage in assignment.passages]
         memory = self.instructions_in if self.policy.instructions is not Action.PASS else None
-        return len(assignment.question) + sum(map(len, (memory or self.found_in).missing(texts)))
+        new = (memory or self.found_in).missing(texts)
+        return self.similarity is None and len(assignment.question) + sum(map(len, new)) <= AT_ONCE_CHARACTERS
 
     def screened(self, assignment: Assignment) -> "Screened":
         """What may be answered of *assignment*, and from which of its passages."""
@@ -127,7 +142,7 @@ class Screened:
         """Hide its values, then see whether it is answered at all."""
         policy = self.screen.policy
         self._look(QUESTION_DATA, self._hide_in_question)
-        if policy.topics:
+        if policy.topics or self.screen.similarity:
             self._look(QUESTION_TOPICS, self._look_for_topics)
         if self.screen.detector and policy.injection is not Action.PASS:
             self._look(QUESTION_INJECTION, partial(self._look_for_injection, self.screen.detector))
@@ -173,9 +188,13 @@ class Screened:
         return _changed(changed), read.counts + Counter(finding.kind for finding in findings)
 
     def _look_for_topics(self) -> tuple[Outcome, Mapping[Kind, int]]:
-        found = self.screen.policy.topics.find(self._asked)
-        self.reason = TOPIC_REASON if found else ""
-        return (Outcome.BLOCKED if found else Outcome.PASSED), _counted(Kind.DENIED_TOPIC, len(found))
+        found = len(self.screen.policy.topics.find(self._asked))
+        self.reason = TOPIC_REASON if found else "" if self._is_on_topic() else OFF_TOPIC_REASON
+        return (Outcome.BLOCKED if self.reason else Outcome.PASSED), _counted(Kind.DENIED_TOPIC, found)
+
+    def _is_on_topic(self) -> bool:
+        similarity = self.screen.similarity
+        return similarity is None or similarity(self._asked) >= self.screen.policy.minimum_similarity
 
     def _look_for_injection(self, detector: Detector) -> tuple[Outcome, Mapping[Kind, int]]:
         [score] = detector.scores([self._asked])
