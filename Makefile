@@ -74,6 +74,9 @@ bench-growth: setup  ## what an index of 2,000, 20,000 and 200,000 passages take
 bench-path: setup  ## what the path of an answer costs beside two bare hops
 	$(BIN)/python -m tests.bench.path
 
+bench-generation: setup  ## what the generation service adds to a bare model endpoint, beside the LiteLLM proxy
+	$(BIN)/python -m tests.bench.generation
+
 eval-guards: setup  ## personal data found in public data, by type, and what looking costs (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.guards
 
@@ -84,4 +87,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path eval-guards results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation eval-guards results clean

@@ -38,9 +38,9 @@ async def running(parts: Collection[str]) -> AsyncIterator[Bench]:
             addresses = {name: f"{HOST}:{port}" for name, port in ports.items()}
             await supervisor.run(
                 [
-                    _process("model", ports["model"], "plumbline_kit.testing.llm"),
-                    _process("second echo", ports["second echo"], "tests.bench.echo"),
-                    _process("echo", ports["echo"], "tests.bench.echo", "--upstream", addresses["second echo"]),
+                    process("model", ports["model"], "plumbline_kit.testing.llm"),
+                    process("second echo", ports["second echo"], "tests.bench.echo"),
+                    process("echo", ports["echo"], "tests.bench.echo", "--upstream", addresses["second echo"]),
                 ]
             )
             model = {"LLM_BASE_URL": f"http://{addresses['model']}/v1"}
@@ -50,6 +50,7 @@ async def running(parts: Collection[str]) -> AsyncIterator[Bench]:
             )
 
 
-def _process(name: str, port: int, module: str, *arguments: str) -> Part:
+def process(name: str, port: int, module: str, *arguments: str) -> Part:
+    """A module of Python that listens on *port*."""
     command = (sys.executable, "-m", module, "--port", str(port), *arguments)
     return Part(name, command, port, healthy=partial(listening, port))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline_cli.rendering import best_quote, cited_numbers, render_answer, render_trace
 from plumbline_local.traces.spans import StoredSpan
@@ -29,6 +30,21 @@ def test_a_supported_sentence_is_followed_by_its_source(generated: pb.AskComplet
 
 def test_an_unsupported_sentence_is_marked(generated: pb.AskCompleted) -> None:
     assert "It is made of cheese. [not supported]" in shown(render_answer(generated))
+
+
+@pytest.mark.parametrize(
+    ("status", "marked"),
+    [
+        (common_pb.CLAIM_STATUS_NOT_CHECKED, "It is made of cheese. [not checked]"),
+        (common_pb.CLAIM_STATUS_NO_CLAIM, "It is made of cheese.\n"),
+        (common_pb.CLAIM_STATUS_UNSUPPORTED, "It is made of cheese. [not supported]"),
+    ],
+)
+def test_a_sentence_without_a_source_says_why(
+    generated: pb.AskCompleted, status: "common_pb.ClaimStatus.ValueType", marked: str
+) -> None:
+    generated.answer.claims[1].status = status
+    assert marked in shown(render_answer(generated)).replace(" \n", "\n")
 
 
 def test_only_cited_sources_are_listed_with_what_supports(generated: pb.AskCompleted) -> None:

@@ -95,3 +95,10 @@ def test_what_means_the_same_is_normalised_to_the_same(one: str, other: str) -> 
 @pytest.mark.parametrize(("one", "other"), [("10² m", "102 m"), ("C++", "C"), ("1.5", "15"), ("is it?", "it is?")])
 def test_what_means_something_else_stays_different(one: str, other: str) -> None:
     assert normalise(one) != normalise(other)
+
+
+@pytest.mark.parametrize("text", ["He is 2. 3. Then  e.g. this.\n\n1. One\n2. Two... End [1].", "", " \n", "A.\n b"])
+def test_sentences_from_the_end_of_one_on_are_those_of_the_whole_text(text: str) -> None:
+    whole = sentences(text)
+    for index, span in enumerate(whole):
+        assert sentences(text, span.end) == whole[index + 1 :]

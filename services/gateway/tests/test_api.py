@@ -13,8 +13,9 @@ from grpc_status import rpc_status
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub, add_GatewayServiceServicer_to_server
 from plumbline_gateway.api import SCOPES, GatewayService
-from plumbline_gateway.domain import Hit, Lookup, Tier
-from plumbline_gateway.testing import FakeCache, FakeSearch, an_answer
+from plumbline_gateway.domain import Claim, Evidence, Hit, Lookup, Tier
+from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, an_answer
+from plumbline_gateway.translation import claim_to_proto
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import make_verifier, test_settings, token
@@ -56,6 +57,13 @@ async def test_an_answer_streams_and_ends_with_its_sources(front_door: Door) -> 
     assert done.answer.sources[0].ref.document_id == "lamp"
     assert done.answer.claims[0].source_numbers == [1]
     assert messages[0].started.release == done.release
+
+
+async def test_a_claim_passes_as_it_came_and_whatever_its_status(front_door: Door) -> None:
+    claim = Claim(0, 18, (1,), 0.8, 77, (Evidence(1, 4, 40),))
+    messages = await ask(front_door(generator=FakeGenerator(deltas=("It costs 49 euros.", claim))))
+    assert [message.WhichOneof("event") for message in messages] == ["started", "text_delta", "claim", "completed"]
+    assert messages[2].claim == claim_to_proto(claim)
 
 
 async def test_a_cached_answer_names_the_answer_it_repeats(front_door: Door) -> None:

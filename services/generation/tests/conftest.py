@@ -16,11 +16,11 @@ from plumbline.generation.v1.generation_service_pb2_grpc import (
     add_GenerationServiceServicer_to_server,
 )
 from plumbline_generation.api import SCOPES
-from plumbline_generation.domain.answer import Assignment, GuardResult
+from plumbline_generation.domain.answer import Assignment, Claim, GuardResult
 from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
 from plumbline_generation.domain.screening import Screen, ScreenPolicy
-from plumbline_generation.handlers import Completed, Delta, GenerateAnswer, Guarded, Patience
+from plumbline_generation.handlers import Claimed, Completed, Delta, GenerateAnswer, Guarded, Patience
 from plumbline_generation.testing import FakeJournal, FakeModel, words
 from plumbline_generation.wiring import build_api, build_guards, build_redaction, build_route, open_clients
 from plumbline_guards.detector import Detector
@@ -29,7 +29,7 @@ from plumbline_kit.bus import MemoryBus
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.identity import Identity
-from plumbline_kit.release import Release, load_release
+from plumbline_kit.release import Release, Unsupported, load_release
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import FakeClock, make_verifier, test_settings, token
 from plumbline_kit.testing.llm import FakeLLM
@@ -49,9 +49,12 @@ class Desk:
     screen_policy: ScreenPolicy = field(default_factory=ScreenPolicy)
     detector: Detector | None = None
     monotonic: Callable[[], float] = FakeClock().monotonic
+    unsupported: Unsupported = Unsupported.MARK
+    claims: list[Claim] = field(default_factory=list)
     noticed: list[GuardResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.release = replace(self.release, guard=replace(self.release.guard, unsupported=self.unsupported))
         self.use_case = GenerateAnswer(
             self.model,
             self.journal,
@@ -64,12 +67,13 @@ class Desk:
         )
 
     async def answer(self, assignment: Assignment) -> tuple[str, Completed]:
-        """The text that was streamed, and the last event."""
+        """The text that was streamed, and the last event; `claims` are those that came with the text."""
         caller = Identity("acme", "tester", ("staff",))
-        *deltas, done = [event async for event in self.use_case(assignment, caller, self.deadline)]
+        *pieces, done = [event async for event in self.use_case(assignment, caller, self.deadline)]
         assert isinstance(done, Completed)
-        self.noticed += [event.result for event in deltas if isinstance(event, Guarded)]
-        return "".join(delta.text for delta in deltas if isinstance(delta, Delta)), done
+        self.noticed += [piece.result for piece in pieces if isinstance(piece, Guarded)]
+        self.claims = [piece.claim for piece in pieces if isinstance(piece, Claimed)]
+        return "".join(piece.text for piece in pieces if isinstance(piece, Delta)), done
 
 
 @dataclass

@@ -3,17 +3,22 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
+from plumbline_generation.api import SentenceMeters
+from plumbline_generation.domain.answer import ClaimStatus, GroundingRecord
 from plumbline_generation.domain.routing import EndpointSettings, Leg, Price, RouteSettings
 from plumbline_generation.events import EVENT_IDS
 from plumbline_guards.findings import Kind
@@ -21,7 +26,7 @@ from plumbline_guards.testing import FakeDetector
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.errors import Unavailable
-from plumbline_kit.release import Release
+from plumbline_kit.release import Release, Unsupported
 from plumbline_kit.telemetry import names
 from plumbline_kit.testing import eventually
 from plumbline_kit.testing.llm import FakeLLM
@@ -82,9 +87,9 @@ NewRequest = Callable[..., pb.GenerateAnswerRequest]
 
 async def completed(service: Any, request: pb.GenerateAnswerRequest) -> tuple[str, pb.AnswerCompleted]:
     """The streamed text, and the last message."""
-    *deltas, last = [message async for message in service.stub.GenerateAnswer(request, timeout=10)]
+    *pieces, last = [message async for message in service.stub.GenerateAnswer(request, timeout=10)]
     assert last.HasField("completed")
-    return "".join(delta.text_delta for delta in deltas), last.completed
+    return "".join(piece.text_delta for piece in pieces), last.completed
 
 
 async def error_of(service: Any, request: pb.GenerateAnswerRequest, **call: Any) -> grpc.aio.AioRpcError:
@@ -325,6 +330,63 @@ async def test_a_redaction_is_in_the_fact_the_record_and_the_span(
     server = next(span for span in spans.get_finished_spans() if span.name.endswith("GenerateAnswer"))
     assert server.attributes is not None
     assert server.attributes[names.GUARD_OUTCOME] == "changed"
+
+
+async def test_claims_come_with_the_text_and_are_those_of_the_answer(serving: Serving, request_of: NewRequest) -> None:
+    script = "The Aurora desk lamp costs 49 euros [1]. It weighs 1.2 kilograms. It was invented in 1911."
+    async with serving(model=FakeLLM(script=lambda _: script)) as service:
+        messages = [message async for message in service.stub.GenerateAnswer(request_of(), timeout=10)]
+    done = messages[-1].completed
+    assert [message.claim for message in messages if message.HasField("claim")] == list(done.answer.claims)
+    assert [claim.status for claim in done.answer.claims] == [
+        common_pb.CLAIM_STATUS_SUPPORTED,
+        common_pb.CLAIM_STATUS_ATTRIBUTED,
+        common_pb.CLAIM_STATUS_UNSUPPORTED,
+    ]
+    [evidence] = done.answer.claims[1].evidence
+    assert TEXT[evidence.start_offset - 20 : evidence.end_offset - 20] == "It weighs 1.2 kilograms."
+
+
+async def test_what_became_of_the_sentences_is_in_the_fact_the_record_and_the_span(
+    serving: Serving, request_of: NewRequest, release: Release, spans: InMemorySpanExporter
+) -> None:
+    strict = replace(release, guard=replace(release.guard, unsupported=Unsupported.WITHHOLD))
+    ref = common_pb.ReleaseRef(application_id=strict.application_id, release_id=strict.id)
+    bus, script = MemoryBus(), "The Aurora desk lamp costs 49 euros. It was invented in 1911."
+    async with serving(model=FakeLLM(script=lambda _: script), bus=bus, release=strict) as service:
+        streamed, done = await completed(service, request_of(release=ref))
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert done.record.grounding == pb.GroundingRecord(
+        policy=pb.UNSUPPORTED_POLICY_WITHHOLD, attributed_count=1, unsupported_count=1, withheld_count=1
+    )
+    [fact] = bus.records(ANSWER_GENERATED)
+    assert fact.body is not None
+    assert fact.body.record.grounding == done.record.grounding
+    server = next(span for span in spans.get_finished_spans() if span.name.endswith("GenerateAnswer"))
+    assert server.attributes is not None
+    assert server.attributes[names.GROUNDING_POLICY] == "withhold"
+    assert server.attributes[names.GROUNDING_COUNTS] == (
+        "attributed: 1",
+        "unsupported: 1",
+        "withheld: 1",
+        "replaced: 0",
+    )
+
+
+def test_sentences_are_counted_by_what_became_of_them() -> None:
+    reader = InMemoryMetricReader()
+    meters = SentenceMeters(MeterProvider([reader]).get_meter("test"))
+    counts = {ClaimStatus.ATTRIBUTED: 2, ClaimStatus.UNSUPPORTED: 1}
+    meters.count(GroundingRecord(Unsupported.REPLACE, counts, withheld=1, replaced=2))
+    data = reader.get_metrics_data()
+    assert data is not None
+    [scope] = data.resource_metrics[0].scope_metrics
+    points = {metric.name: list(metric.data.data_points) for metric in scope.metrics}
+    assert {point.attributes[names.CLAIM_STATUS]: point.value for point in points[names.SENTENCES]} == {
+        "attributed": 2,
+        "unsupported": 1,
+    }
+    assert (points[names.SENTENCES_WITHHELD][0].value, points[names.SENTENCES_REPLACED][0].value) == (1, 2)
 
 
 async def test_the_guards_alone_tell_what_stands_where(serving: Serving) -> None:

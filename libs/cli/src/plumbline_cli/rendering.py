@@ -13,6 +13,7 @@ from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline_local.traces.spans import StoredSpan
 
 UNSUPPORTED: Final = "[not supported]"
+NOT_CHECKED: Final = "[not checked]"
 LONGEST_QUOTE: Final = 240
 _SENTENCE: Final = re.compile(r"[^\n]*?(?:[.!?](?=\s)|$)", re.MULTILINE)
 _WORD: Final = re.compile(r"\w+")
@@ -72,12 +73,18 @@ def _cited_text(answer: common_pb.Answer) -> Text:
     text, position = Text(), 0
     for claim in answer.claims:
         text.append(answer.text[position : claim.end_offset])
-        if claim.source_numbers:
-            text.append("".join(f" [{number}]" for number in claim.source_numbers), style="green")
-        else:
-            text.append(f" {UNSUPPORTED}", style="yellow")
+        text.append_text(_mark(claim))
         position = claim.end_offset
     return text.append(answer.text[position:])
+
+
+def _mark(claim: common_pb.Claim) -> Text:
+    if claim.source_numbers:
+        return Text("".join(f" [{number}]" for number in claim.source_numbers), style="green")
+    if claim.status == common_pb.CLAIM_STATUS_NO_CLAIM:
+        return Text()
+    not_checked = claim.status == common_pb.CLAIM_STATUS_NOT_CHECKED
+    return Text(f" {NOT_CHECKED if not_checked else UNSUPPORTED}", style="yellow")
 
 
 def _source(number: int, answer: common_pb.Answer) -> Text:

@@ -1,7 +1,7 @@
 """Values out of a text and back: each is named by a placeholder that a model can carry, such as [card-1]."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -97,7 +97,7 @@ class Restorer:
     None is put back into what may be a link: whoever wrote a document that the model follows could have it call him.
     """
 
-    def __init__(self, values: dict[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str]) -> None:
         """*values* are by placeholder."""
         self._values = values
         self._any = re.compile("|".join(map(re.escape, values)) or r"(?!)")

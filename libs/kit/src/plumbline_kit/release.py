@@ -4,6 +4,8 @@ import hashlib
 import json
 import tomllib
 from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +43,31 @@ class RetrievalSettings:
     passages: int
 
 
+class Unsupported(StrEnum):
+    """What happens to a sentence that no passage supports."""
+
+    MARK = "mark"
+    """It leaves, and says that it has no source."""
+    WITHHOLD = "withhold"
+    REPLACE = "replace"
+    """Withheld; an extract of the passages stands in its place where too little is left."""
+
+
+class Unchecked(StrEnum):
+    """What happens to a sentence that the check cannot judge, where unsupported ones are withheld."""
+
+    SHOW = "show"
+    WITHHOLD = "withhold"
+
+
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
-    """When an answer is refused and when a claim counts as supported; all in [0, 1]."""
+    """When an answer is refused, when a claim counts as supported (both in [0, 1]), and what becomes of the others."""
 
     minimum_question_support: float
     minimum_claim_support: float
+    unsupported: Unsupported = Unsupported.MARK
+    unchecked: Unchecked = Unchecked.SHOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +88,7 @@ class EvaluationSettings:
     minimum_context_relevance: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which know no cached properties
 class Release:
     """Everything that decides an answer, but the documents and the question."""
 
@@ -79,12 +100,12 @@ class Release:
     cache: CacheSettings
     evaluation: EvaluationSettings
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The first 12 hexadecimal digits of the SHA-256 of the content: equal content, equal id."""
         return content_id(json.dumps(asdict(self), sort_keys=True))
 
-    @property
+    @cached_property
     def prompt_version(self) -> str:
         """The same, of the prompt alone."""
         return content_id(json.dumps(asdict(self.prompt), sort_keys=True))
@@ -97,6 +118,12 @@ class Release:
                 f"{self.id} of {self.application_id}"
             )
         return self
+
+
+def _guard(content: dict[str, Any]) -> GuardSettings:
+    unsupported, unchecked = content.get("unsupported", "mark"), content.get("unchecked", "show")
+    chosen = {"unsupported": Unsupported(unsupported), "unchecked": Unchecked(unchecked)}
+    return GuardSettings(**content | chosen)
 
 
 def _model(content: dict[str, Any]) -> ModelSettings:
@@ -117,9 +144,9 @@ def load_release(path: Path) -> Release:
             prompt=PromptSettings(**content["prompt"]),
             model=_model(content["model"]),
             retrieval=RetrievalSettings(**content["retrieval"]),
-            guard=GuardSettings(**content["guard"]),
+            guard=_guard(content["guard"]),
             cache=CacheSettings(**content["cache"]),
             evaluation=EvaluationSettings(**content["evaluation"]),
         )
-    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"release file {path}: {error}") from error

@@ -104,14 +104,15 @@ def is_number(word: str) -> bool:
     return word[0].isdigit()
 
 
-def sentences(text: str) -> list[Span]:
+def sentences(text: str, start: int = 0) -> list[Span]:
     """The sentences in order; every character that is not white space lies in exactly one.
 
     Abbreviations, initials, decimals and list numbers end none; empty lines, list items and lines that
-    begin with anything but a lower-case letter begin one.
+    begin with anything but a lower-case letter begin one. From the end of a sentence, *start*, on: the same as those
+    of the whole text.
     """
-    ends = [match.end() for match in _END.finditer(text) if _is_end(text, match)]
-    starts = [0, *ends]
+    ends = [match.end() for match in _END.finditer(text, start) if _is_end(text, match)]
+    starts = [start, *ends]
     spans = (_trimmed(text, start, end) for start, end in zip(starts, [*ends, len(text)], strict=True))
     return [span for span in spans if span.start < span.end]
 

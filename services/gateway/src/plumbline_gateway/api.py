@@ -7,9 +7,9 @@ import grpc
 
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
-from plumbline_gateway.domain import Completed, Delta, Event, Freshness, Question, Started
+from plumbline_gateway.domain import Claimed, Completed, Delta, Event, Freshness, Question, Started
 from plumbline_gateway.handlers import AskQuestion
-from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, release_to_proto
+from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, claim_to_proto, release_to_proto
 from plumbline_kit.rpc import current_call
 
 SCOPES = {"/plumbline.gateway.v1.GatewayService/Ask": "ask"}
@@ -44,6 +44,8 @@ def _to_proto(event: Event) -> pb.AskResponse:
     match event:
         case Delta(text):
             return pb.AskResponse(text_delta=text)
+        case Claimed(claim):
+            return pb.AskResponse(claim=claim_to_proto(claim))
         case Started(answer_id, release):
             return pb.AskResponse(started=pb.AskStarted(answer_id=answer_id, release=release_to_proto(release)))
         case Completed():

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import ClassVar
 
 from plumbline_kit.errors import Invalid
@@ -113,6 +113,23 @@ class Embedding:
     values: Sequence[float]
 
 
+class ClaimStatus(IntEnum):
+    """Those that the front door gives itself, as the contract numbers them."""
+
+    UNSPECIFIED = 0
+    ATTRIBUTED = 2
+    NOT_CHECKED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A piece of the source of that 1-based number that supports a claim: code points of the document."""
+
+    source_number: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One sentence of an answer: code points of the text, 1-based numbers of the sources that support it."""
@@ -121,6 +138,9 @@ class Claim:
     end: int
     source_numbers: tuple[int, ...]
     support: float
+    status: int = ClaimStatus.UNSPECIFIED
+    """The contract's number, passed on as it is, known to this build or not."""
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +217,13 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A sentence of the text so far is settled."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """The last event of every answer."""
 
@@ -207,22 +234,22 @@ class Completed:
     total_seconds: float
 
 
-Event = Started | Delta | Completed
+Event = Started | Delta | Claimed | Completed
 
 
 def degraded_answer(written: str, passages: tuple[Passage, ...]) -> Answer:
-    """The answer without generation: what was *written* so far, unsupported, then an extract of the best passage.
+    """The answer without generation: what was *written* so far, not checked, then an extract of the best passage.
 
     With no passage there is nothing to answer from, and the answer is a refusal.
     """
     gap = "\n\n" if written else ""
     addition = extract(passages[0].text) if passages else REFUSAL
     text = f"{written}{gap}{addition}"
-    unsupported = (Claim(0, len(written), (), 0.0),) if written.strip() else ()
+    not_checked = (Claim(0, len(written), (), 0.0, ClaimStatus.NOT_CHECKED),) if written.strip() else ()
     if not passages:
-        return Answer(text, unsupported, (), Outcome.REFUSED)
-    cited = Claim(len(text) - len(addition), len(text), (1,), 1.0)
-    return Answer(text, (*unsupported, cited), passages, Outcome.DEGRADED)
+        return Answer(text, not_checked, (), Outcome.REFUSED)
+    cited = Claim(len(text) - len(addition), len(text), (1,), 1.0, ClaimStatus.ATTRIBUTED)
+    return Answer(text, (*not_checked, cited), passages, Outcome.DEGRADED)
 
 
 def extract(text: str) -> str:

@@ -7,6 +7,8 @@ import structlog
 
 from plumbline_gateway.domain import (
     Assignment,
+    Claim,
+    Claimed,
     Completed,
     Delta,
     Embedding,
@@ -61,7 +63,7 @@ class Slots:
 
 
 class AskQuestion:
-    """Answers one question, as events: started, deltas, completed."""
+    """Answers one question, as events: started, deltas and claims, completed."""
 
     def __init__(
         self,
@@ -95,7 +97,7 @@ class AskQuestion:
             yield Started(answer_id, self._release)
             async with aclosing(self._answer(question, answer_id)) as pieces:
                 async for piece in pieces:
-                    if isinstance(piece, Delta):
+                    if isinstance(piece, Delta | Claimed):
                         yield piece
                     else:
                         seconds = self._clock.monotonic() - began
@@ -111,7 +113,9 @@ class AskQuestion:
                 f"application {application_id[:100]!r} is not served here; {self._release.application_id!r} is"
             )
 
-    async def _answer(self, question: Question, answer_id: str) -> AsyncGenerator[Delta | Hit | Generated, None]:
+    async def _answer(
+        self, question: Question, answer_id: str
+    ) -> AsyncGenerator[Delta | Claimed | Hit | Generated, None]:
         lookup = await self._recall(question)
         if lookup.hit is not None:
             yield Delta(lookup.hit.answer.text)
@@ -159,13 +163,15 @@ class AskQuestion:
         except Unavailable as error:
             raise Unavailable(f"the documents cannot be searched: {error}", retry_after=error.retry_after) from error
 
-    async def _generate(self, assignment: Assignment) -> AsyncGenerator[Delta | Generated, None]:
+    async def _generate(self, assignment: Assignment) -> AsyncGenerator[Delta | Claimed | Generated, None]:
         written: list[str] = []
         try:
             async with aclosing(self._generator.generate(assignment)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Generated):
                         yield piece
+                    elif isinstance(piece, Claim):
+                        yield Claimed(piece)
                     else:
                         written.append(piece)
                         yield Delta(piece)

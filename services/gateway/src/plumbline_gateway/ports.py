@@ -5,6 +5,7 @@ from typing import Protocol
 
 from plumbline_gateway.domain import (
     Assignment,
+    Claim,
     Completed,
     Embedding,
     Generated,
@@ -38,8 +39,8 @@ class PassageSearch(Protocol):
 class AnswerGenerator(Protocol):
     """Writes answers from passages."""
 
-    def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
-        """Pieces of text as they are written, then the finished answer as the last.
+    def generate(self, assignment: Assignment) -> AsyncGenerator[str | Claim | Generated, None]:
+        """Pieces of text as they are written, claims as sentences are settled, then the finished answer as the last.
 
         Closing the generator stops the writing.
         """

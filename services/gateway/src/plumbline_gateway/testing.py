@@ -79,13 +79,13 @@ class FakeSearch:
 class FakeGenerator:
     """Writes *deltas*, then fails with *error* or finishes with *generated*."""
 
-    deltas: Sequence[str] = ("It costs ", "49 euros.")
+    deltas: Sequence[str | Claim] = ("It costs ", "49 euros.")
     generated: Generated = field(default_factory=lambda: Generated(an_answer(), model="small-model", recorded=True))
     error: PlumblineError | None = None
     assignments: list[Assignment] = field(default_factory=list)
     stopped_early: bool = False
 
-    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
+    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Claim | Generated, None]:
         """See `AnswerGenerator`."""
         self.assignments.append(assignment)
         try:

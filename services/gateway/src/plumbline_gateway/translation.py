@@ -2,7 +2,7 @@
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
-from plumbline_gateway.domain import Answer, Claim, Origin, Outcome, Passage, PassageRef, ReleaseRef
+from plumbline_gateway.domain import Answer, Claim, Evidence, Origin, Outcome, Passage, PassageRef, ReleaseRef
 
 _OUTCOMES = {
     common_pb.ANSWER_OUTCOME_ANSWERED: Outcome.ANSWERED,
@@ -55,11 +55,40 @@ def passage_to_proto(passage: Passage) -> common_pb.Passage:
     )
 
 
+def claim_from_proto(claim: common_pb.Claim) -> Claim:
+    """A sentence with what it rests on."""
+    evidence = (Evidence(one.source_number, one.start_offset, one.end_offset) for one in claim.evidence)
+    return Claim(
+        claim.start_offset,
+        claim.end_offset,
+        tuple(claim.source_numbers),
+        claim.support,
+        claim.status,
+        tuple(evidence),
+    )
+
+
+def claim_to_proto(claim: Claim) -> common_pb.Claim:
+    """The inverse of `claim_from_proto`."""
+    evidence = [
+        common_pb.Evidence(source_number=one.source_number, start_offset=one.start, end_offset=one.end)
+        for one in claim.evidence
+    ]
+    return common_pb.Claim(
+        start_offset=claim.start,
+        end_offset=claim.end,
+        source_numbers=claim.source_numbers,
+        support=claim.support,
+        status=common_pb.ClaimStatus.ValueType(claim.status),
+        evidence=evidence,
+    )
+
+
 def answer_from_proto(answer: common_pb.Answer) -> Answer:
     """An answer; an outcome that this build does not know counts as degraded."""
     return Answer(
         answer.text,
-        tuple(Claim(c.start_offset, c.end_offset, tuple(c.source_numbers), c.support) for c in answer.claims),
+        tuple(map(claim_from_proto, answer.claims)),
         tuple(map(passage_from_proto, answer.sources)),
         _OUTCOMES.get(answer.outcome, Outcome.DEGRADED),
     )
@@ -69,10 +98,7 @@ def answer_to_proto(answer: Answer) -> common_pb.Answer:
     """The inverse of `answer_from_proto`."""
     return common_pb.Answer(
         text=answer.text,
-        claims=[
-            common_pb.Claim(start_offset=c.start, end_offset=c.end, source_numbers=c.source_numbers, support=c.support)
-            for c in answer.claims
-        ],
+        claims=map(claim_to_proto, answer.claims),
         sources=map(passage_to_proto, answer.sources),
         outcome=_OUTCOMES_TO_PROTO[answer.outcome],
     )

@@ -26,9 +26,9 @@ from plumbline.retrieval.v1.retrieval_service_pb2_grpc import (
 from plumbline_gateway.adapters.cache import GrpcAnswerCache
 from plumbline_gateway.adapters.generation import GrpcAnswerGenerator
 from plumbline_gateway.adapters.retrieval import GrpcPassageSearch
-from plumbline_gateway.domain import Assignment, Embedding, Generated, ReleaseRef, Tier
+from plumbline_gateway.domain import Assignment, Claim, Embedding, Evidence, Generated, ReleaseRef, Tier
 from plumbline_gateway.testing import a_passage, an_answer
-from plumbline_gateway.translation import answer_to_proto, passage_to_proto
+from plumbline_gateway.translation import answer_to_proto, claim_to_proto, passage_to_proto
 from plumbline_kit.errors import DeadlineExceeded, Invalid, Unavailable
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import Call, open_channel
@@ -212,10 +212,12 @@ async def test_sources_are_current_when_none_changed(changed: bool) -> None:
 
 
 async def test_an_answer_is_generated_piece_by_piece() -> None:
-    servicer = Generation([delta("It costs "), delta("49 euros."), finished()])
+    claim = Claim(0, 18, (1,), 0.8, 2, (Evidence(1, 4, 40),))
+    told = generation_pb.GenerateAnswerResponse(claim=claim_to_proto(claim))
+    servicer = Generation([delta("It costs "), delta("49 euros."), told, finished()])
     async with generator_of(servicer) as generator:
         pieces = [piece async for piece in generator.generate(assignment())]
-    assert pieces == ["It costs ", "49 euros.", Generated(an_answer(), "small-model", "why", True)]
+    assert pieces == ["It costs ", "49 euros.", claim, Generated(an_answer(), "small-model", "why", True)]
     [request] = servicer.requests
     assert (request.answer_id, request.question, request.release.release_id) == ("answer-1", "Why?", "abc")
     assert request.passages[0] == passage_to_proto(a_passage())

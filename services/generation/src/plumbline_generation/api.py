@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 
 import grpc
+from opentelemetry.metrics import Meter
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
-from plumbline_generation.domain.answer import Assignment, GuardRecord, GuardResult
-from plumbline_generation.handlers import CheckText, Completed, Delta, GenerateAnswer, Guarded
+from plumbline_generation.domain.answer import Assignment, GroundingRecord, GuardRecord, GuardResult
+from plumbline_generation.handlers import CheckText, Claimed, Completed, Delta, GenerateAnswer, Guarded
 from plumbline_generation.translation import (
     answer_to_proto,
     assignment_from_proto,
     checked_to_proto,
+    claim_to_proto,
     guard_result_to_proto,
     record_to_proto,
     text_from_proto,
@@ -27,13 +29,30 @@ SCOPES = {
 }
 
 
+class SentenceMeters:
+    """Counts what became of the models' sentences."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._sentences = meter.create_counter(names.SENTENCES, description="by what their check came to")
+        self._withheld = meter.create_counter(names.SENTENCES_WITHHELD, description="of those: did not leave")
+        self._replaced = meter.create_counter(names.SENTENCES_REPLACED, description="quoted in their place")
+
+    def count(self, grounding: GroundingRecord) -> None:
+        """Those of one answer."""
+        for status, count in grounding.counts.items():
+            self._sentences.add(count, {names.CLAIM_STATUS: status.value})
+        self._withheld.add(grounding.withheld)
+        self._replaced.add(grounding.replaced)
+
+
 class GenerationService(GenerationServiceServicer):
     """The rpcs of generation."""
 
-    def __init__(self, generate: GenerateAnswer, check: CheckText, release: Release) -> None:
+    def __init__(self, generate: GenerateAnswer, check: CheckText, release: Release, meters: SentenceMeters) -> None:
         self._generate = generate
         self._check = check
         self._release = release
+        self._meters = meters
         self._guarded = meter().create_counter(names.GUARD_RESULTS, description="texts by guard and what came of it")
 
     async def GenerateAnswer(
@@ -59,13 +78,17 @@ class GenerationService(GenerationServiceServicer):
         annotate({names.GUARD_OUTCOME: checked.outcome.value, names.GUARD_FINDINGS: len(checked.findings)})
         return checked_to_proto(checked)
 
-    def _to_proto(self, event: Delta | Guarded | Completed) -> pb.GenerateAnswerResponse:
+    def _to_proto(self, event: Delta | Claimed | Guarded | Completed) -> pb.GenerateAnswerResponse:
         if isinstance(event, Delta):
             return pb.GenerateAnswerResponse(text_delta=event.text)
+        if isinstance(event, Claimed):
+            return pb.GenerateAnswerResponse(claim=claim_to_proto(event.claim))
         if isinstance(event, Guarded):
             return pb.GenerateAnswerResponse(guard=guard_result_to_proto(event.result))
         self._count(event.record.guards)
         annotate(_answered(event))
+        if event.record.grounding:
+            self._meters.count(event.record.grounding)
         completed = pb.AnswerCompleted(
             answer=answer_to_proto(event.answer),
             record=record_to_proto(event.record, self._release),
@@ -91,6 +114,7 @@ def _answered(event: Completed) -> dict[str, str | int | list[str]]:
     trail = event.record.trail
     return {
         **_guarded(event.record.guard),
+        **_grounded(event.record.grounding),
         names.GUARD_OUTCOMES: [f"{one.guard}: {one.outcome.value}" for one in event.record.guards],
         names.GUARD_DROPPED_PASSAGES: len(event.record.dropped),
         names.MODEL_ENDPOINT: trail.endpoint,
@@ -106,3 +130,12 @@ def _guarded(guard: GuardRecord | None) -> dict[str, str | int]:
     if guard is None:
         return {}
     return {names.GUARD_OUTCOME: guard.outcome.value, names.GUARD_FINDINGS: sum(guard.counts.values())}
+
+
+def _grounded(grounding: GroundingRecord | None) -> dict[str, str | int | list[str]]:
+    if grounding is None:
+        return {}
+    counts = {status.value: count for status, count in grounding.counts.items()}
+    counts |= {"withheld": grounding.withheld, "replaced": grounding.replaced}
+    told = [f"{name}: {count}" for name, count in counts.items()]
+    return {names.GROUNDING_POLICY: grounding.policy.value, names.GROUNDING_COUNTS: told}

@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, GuardResult, Outcome, Passage, Record
+from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Claim, GuardResult, Passage, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
-from plumbline_generation.domain.draft import EMPTY, Draft, rescue, settle
-from plumbline_generation.domain.guarding import GuardedText, OutputGuard, blocked, guard_record, guard_result
+from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed, pack
-from plumbline_generation.domain.prompt import PromptTemplate
-from plumbline_generation.domain.refusal import reason_to_refuse, refusal
+from plumbline_generation.domain.prompt import Prompt, PromptTemplate
+from plumbline_generation.domain.refusal import reason_to_refuse
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
+from plumbline_generation.domain.settling import Grounding, Settled
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
 from plumbline_guards.findings import Finding
 from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
-from plumbline_guards.window import Window
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
@@ -45,6 +44,13 @@ class Delta:
     """The next piece of the text, as it is written. The completed answer alone is authoritative."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A sentence of the text so far is settled."""
+
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +80,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A draft, and what it took."""
+    """What became of a text, and what it took."""
 
-    draft: Draft
-    window: Window
-    """What the draft came through."""
+    settled: Settled
     usage: Usage = NOT_COUNTED
     first_token_time: float | None = None
     trail: Trail = UNTRODDEN
 
 
 class GenerateAnswer:
-    """Answers one assignment, as events: what guards found, deltas, then completed."""
+    """Answers one assignment, as events: what guards found, deltas and claims, then completed."""
 
     def __init__(
         self,
@@ -112,7 +116,7 @@ class GenerateAnswer:
 
     async def __call__(
         self, assignment: Assignment, caller: Identity, deadline: float
-    ) -> AsyncGenerator[Delta | Guarded | Completed, None]:
+    ) -> AsyncGenerator[Delta | Claimed | Guarded | Completed, None]:
         """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
@@ -122,11 +126,11 @@ class GenerateAnswer:
         async with aclosing(self._write(screened, packed, deadline)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
-                    for event in _news(guard_result(piece.window)):
+                    for event in _news(guard_result(*piece.settled.windows)):
                         yield event
                     yield await self._complete(piece, assignment, screened, packed, call)
                 else:
-                    yield Delta(piece)
+                    yield Claimed(piece) if isinstance(piece, Claim) else Delta(piece)
 
     async def _read(self, assignment: Assignment) -> tuple[Screened, tuple[Packed, ...]]:
         """What may be answered, and the passages that the prompt has room for."""
@@ -142,25 +146,24 @@ class GenerateAnswer:
 
     async def _write(
         self, screened: Screened, packed: tuple[Packed, ...], deadline: float
-    ) -> AsyncGenerator[str | Written, None]:
-        passages, question = _passages(packed), screened.question
-        reason = screened.reason or reason_to_refuse(question, passages, self._release.guard.minimum_question_support)
+    ) -> AsyncGenerator[str | Claim | Written, None]:
+        guard, passages, question = self._release.guard, _passages(packed), screened.question
+        grounding = Grounding(question, passages, guard, self._guard, screened.values)
+        reason = screened.reason or reason_to_refuse(question, passages, guard.minimum_question_support)
         if not reason:
-            async with aclosing(self._ask_model(screened, packed, deadline)) as pieces:
+            prompt = self._template.render(question, screened.shown)
+            async with aclosing(self._ask_model(prompt, grounding, deadline)) as pieces:
                 async for piece in pieces:
                     yield piece
             return
-        text = NOT_ANSWERED if screened.reason else refusal(passages)
-        draft = Draft(text, outcome=Outcome.REFUSED, by_model=False, reason=reason)
-        draft, window = self._guard.check(draft, passages)
-        yield draft.text
-        yield Written(draft, window)
+        refused = grounding.refuse(reason, NOT_ANSWERED if screened.reason else "")
+        yield refused.draft.text
+        yield Written(refused)
 
     async def _ask_model(
-        self, screened: Screened, packed: tuple[Packed, ...], deadline: float
-    ) -> AsyncGenerator[str | Written, None]:
-        prompt = self._template.render(screened.question, screened.shown)
-        released = GuardedText(self._guard.window(_passages(packed)), screened.restorer())
+        self, prompt: Prompt, grounding: Grounding, deadline: float
+    ) -> AsyncGenerator[str | Claim | Written, None]:
+        grounded = grounding.begin()
         finish, first, failure = Finish(), None, ""
         try:
             async with aclosing(self._model.write(prompt, self._limits(deadline))) as pieces:
@@ -169,26 +172,18 @@ class GenerateAnswer:
                         finish = piece
                         continue
                     first = self._clock.monotonic() if first is None else first
-                    if text := released.take(piece):
-                        yield text
-                    if released.window.closed:
+                    for event in grounded.take(piece):
+                        yield event
+                    if grounded.closed:
                         break
         except ModelFailed as error:
             failure, finish = str(error), Finish(trail=error.trail)
-        if text := released.finish():
-            yield text
-        draft, window = self._draft(released, finish, failure, screened.question, packed)
-        if window.closed or not released.text:
-            yield draft.text
-        yield Written(draft, window, finish.usage, first, finish.trail)
-
-    def _draft(
-        self, released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]
-    ) -> tuple[Draft, Window]:
-        if released.window.closed:
-            return blocked(released.window), released.window
-        draft = _draft(released, finish, failure, question, packed)
-        return (draft, released.window) if draft.by_model else self._guard.check(draft, _passages(packed))
+        for event in grounded.finish(ended_itself=finish.ended_itself, failed=bool(failure)):
+            yield event
+        settled = grounding.settle(grounded, failure)
+        for event in settled.draft.after("" if grounded.closed else grounded.shown):
+            yield event
+        yield Written(settled, finish.usage, first, finish.trail)
 
     def _limits(self, deadline: float) -> Limits:
         model = self._release.model
@@ -200,7 +195,8 @@ class GenerateAnswer:
     async def _complete(
         self, written: Written, assignment: Assignment, screened: Screened, packed: tuple[Packed, ...], call: Call
     ) -> Completed:
-        answer = written.draft.answer(_passages(packed), self._release.guard.minimum_claim_support)
+        settled = written.settled
+        answer = settled.draft.answer(_passages(packed))
         now = self._clock.monotonic()
         first = now if written.first_token_time is None else written.first_token_time
         record = Record(
@@ -208,18 +204,19 @@ class GenerateAnswer:
             usage=written.usage,
             seconds_to_first_token=first - call.began,
             seconds=now - call.began,
-            reason=written.draft.reason,
-            trail=written.trail if written.draft.by_model else replace(written.trail, endpoint="", model=""),
-            guard=guard_record(written.window),
-            guards=(*screened.results, *guard_result(written.window)),
+            reason=settled.draft.reason,
+            trail=written.trail if settled.draft.by_model else replace(written.trail, endpoint="", model=""),
+            guard=guard_record(*settled.windows),
+            guards=(*screened.results, *guard_result(*settled.windows)),
             dropped=screened.dropped,
+            grounding=settled.grounding,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))
         return Completed(answer, record, await self._journal.record(fact, seconds))
 
     def _author(self, written: Written) -> str:
-        if not written.draft.by_model:
+        if not written.settled.draft.by_model:
             return EXTRACTIVE
         return written.trail.model or self._release.model.name
 
@@ -302,12 +299,6 @@ def _checked(given: str, screened: Screened, read: str) -> Checked:
 
 def _news(results: Iterable[GuardResult]) -> Iterator[Guarded]:
     return (Guarded(result) for result in results if result.is_news)
-
-
-def _draft(released: GuardedText, finish: Finish, failure: str, question: str, packed: tuple[Packed, ...]) -> Draft:
-    if failure or not released.text:
-        return rescue(released.text, released.marks, failure or EMPTY, question, _passages(packed))
-    return settle(released.text, released.marks, ended_itself=finish.ended_itself)
 
 
 def _passages(packed: tuple[Packed, ...]) -> tuple[Passage, ...]:

@@ -9,6 +9,8 @@ from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_generation.domain.answer import (
     Answer,
     Assignment,
+    Claim,
+    GroundingRecord,
     GuardRecord,
     GuardResult,
     Outcome,
@@ -64,15 +66,27 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
 
 def answer_to_proto(answer: Answer) -> common_pb.Answer:
     """The answer with its claims and sources."""
-    claims = [
-        common_pb.Claim(start_offset=c.start, end_offset=c.end, source_numbers=c.source_numbers, support=c.support)
-        for c in answer.claims
-    ]
     return common_pb.Answer(
         text=answer.text,
-        claims=claims,
+        claims=map(claim_to_proto, answer.claims),
         sources=map(_passage_to_proto, answer.sources),
         outcome=_OUTCOMES[answer.outcome],
+    )
+
+
+def claim_to_proto(claim: Claim) -> common_pb.Claim:
+    """One sentence, and what it rests on."""
+    evidence = [
+        common_pb.Evidence(source_number=one.source_number, start_offset=one.start, end_offset=one.end)
+        for one in claim.evidence
+    ]
+    return common_pb.Claim(
+        start_offset=claim.start,
+        end_offset=claim.end,
+        source_numbers=claim.source_numbers,
+        support=claim.support,
+        status=common_pb.ClaimStatus.Value(f"CLAIM_STATUS_{claim.status.name}"),
+        evidence=evidence,
     )
 
 
@@ -92,6 +106,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         attempts=map(_attempt_to_proto, record.trail.attempts),
         cost=_cost_to_proto(record.trail.cost),
         guard=_guard_to_proto(record.guard) if record.guard else None,
+        grounding=_grounding_to_proto(record.grounding) if record.grounding else None,
         guards=map(guard_result_to_proto, record.guards),
         dropped_passages=map(_ref_to_proto, record.dropped),
     )
@@ -148,6 +163,16 @@ def guard_result_to_proto(result: GuardResult) -> pb.GuardResult:
 def counts_to_proto(counts: Mapping[Kind, int]) -> list[pb.GuardCount]:
     """How many there were of each kind."""
     return [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in counts.items()]
+
+
+def _grounding_to_proto(grounding: GroundingRecord) -> pb.GroundingRecord:
+    counts = {f"{status.value}_count": count for status, count in grounding.counts.items()}
+    return pb.GroundingRecord(
+        policy=pb.UnsupportedPolicy.Value(f"UNSUPPORTED_POLICY_{grounding.policy.name}"),
+        withheld_count=grounding.withheld,
+        replaced_count=grounding.replaced,
+        **counts,
+    )
 
 
 def _guard_outcome(outcome: GuardOutcome) -> "pb.GuardOutcome.ValueType":

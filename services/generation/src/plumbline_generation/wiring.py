@@ -3,16 +3,16 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-
-import httpx
+from functools import lru_cache
+from typing import Final
 
 from plumbline.generation.v1.generation_service_pb2_grpc import add_GenerationServiceServicer_to_server
 from plumbline_generation.adapters.endpoint import Endpoint
-from plumbline_generation.adapters.openai import OpenAIModel, open_client
+from plumbline_generation.adapters.openai import ApiClient, OpenAIModel
 from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.adapters.stored import Redact, as_it_is, redaction
-from plumbline_generation.api import SCOPES, GenerationService
+from plumbline_generation.api import SCOPES, GenerationService, SentenceMeters
 from plumbline_generation.domain.breaker import Breaker
 from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
@@ -37,6 +37,9 @@ from plumbline_models.encoder import Encoder, Vectors
 Encode = Callable[[Sequence[str]], Vectors]
 _ACTIONS = {"block": Action.BLOCK, "drop": Action.BLOCK, "mark": Action.MARK, "off": Action.PASS}
 
+REMEMBERED_PASSAGES: Final = 512
+"""Whose tokens are known again: popular passages come back, and each takes some 25 kB."""
+
 
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts; nothing runs yet."""
@@ -52,7 +55,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     api = build_api(
         model,
         publisher,
-        offsets,
+        lru_cache(REMEMBERED_PASSAGES)(offsets),
         release=release,
         patience=patience,
         clock=clock,
@@ -65,14 +68,14 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
 
 
-def open_clients(route: RouteSettings) -> list[httpx.AsyncClient]:
+def open_clients(route: RouteSettings) -> list[ApiClient]:
     """One for each leg, in their order."""
     endpoints = [leg.endpoint for leg in route.legs]
-    return [open_client(one.base_url, one.api_key, connections=one.concurrency) for one in endpoints]
+    return [ApiClient(one.base_url, one.api_key, connections=one.concurrency) for one in endpoints]
 
 
 def build_route(
-    settings: RouteSettings, clients: Sequence[httpx.AsyncClient], offsets: Offsets, *, release: Release, clock: Clock
+    settings: RouteSettings, clients: Sequence[ApiClient], offsets: Offsets, *, release: Release, clock: Clock
 ) -> Route:
     """The models that *settings* name, as one."""
     endpoints = [
@@ -110,11 +113,11 @@ def build_api(
     generate = GenerateAnswer(
         model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
     )
-    return GenerationService(generate, CheckText(guard, screen), release)
+    return GenerationService(generate, CheckText(guard, screen), release, SentenceMeters(meter()))
 
 
 def _endpoint(
-    own: EndpointSettings, client: httpx.AsyncClient, route: RouteSettings, model: ModelSettings, clock: Clock
+    own: EndpointSettings, client: ApiClient, route: RouteSettings, model: ModelSettings, clock: Clock
 ) -> Endpoint:
     """What the release asks for, within what the endpoint allows."""
     tokens = int(min(own.max_output_tokens, model.max_tokens))

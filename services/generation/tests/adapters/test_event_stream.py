@@ -1,39 +1,36 @@
 """Events out of bytes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
 
 from plumbline_generation.adapters import event_stream
-from plumbline_generation.adapters.event_stream import MalformedStream, events
+from plumbline_generation.adapters.event_stream import EventReader, MalformedStream
 
 
-async def chunks(body: bytes, size: int) -> AsyncIterator[bytes]:
+def read(body: bytes, size: int = 1_000) -> Iterator[str]:
+    reader = EventReader()
     for start in range(0, len(body), size):
-        yield body[start : start + size]
-
-
-async def read(body: bytes, size: int = 1_000) -> list[str]:
-    return [data async for data in events(chunks(body, size))]
+        yield from reader.take(body[start : start + size])
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1_000])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CR LF", "CR"])
-async def test_lines_end_in_three_ways_and_chunks_anywhere(end: str, size: int) -> None:
+def test_lines_end_in_three_ways_and_chunks_anywhere(end: str, size: int) -> None:
     text = "5 \u20ac\u2028\U0001fa94"
     lines = [f"data: {text}", "", ": a comment", "event: x", "data:one", "data: two", "", "data: cut off"]
-    assert await read((end.join(lines)).encode(), size) == [text, "one\ntwo"]
+    assert list(read((end.join(lines)).encode(), size)) == [text, "one\ntwo"]
 
 
-async def test_what_is_not_utf_8_is_malformed_after_the_events_before_it() -> None:
-    stream = events(chunks(b"data: one\n\n" + b"data: \xe2\x82\n\n", 11))
-    assert await anext(stream) == "one"
+def test_what_is_not_utf_8_is_malformed_after_the_events_before_it() -> None:
+    stream = read(b"data: one\n\n" + b"data: \xe2\x82\n\n", 11)
+    assert next(stream) == "one"
     with pytest.raises(MalformedStream):
-        await anext(stream)
+        next(stream)
 
 
 @pytest.mark.parametrize("body", [b"x" * 100, b"data: 12345678\n" * 10], ids=["a line", "an event"])
-async def test_what_has_no_end_is_malformed(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_what_has_no_end_is_malformed(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     monkeypatch.setattr(event_stream, "MAX_EVENT_CHARACTERS", 50)
     with pytest.raises(MalformedStream):
-        await read(body, 10)
+        list(read(body, 10))

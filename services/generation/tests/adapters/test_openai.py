@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from plumbline_generation.adapters.openai import OpenAIModel, open_client
+from plumbline_generation.adapters.openai import ApiClient, OpenAIModel
 from plumbline_generation.domain.attempts import AttemptOutcome, Usage
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_generation.ports import Finish, Limits, ModelFailed
@@ -24,7 +24,7 @@ PATIENT = Limits(5, 5)
 
 @asynccontextmanager
 async def connected(server: FakeLLM, release: Release) -> AsyncIterator[OpenAIModel]:
-    async with open_client(server.base_url, "key", connections=4) as client:
+    async with ApiClient(server.base_url, "key", connections=4) as client:
         yield OpenAIModel(client, release.model, endpoint="local", clock=SystemClock())
 
 
@@ -32,11 +32,21 @@ async def written(model: OpenAIModel, limits: Limits = PATIENT) -> list[str | Fi
     return [piece async for piece in model.write(PROMPT, limits)]
 
 
-async def failure(model: OpenAIModel, limits: Limits = PATIENT) -> tuple[list[str | Finish], str]:
-    """What came before the model failed, and why it did."""
+async def slowly(pieces: AsyncIterator[str | Finish], server: FakeLLM) -> AsyncIterator[str | Finish]:
+    """The next piece is asked for when the server has sent all."""
+    async for piece in pieces:
+        yield piece
+        await eventually(lambda: not server._at_work)
+
+
+async def failure(
+    model: OpenAIModel, limits: Limits = PATIENT, *, after: FakeLLM | None = None
+) -> tuple[list[str | Finish], str]:
+    """What came before the model failed, and why it did. It is read slowly *after* a server has sent it."""
     pieces: list[str | Finish] = []
+    writing = model.write(PROMPT, limits)
     try:
-        async for piece in model.write(PROMPT, limits):
+        async for piece in slowly(writing, after) if after else writing:
             pieces.append(piece)
     except ModelFailed as failed:
         return pieces, str(failed)
@@ -44,10 +54,17 @@ async def failure(model: OpenAIModel, limits: Limits = PATIENT) -> tuple[list[st
 
 
 async def test_it_yields_the_text_as_it_comes_and_then_what_was_counted(release: Release) -> None:
-    async with FakeLLM() as server, connected(server, release) as model:
+    async with FakeLLM(tokens_per_second=50) as server, connected(server, release) as model:
         *text, finish = await written(model)
     assert text == ["The", " lamp", " costs", " 41", " euros."]
     assert finish == Finish(ended_itself=True, usage=Usage(11, 5))
+
+
+async def test_tokens_that_arrive_together_are_one_piece(release: Release) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        pieces = [piece async for piece in slowly(model.write(PROMPT, PATIENT), server)]
+    assert "".join(map(str, pieces[:-1])) == "The lamp costs 41 euros."
+    assert len(pieces) <= 3
 
 
 async def test_it_asks_for_what_the_release_says(release: Release) -> None:
@@ -111,7 +128,7 @@ async def test_it_asks_once_and_fails_before_the_text_with_a_reason(
 async def test_it_tells_how_long_the_server_wants_to_be_left_alone(
     release: Release, header: str, seconds: float | None
 ) -> None:
-    async with FakeLLM() as server, open_client(server.base_url, "", connections=1) as client:
+    async with FakeLLM() as server, ApiClient(server.base_url, "", connections=1) as client:
         model = OpenAIModel(client, release.model, endpoint="local", clock=FakeClock())
         with server.failing(status=429, retry_after=header), pytest.raises(ModelFailed) as failed:
             await written(model)
@@ -140,9 +157,17 @@ async def test_it_does_not_ask_again_once_text_has_come(release: Release) -> Non
     async with FakeLLM() as server, connected(server, release) as model:
         with server.failing(drop_after=2):
             pieces, why = await failure(model)
-    assert pieces == ["The", " lamp"]
+    assert "".join(map(str, pieces)) == "The lamp"
     assert "broke off" in why
     assert len(server.requests) == 1
+
+
+async def test_what_came_before_the_break_is_told_however_late_it_is_read(release: Release) -> None:
+    async with FakeLLM() as server, connected(server, release) as model:
+        with server.failing(drop_after=4):
+            pieces, why = await failure(model, after=server)
+    assert "".join(map(str, pieces)) == "The lamp costs 41"
+    assert "broke off" in why
 
 
 async def test_a_server_that_is_away_is_a_reason(release: Release) -> None:

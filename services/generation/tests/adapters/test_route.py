@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from plumbline_generation.adapters.endpoint import Endpoint
-from plumbline_generation.adapters.openai import OpenAIModel, open_client
+from plumbline_generation.adapters.openai import ApiClient, OpenAIModel
 from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.domain.attempts import AttemptOutcome, Cost, Trail
@@ -84,7 +84,7 @@ async def served(release: Release, servers: Sequence[FakeLLM], **how: Any) -> As
     async with AsyncExitStack() as stack:
         models = []
         for server, name in zip(servers, NAMES, strict=False):
-            client = await stack.enter_async_context(open_client(server.base_url, "", connections=8))
+            client = await stack.enter_async_context(ApiClient(server.base_url, "", connections=8))
             models.append(OpenAIModel(client, release.model, endpoint=name, clock=SystemClock()))
         yield a_route(models, **{"clock": SystemClock()} | how)
 

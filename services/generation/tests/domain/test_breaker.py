@@ -35,6 +35,15 @@ def test_calls_before_the_window_do_not_count() -> None:
     assert breaker.state(31) is BreakerState.CLOSED
 
 
+def test_failures_leave_the_window_with_their_calls() -> None:
+    breaker = after(False, False, True, True, True)
+    for well in (True, False, False):
+        breaker.end(breaker.begin(31), 31, well)
+    assert breaker.state(31) is BreakerState.CLOSED
+    breaker.end(breaker.begin(32), 32, True)
+    assert breaker.state(32) is BreakerState.OPEN
+
+
 def test_after_its_time_one_call_at_a_time_is_a_probe() -> None:
     breaker = after(*[False] * 4)
     assert not breaker.admits(9.9)

@@ -6,8 +6,8 @@ import grpc
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
-from plumbline_gateway.domain import Assignment, Generated
-from plumbline_gateway.translation import answer_from_proto, passage_to_proto, release_to_proto
+from plumbline_gateway.domain import Assignment, Claim, Generated
+from plumbline_gateway.translation import answer_from_proto, claim_from_proto, passage_to_proto, release_to_proto
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.rpc import current_call, translate
 
@@ -19,7 +19,7 @@ class GrpcAnswerGenerator:
         self._stub = GenerationServiceStub(channel)
         self._reserve_seconds = reserve_seconds
 
-    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Generated, None]:
+    async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Claim | Generated, None]:
         """See `AnswerGenerator`."""
         timeout = max(0.0, current_call().remaining() - self._reserve_seconds)
         call = self._stub.GenerateAnswer(_request(assignment), timeout=timeout)
@@ -27,10 +27,8 @@ class GrpcAnswerGenerator:
         try:
             async for message in call:  # to its end, which ends the call well: leaving early would cancel it
                 finished = message.HasField("completed")
-                if finished:
-                    yield _generated(message.completed)
-                elif message.HasField("text_delta"):
-                    yield message.text_delta
+                if (piece := _piece(message)) is not None:
+                    yield piece
         except grpc.aio.AioRpcError as error:
             if not finished:
                 raise translate(error) from error
@@ -47,6 +45,15 @@ def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
         passages=map(passage_to_proto, assignment.passages),
         release=release_to_proto(assignment.release),
     )
+
+
+def _piece(message: pb.GenerateAnswerResponse) -> str | Claim | Generated | None:
+    """None where it says nothing that a reader waits for."""
+    if message.HasField("completed"):
+        return _generated(message.completed)
+    if message.HasField("claim"):
+        return claim_from_proto(message.claim)
+    return message.text_delta if message.HasField("text_delta") else None
 
 
 def _generated(completed: pb.AnswerCompleted) -> Generated:

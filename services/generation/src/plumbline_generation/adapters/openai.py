@@ -2,24 +2,27 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, Self
 
-import httpx
+import aiohttp
+from yarl import URL
 
-from plumbline_generation.adapters.event_stream import MalformedStream, events
+from plumbline_generation.adapters.event_stream import EventReader, MalformedStream
 from plumbline_generation.adapters.spans import chat_span, tell_finish, tell_first_token, trace_headers
-from plumbline_generation.domain.attempts import AttemptOutcome, Usage
+from plumbline_generation.domain.attempts import NOT_COUNTED, AttemptOutcome, Usage
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_generation.ports import Finish, Limits, ModelFailed
 from plumbline_kit.clock import Clock
 from plumbline_kit.release import ModelSettings
 
 CONNECT_SECONDS: Final = 2.0
+KEEP_SECONDS: Final = 60.0
 READ_OUT_SECONDS: Final = 0.05
 NO_COMPLETION: Final = "the model sent something else than a chat completion"
 CONFIGURATION_STATUSES: Final = (401, 403, 404, 405)
@@ -27,21 +30,33 @@ CONFIGURATION_STATUSES: Final = (401, 403, 404, 405)
 Piece = str | Finish
 
 
-def open_client(base_url: str, api_key: str, *, connections: int) -> httpx.AsyncClient:
-    """A pool of kept connections to the API at *base_url*. Proxies named in the environment are not used."""
-    return httpx.AsyncClient(
-        base_url=base_url,
-        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),  # the limits of each call bound the rest
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60),
-        trust_env=False,
-    )
+class ApiClient:
+    """A pool of kept connections to one API. Proxies named in the environment are not used. Needs an event loop."""
+
+    def __init__(self, base_url: str, api_key: str, *, connections: int) -> None:
+        self.url = URL(base_url) / "chat/completions"
+        self.session = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # each call bounds the rest
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""
+        await self.session.close()
 
 
 class OpenAIModel:
     """Asks once. Who asks again, and when, is the route's business."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: ModelSettings, *, endpoint: str, clock: Clock) -> None:
+    def __init__(self, client: ApiClient, settings: ModelSettings, *, endpoint: str, clock: Clock) -> None:
         """*endpoint* is the name by which spans know it."""
         self._client = client
         self._settings = settings
@@ -49,9 +64,9 @@ class OpenAIModel:
         self._clock = clock
 
     async def write(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Piece, None]:
-        """See `LanguageModel`."""
+        """See `LanguageModel`. Tokens that arrive together are one piece."""
         now = asyncio.get_running_loop().time()
-        with chat_span(self._settings, self._client.base_url, self._endpoint) as span:
+        with chat_span(self._settings, self._client.url, self._endpoint) as span:
             body = _body(prompt, self._settings)
             async with aclosing(Completion(self._client, body, self._clock)) as completion:
                 async with _by(now + limits.first_token, f"no token within {limits.first_token:.3g} s"):
@@ -68,50 +83,70 @@ class OpenAIModel:
 class Completion:
     """One streamed completion."""
 
-    def __init__(self, client: httpx.AsyncClient, body: dict[str, Any], clock: Clock) -> None:
+    def __init__(self, client: ApiClient, body: dict[str, Any], clock: Clock) -> None:
         self._client = client
         self._body = body
         self._clock = clock
-        self._response: httpx.Response | None = None
-        self._finished = False
+        self._response: aiohttp.ClientResponse | None = None
+        self._said = CompletionReader()
+        self._failure: ModelFailed | None = None
 
     async def begin(self, headers: dict[str, str]) -> Piece:
         """The first piece. Raises `ModelFailed`."""
-        request = self._client.build_request("POST", "chat/completions", json=self._body, headers=headers)
+        client = self._client
         try:
-            self._response = await self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
+            self._response = await client.session.post(
+                client.url, json=self._body, headers=headers, allow_redirects=False
+            )
+        except aiohttp.ClientError as error:
             reason = f"the model could not be reached ({type(error).__name__})"
             raise ModelFailed(reason, AttemptOutcome.UNREACHABLE) from error
         _check(self._response, self._clock.now())
-        self._bytes = self._response.aiter_bytes()
-        self._pieces = _pieces(events(self._bytes))
         return await self.next()
 
     async def next(self) -> Piece:
         """The next piece; `Finish` is the last. Raises `ModelFailed`."""
-        try:
-            piece = await anext(self._pieces)
-        except httpx.HTTPError as error:
-            raise ModelFailed(f"the model broke off ({type(error).__name__})") from error
-        except MalformedStream as error:
-            raise ModelFailed(NO_COMPLETION, AttemptOutcome.MALFORMED) from error
-        self._finished = isinstance(piece, Finish)
-        return piece
+        while self._failure is None and self._said.finish is None:
+            if text := self._text(await self._read()):
+                return text
+        if self._failure is not None:
+            raise self._failure
+        assert self._said.finish is not None
+        return self._said.finish
 
     async def aclose(self) -> None:
         """Stop it: a server that is worth its name then stops computing."""
         if self._response is not None:
-            if self._finished:
-                await self._read_out()
-            await self._response.aclose()
+            if self._said.finish is not None:
+                await self._read_out(self._response.content)
+            self._response.close()
 
-    async def _read_out(self) -> None:
+    async def _read(self) -> bytes:
+        """What has come since the last look, at least a byte; none at the end of the stream."""
+        assert self._response is not None
+        content = self._response.content
+        try:
+            return await content.readany()
+        except aiohttp.ClientError as error:
+            self._failure = ModelFailed(f"the model broke off ({type(error).__name__})")
+            self._failure.__cause__ = error
+            return content._read_nowait(-1)  # what came before the break, which the public methods keep to themselves
+
+    def _text(self, read: bytes) -> str:
+        """What *read* adds to the text. A failure in it is kept for when that has been told."""
+        texts: list[str] = []
+        try:
+            texts.extend(self._said.take(read))
+        except ModelFailed as failed:
+            self._failure = failed
+        return "".join(texts)
+
+    async def _read_out(self, content: aiohttp.StreamReader) -> None:
         """The end of the body, without which the connection could not be used again."""
-        with suppress(TimeoutError, httpx.HTTPError):
+        with suppress(TimeoutError, aiohttp.ClientError):
             async with asyncio.timeout(READ_OUT_SECONDS):
-                async for _ in self._bytes:
-                    pass
+                while not content.at_eof():
+                    await content.readany()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,30 +170,51 @@ class Chunk:
             raise ModelFailed(NO_COMPLETION, AttemptOutcome.MALFORMED) from error
 
 
-async def _pieces(stream: AsyncIterator[str]) -> AsyncGenerator[Piece, None]:
-    """Texts, then how it ended. Raises `ModelFailed` for a stream that ends before its end."""
-    finish, reason = Finish(), None
-    async for data in stream:
-        if data.strip() == "[DONE]":
-            break
-        chunk = Chunk.parse(data)
-        reason = chunk.finish_reason or reason
-        finish = replace(finish, usage=chunk.usage or finish.usage)
-        if chunk.text:
-            yield chunk.text
-    if reason is None:
-        raise ModelFailed("the model broke off")
-    yield replace(finish, ended_itself=reason != "length")
+class CompletionReader:
+    """Takes the bytes of a streamed completion, cut anywhere, and tells the text and how it ended."""
+
+    def __init__(self) -> None:
+        self.finish: Finish | None = None
+        """Set once the completion has ended."""
+        self._events = EventReader()
+        self._usage = NOT_COUNTED
+        self._reason: str | None = None
+
+    def take(self, read: bytes) -> Iterator[str]:
+        """The texts that *read* completes; without any bytes the stream has ended.
+
+        Raises `ModelFailed` for what is no completion, or one that ends before its end.
+        """
+        if not read:
+            return self._end()
+        try:
+            for data in self._events.take(read):
+                if data.strip() == "[DONE]":
+                    return self._end()
+                if text := self._take(Chunk.parse(data)):
+                    yield text
+        except MalformedStream as error:
+            raise ModelFailed(NO_COMPLETION, AttemptOutcome.MALFORMED) from error
+
+    def _take(self, chunk: "Chunk") -> str:
+        self._reason = chunk.finish_reason or self._reason
+        self._usage = chunk.usage or self._usage
+        return chunk.text
+
+    def _end(self) -> None:
+        if self._reason is None:
+            raise ModelFailed("the model broke off")
+        self.finish = Finish(self._reason != "length", self._usage)
 
 
-def _check(response: httpx.Response, now: datetime) -> None:
-    status = response.status_code
-    if status == httpx.codes.OK:
+def _check(response: aiohttp.ClientResponse, now: datetime) -> None:
+    status = response.status
+    if status == HTTPStatus.OK:
         return
     retry_after = _seconds(response.headers.get("retry-after", ""), now)
-    if status == httpx.codes.TOO_MANY_REQUESTS:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         outcome, reason = AttemptOutcome.RATE_LIMITED, f"the model answered with status {status}"
-    elif status >= httpx.codes.INTERNAL_SERVER_ERROR:
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         outcome, reason = AttemptOutcome.SERVER_ERROR, f"the model answered with status {status}"
     elif status in CONFIGURATION_STATUSES:
         outcome = AttemptOutcome.MISCONFIGURED

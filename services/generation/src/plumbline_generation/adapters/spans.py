@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import httpx
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.util.types import AttributeValue
+from yarl import URL
 
 from plumbline_generation.ports import Finish, ModelFailed
 from plumbline_kit.release import ModelSettings
@@ -18,7 +18,7 @@ PROVIDER: Final = "openai"
 
 
 @contextmanager
-def chat_span(settings: ModelSettings, server: httpx.URL, endpoint: str) -> Iterator[Span]:
+def chat_span(settings: ModelSettings, server: URL, endpoint: str) -> Iterator[Span]:
     """A child of the current span. It is not made the current one: its body may be a generator's."""
     attributes: dict[str, AttributeValue] = {
         names.GEN_AI_OPERATION: "chat",
@@ -27,7 +27,7 @@ def chat_span(settings: ModelSettings, server: httpx.URL, endpoint: str) -> Iter
         names.GEN_AI_REQUEST_TEMPERATURE: settings.temperature,
         names.GEN_AI_REQUEST_SEED: settings.seed,
         names.GEN_AI_REQUEST_MAX_TOKENS: settings.max_tokens,
-        names.SERVER_ADDRESS: server.host,
+        names.SERVER_ADDRESS: server.host or "",
         names.MODEL_ENDPOINT: endpoint,
     }
     if server.port:

@@ -10,6 +10,7 @@ from plumbline_generation.domain.attempts import UNTRODDEN, Trail, Usage
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import Invalid
+from plumbline_kit.release import Unsupported
 
 MAX_QUESTION_CHARACTERS: Final = 8_000
 EXTRACTIVE: Final = "extractive"
@@ -74,6 +75,30 @@ class Assignment:
             raise Invalid.field("answer_id", "is not a UUID such as 0b0e8f6e-6a5d-4c3f-9a3c-5f2f7d1c2b4a")
 
 
+class ClaimStatus(Enum):
+    """What the check of a sentence came to."""
+
+    SUPPORTED = "supported"
+    """By a source that the model cited."""
+    ATTRIBUTED = "attributed"
+    """By a source that was found; the model cited none."""
+    REPAIRED = "repaired"
+    """By a source that was found in place of those that the model cited."""
+    UNSUPPORTED = "unsupported"
+    NOT_CHECKED = "not_checked"
+    """Counting words says nothing about it."""
+    NO_CLAIM = "no_claim"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A piece of the source of that 1-based number that supports a claim: code points of the document."""
+
+    source_number: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One sentence: code points of the text, 1-based numbers of the sources that support it."""
@@ -83,6 +108,8 @@ class Claim:
     source_numbers: tuple[int, ...]
     support: float
     """Share of the sentence's content words that the best source holds, in [0, 1]."""
+    status: ClaimStatus
+    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +128,17 @@ class GuardRecord:
 
     outcome: GuardOutcome
     counts: Mapping[Kind, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingRecord:
+    """How the sentences of the model's text fared."""
+
+    policy: Unsupported
+    counts: Mapping[ClaimStatus, int]
+    withheld: int = 0
+    replaced: int = 0
+    """Sentences of the passages that stand in the place of those withheld."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +169,8 @@ class Record:
     trail: Trail = UNTRODDEN
     guard: GuardRecord | None = None
     """None where the guards are off."""
+    grounding: GroundingRecord | None = None
+    """None where no model wrote anything."""
     guards: tuple[GuardResult, ...] = ()
     """Of those that are on: the question's, the passages', the text's."""
     dropped: tuple[PassageRef, ...] = ()

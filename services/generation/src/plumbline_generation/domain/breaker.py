@@ -32,6 +32,8 @@ class Breaker:
     def __init__(self, settings: BreakerSettings) -> None:
         self._settings = settings
         self._calls: deque[tuple[float, bool]] = deque()
+        self._failures = 0
+        """Among those calls; counted along, because a busy window holds thousands."""
         self._open_until: float | None = None
         self._probing = False
         self._period = 0
@@ -74,11 +76,11 @@ class Breaker:
 
     def _count(self, now: float, well: bool) -> None:
         self._calls.append((now, well))
+        self._failures += not well
         while self._calls[0][0] < now - self._settings.window_seconds:
-            self._calls.popleft()
-        failures = sum(not one for _, one in self._calls)
+            self._failures -= not self._calls.popleft()[1]
         enough = len(self._calls) >= self._settings.minimum_calls
-        if enough and failures >= self._settings.failure_share * len(self._calls):
+        if enough and self._failures >= self._settings.failure_share * len(self._calls):
             self._open(now + self._settings.open_seconds)
 
     def _open(self, until: float) -> None:
@@ -88,3 +90,4 @@ class Breaker:
         self._open_until, self._probing = open_until, False
         self._period += 1
         self._calls.clear()
+        self._failures = 0

@@ -1,45 +1,105 @@
-"""Which passages each sentence of an answer rests on. The model is not trusted with this: words are counted."""
+"""Which passages a sentence of an answer rests on. The model is not trusted with this: words are counted."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
-from plumbline_generation.domain.answer import Claim, Passage
-from plumbline_generation.domain.markers import Mark
-from plumbline_models.support import Support, assess
+from plumbline_generation.domain.answer import Claim, ClaimStatus, Passage
+from plumbline_generation.domain.evidence import EvidenceFinder
+from plumbline_models.language import ENGLISH, is_unspaced, languages
+from plumbline_models.support import Support, assess, claim_words
 from plumbline_models.text import Span, sentences
 
+LOW_SUPPORT: Final = 0.3
+"""Below this share of its words a German or Spanish sentence has no support: their words have more forms."""
+JUDGED: Final = frozenset({ENGLISH, "de", "es"})
+"""The languages in which the check was measured."""
+CODE: Final = "```"
+MAX_LEAD_WORDS: Final = 12
 
-def cite(text: str, marks: Sequence[Mark], sources: Sequence[Passage], minimum: float) -> tuple[Claim, ...]:
-    """One claim a sentence.
-
-    A source supports a sentence from *minimum* of its content words on, if it also holds its numbers and names. Cited
-    are the sources that hold most of it, and first those that the model marked and that do support it.
-    """
-    spans = sentences(text)
-    marked = _by_sentence(spans, marks)
-    return tuple(
-        _claim(span, [assess(span.of(text), source.evidence) for source in sources], marked[index], minimum)
-        for index, span in enumerate(spans)
-    )
-
-
-def _claim(span: Span, found: Sequence[Support], marked: Sequence[int], minimum: float) -> Claim:
-    best = max((support.score for support in found), default=0.0)
-    supporting = {
-        number: support.score
-        for number, support in enumerate(found, start=1)
-        if support.score >= minimum and not support.missing_names
-    }
-    most = max(supporting.values(), default=0.0)
-    own = [number for number in dict.fromkeys(marked) if number in supporting]
-    others = [number for number, score in supporting.items() if score == most and number not in own]
-    return Claim(span.start, span.end, (*own, *others), best)
+_SAYS_NOTHING: Final = re.compile(
+    r"(?:yes|no|sure|sorry|unfortunately|certainly|absolutely|of course|ok(?:ay)?|hello|hi|thanks|thank you"
+    r"|ja|nein|hallo|danke|s\u00ed|no|hola|gracias|oui|non|bonjour|merci)(?: there| you)?[\s.,!:]*",
+    re.IGNORECASE,
+)
 
 
-def _by_sentence(spans: Sequence[Span], marks: Sequence[Mark]) -> list[list[int]]:
-    """The numbers marked in each sentence; a mark belongs to the last sentence that begins before it."""
-    numbers: list[list[int]] = [[] for _ in spans]
-    for mark in marks:
-        before = sum(span.start < mark.position for span in spans)
-        if spans:
-            numbers[max(0, before - 1)].append(mark.number)
-    return numbers
+class Checker:
+    """Checks sentences against the sources of one answer."""
+
+    def __init__(self, sources: Sequence[Passage], minimum: float, own: Sequence[str] = ()) -> None:
+        """A source supports a sentence from *minimum* of its content words on, if it holds its numbers and names.
+
+        Of what the caller gave, *own*, no source is asked.
+        """
+        self._own = tuple(own)
+        self._texts = [source.evidence for source in sources]
+        self._evidence = [EvidenceFinder(number, source) for number, source in enumerate(sources, start=1)]
+        self._minimum = minimum
+        self._languages = languages("\n".join(self._texts))
+
+    def check(self, text: str, span: Span, marked: Sequence[int]) -> Claim:
+        """The sentence at *span*, which the model marked with those numbers.
+
+        Cited are first those that it marked and that do support it, then the sources that hold most of it.
+        """
+        sentence = self._without_own(span.of(text))
+        if _claims_nothing(sentence):
+            return Claim(span.start, span.end, (), 0.0, ClaimStatus.NO_CLAIM)
+        found = [assess(sentence, source) for source in self._texts]
+        best = max((support.score for support in found), default=0.0)
+        own, others = self._supporting(found, marked, self._needed(sentence))
+        if not own and not others:
+            known = self._can_judge(sentence, best)
+            return Claim(span.start, span.end, (), best, ClaimStatus.UNSUPPORTED if known else ClaimStatus.NOT_CHECKED)
+        status = ClaimStatus.SUPPORTED if own else ClaimStatus.REPAIRED if marked else ClaimStatus.ATTRIBUTED
+        numbers = (*own, *others)
+        evidence = [one for number in numbers for one in self._evidence[number - 1].find(sentence, self._minimum)]
+        return Claim(span.start, span.end, numbers, best, status, tuple(evidence))
+
+    def _without_own(self, sentence: str) -> str:
+        for value in self._own:
+            sentence = sentence.replace(value, "")
+        return sentence
+
+    def _supporting(
+        self, found: Sequence[Support], marked: Sequence[int], needed: float
+    ) -> tuple[list[int], list[int]]:
+        supporting = {
+            number: support.score
+            for number, support in enumerate(found, start=1)
+            if support.score >= needed and not support.missing_names
+        }
+        most = max(supporting.values(), default=0.0)
+        own = [number for number in dict.fromkeys(marked) if number in supporting]
+        return own, [number for number, score in supporting.items() if score == most and number not in own]
+
+    def _needed(self, sentence: str) -> float:
+        """In a language that the check was not measured in, nothing short of every word is support."""
+        return 1.0 if is_unspaced(sentence) or not self._is_judged(sentence) else self._minimum
+
+    def _is_judged(self, sentence: str) -> bool:
+        return not JUDGED.isdisjoint(languages(sentence) or self._languages or {ENGLISH})
+
+    def _can_judge(self, sentence: str, best: float) -> bool:
+        """Whether words that are missing mean anything: they do if sentence and sources are in one known language."""
+        own, theirs = languages(sentence), self._languages
+        if sentence.startswith(CODE) or is_unspaced(sentence) or not self._is_judged(sentence):
+            return False
+        if own and theirs and own.isdisjoint(theirs):
+            return False
+        english = ENGLISH in (own or theirs or {ENGLISH})
+        return english or best < LOW_SUPPORT
+
+
+def cite(text: str, checker: Checker) -> tuple[Claim, ...]:
+    """One claim a sentence of a text that no model wrote."""
+    return tuple(checker.check(text, span, ()) for span in sentences(text))
+
+
+def _claims_nothing(sentence: str) -> bool:
+    """A greeting or a yes; without figures and if short, a heading, a question, or what announces a list."""
+    if not claim_words(sentence) or _SAYS_NOTHING.fullmatch(sentence):
+        return True
+    announces = sentence.startswith("#") or sentence.rstrip("*_ ").endswith((":", "?"))
+    return announces and len(sentence.split()) <= MAX_LEAD_WORDS and not any(map(str.isdigit, sentence))

@@ -11,16 +11,19 @@ from plumbline_models.text import sentences
 MAX_SENTENCES: Final = 2
 
 
-def extract(question: str, passages: Sequence[Passage]) -> str:
+def extract(question: str, passages: Sequence[Passage], *, least: float = 0.0, without: str = "") -> str:
     """At most two sentences of the passages, word for word and in their order.
 
-    A sentence is taken with its title, so that "It costs 49 euros." counts for the lamp that it is about.
+    A sentence is taken with its title, so that "It costs 49 euros." counts for the lamp that it is about. Left out are
+    those with less than *least* of the question's words, and those that stand in *without*.
     """
-    candidates = [
+    scored = [
         (question_support(question, [f"{passage.title}\n{sentence}"]), sentence)
         for passage in passages
         for sentence in _sentences(passage)
+        if sentence not in without
     ]
+    candidates = [one for one in scored if one[0] >= least]
     best = sorted(range(len(candidates)), key=lambda index: (-candidates[index][0], index))[:MAX_SENTENCES]
     return " ".join(candidates[index][1] for index in sorted(best))
 

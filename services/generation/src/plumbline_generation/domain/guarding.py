@@ -148,11 +148,18 @@ def blocked(window: Window) -> Draft:
     return Draft(BLOCKED, outcome=Outcome.REFUSED, reason=reason)
 
 
-def guard_record(window: Window) -> GuardRecord | None:
-    """None where the guards are off."""
-    return GuardRecord(window.outcome, Counter(window.counts)) if window.policy.actions else None
+def guard_record(*windows: Window) -> GuardRecord | None:
+    """Of all that an answer came through; the worst outcome holds. None where the guards are off."""
+    scanned = [window for window in windows if window.policy.actions]
+    if not scanned:
+        return None
+    order = list(GuardOutcome)
+    outcome = max((window.outcome for window in scanned), key=order.index)
+    return GuardRecord(outcome, sum((window.counts for window in scanned), Counter()))
 
 
-def guard_result(window: Window) -> tuple[GuardResult, ...]:
-    """One, or none where the guards are off."""
-    return (GuardResult(ANSWER, window.outcome, window.counts, window.seconds),) if window.policy.actions else ()
+def guard_result(*windows: Window) -> tuple[GuardResult, ...]:
+    """One for all that an answer came through, or none where the guards are off."""
+    record = guard_record(*windows)
+    seconds = sum(window.seconds for window in windows)
+    return (GuardResult(ANSWER, record.outcome, record.counts, seconds),) if record else ()

@@ -13,7 +13,7 @@ from plumbline_generation.domain.packing import Packed
 from plumbline_guards.detector import OPERATING_POINT, Detector
 from plumbline_guards.findings import Finding, Kind
 from plumbline_guards.memo import Memo
-from plumbline_guards.placeholders import Placeholders, Restorer, reserved
+from plumbline_guards.placeholders import Placeholders, reserved
 from plumbline_guards.plain import plain
 from plumbline_guards.scanner import scan
 from plumbline_guards.topics import Topics
@@ -133,7 +133,8 @@ class Screened:
     dropped: tuple[PassageRef, ...] = ()
     shown: tuple[Packed, ...] = ()
     """What the model reads of the passages that were packed."""
-    _values: dict[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The question's own, by placeholder: they are put back into the answer; those of passages are not."""
 
     def __post_init__(self) -> None:
         self._asked = self.question
@@ -159,10 +160,6 @@ class Screened:
         if packed and self.screen.policy.hidden_in_passages:
             self._look(PASSAGES_DATA, self._hide_in_packed)
 
-    def restorer(self) -> Restorer:
-        """Puts the question's own values back into the answer; those of passages stay hidden."""
-        return Restorer(self._values)
-
     def _look(self, guard: str, look: Callable[[], tuple[Outcome, Mapping[Kind, int]]]) -> None:
         if self.reason:
             return
@@ -184,7 +181,7 @@ class Screened:
         findings = scan(read.text)
         hidden = self.names.hide(read.text, findings, lambda kind, _: kind in hides)
         changed = hidden.text != self.question
-        self.question, self._values = hidden.text, dict(self.names.values)
+        self.question, self.values = hidden.text, dict(self.names.values)
         return _changed(changed), read.counts + Counter(finding.kind for finding in findings)
 
     def _look_for_topics(self) -> tuple[Outcome, Mapping[Kind, int]]:

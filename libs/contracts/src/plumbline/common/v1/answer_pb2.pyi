@@ -46,6 +46,44 @@ FRESHNESS_SUPERSEDED: Freshness.ValueType  # 3
 """A newer version was accepted and is not searchable yet, or was rejected."""
 Global___Freshness: _TypeAlias = Freshness  # noqa: Y015
 
+class _ClaimStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClaimStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClaimStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLAIM_STATUS_UNSPECIFIED: _ClaimStatus.ValueType  # 0
+    CLAIM_STATUS_SUPPORTED: _ClaimStatus.ValueType  # 1
+    """A source that the model cited supports it. Others that it cited and that do not are left out."""
+    CLAIM_STATUS_ATTRIBUTED: _ClaimStatus.ValueType  # 2
+    """The model cited nothing; the sources were found by the check."""
+    CLAIM_STATUS_REPAIRED: _ClaimStatus.ValueType  # 3
+    """None that the model cited supports it; others do and stand in their place."""
+    CLAIM_STATUS_UNSUPPORTED: _ClaimStatus.ValueType  # 4
+    """No source supports it."""
+    CLAIM_STATUS_NOT_CHECKED: _ClaimStatus.ValueType  # 5
+    """The check, which counts words, cannot judge it: another language or script, or code."""
+    CLAIM_STATUS_NO_CLAIM: _ClaimStatus.ValueType  # 6
+    """It says nothing that could be supported: a heading, a greeting, "Yes." """
+
+class ClaimStatus(_ClaimStatus, metaclass=_ClaimStatusEnumTypeWrapper):
+    """What the check of a sentence against the sources came to."""
+
+CLAIM_STATUS_UNSPECIFIED: ClaimStatus.ValueType  # 0
+CLAIM_STATUS_SUPPORTED: ClaimStatus.ValueType  # 1
+"""A source that the model cited supports it. Others that it cited and that do not are left out."""
+CLAIM_STATUS_ATTRIBUTED: ClaimStatus.ValueType  # 2
+"""The model cited nothing; the sources were found by the check."""
+CLAIM_STATUS_REPAIRED: ClaimStatus.ValueType  # 3
+"""None that the model cited supports it; others do and stand in their place."""
+CLAIM_STATUS_UNSUPPORTED: ClaimStatus.ValueType  # 4
+"""No source supports it."""
+CLAIM_STATUS_NOT_CHECKED: ClaimStatus.ValueType  # 5
+"""The check, which counts words, cannot judge it: another language or script, or code."""
+CLAIM_STATUS_NO_CLAIM: ClaimStatus.ValueType  # 6
+"""It says nothing that could be supported: a heading, a greeting, "Yes." """
+Global___ClaimStatus: _TypeAlias = ClaimStatus  # noqa: Y015
+
 class _AnswerOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -58,7 +96,9 @@ class _AnswerOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerO
     ANSWER_OUTCOME_REFUSED: _AnswerOutcome.ValueType  # 2
     """The documents do not answer the question; the text says so."""
     ANSWER_OUTCOME_DEGRADED: _AnswerOutcome.ValueType  # 3
-    """The model could not be reached in time: the text is an extract of the passages."""
+    """The model could not be reached in time, or nothing that it wrote rests on the passages:
+    the text is what it had written by then, or an extract of the passages.
+    """
 
 class AnswerOutcome(_AnswerOutcome, metaclass=_AnswerOutcomeEnumTypeWrapper): ...
 
@@ -68,7 +108,9 @@ ANSWER_OUTCOME_ANSWERED: AnswerOutcome.ValueType  # 1
 ANSWER_OUTCOME_REFUSED: AnswerOutcome.ValueType  # 2
 """The documents do not answer the question; the text says so."""
 ANSWER_OUTCOME_DEGRADED: AnswerOutcome.ValueType  # 3
-"""The model could not be reached in time: the text is an extract of the passages."""
+"""The model could not be reached in time, or nothing that it wrote rests on the passages:
+the text is what it had written by then, or an extract of the passages.
+"""
 Global___AnswerOutcome: _TypeAlias = AnswerOutcome  # noqa: Y015
 
 @_typing.final
@@ -270,7 +312,7 @@ Global___Answer: _TypeAlias = Answer  # noqa: Y015
 
 @_typing.final
 class Claim(_message.Message):
-    """One sentence of an answer."""
+    """One sentence of an answer; a fenced block of code is one too."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -278,14 +320,22 @@ class Claim(_message.Message):
     END_OFFSET_FIELD_NUMBER: _builtins.int
     SOURCE_NUMBERS_FIELD_NUMBER: _builtins.int
     SUPPORT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     start_offset: _builtins.int
     """Span in the answer's text, in Unicode code points, end exclusive."""
     end_offset: _builtins.int
     support: _builtins.float
     """Share of the sentence's content words that the best passage holds, in [0, 1]."""
+    status: Global___ClaimStatus.ValueType
+    """How its sources were come by. Unspecified in answers of earlier builds."""
     @_builtins.property
     def source_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """1-based numbers of the passages that support it; empty means unsupported."""
+
+    @_builtins.property
+    def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
+        """The sentences of the sources that hold enough of it, in the order of source_numbers."""
 
     def __init__(
         self,
@@ -294,11 +344,44 @@ class Claim(_message.Message):
         end_offset: _builtins.int = ...,
         source_numbers: _abc.Iterable[_builtins.int] | None = ...,
         support: _builtins.float = ...,
+        status: Global___ClaimStatus.ValueType = ...,
+        evidence: _abc.Iterable[Global___Evidence] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "source_numbers", b"source_numbers", "start_offset", b"start_offset", "support", b"support"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "evidence", b"evidence", "source_numbers", b"source_numbers", "start_offset", b"start_offset", "status", b"status", "support", b"support"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Claim: _TypeAlias = Claim  # noqa: Y015
+
+@_typing.final
+class Evidence(_message.Message):
+    """A piece of a source that supports a claim."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_NUMBER_FIELD_NUMBER: _builtins.int
+    START_OFFSET_FIELD_NUMBER: _builtins.int
+    END_OFFSET_FIELD_NUMBER: _builtins.int
+    source_number: _builtins.int
+    """1-based, one of the claim's source_numbers."""
+    start_offset: _builtins.int
+    """Span in the source's document, in Unicode code points, end exclusive. The whole
+    passage where its text is not a plain piece of the document.
+    """
+    end_offset: _builtins.int
+    def __init__(
+        self,
+        *,
+        source_number: _builtins.int = ...,
+        start_offset: _builtins.int = ...,
+        end_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_offset", b"end_offset", "source_number", b"source_number", "start_offset", b"start_offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evidence: _TypeAlias = Evidence  # noqa: Y015

@@ -101,24 +101,32 @@ class AskResponse(_message.Message):
     STARTED_FIELD_NUMBER: _builtins.int
     TEXT_DELTA_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
     text_delta: _builtins.str
     """The next piece of the text."""
     @_builtins.property
     def started(self) -> Global___AskStarted: ...
     @_builtins.property
     def completed(self) -> Global___AskCompleted: ...
+    @_builtins.property
+    def claim(self) -> _answer_pb2.Claim:
+        """A sentence of the text so far is settled. Offsets are those of the deltas joined.
+        A cached answer has its claims in the completed message only.
+        """
+
     def __init__(
         self,
         *,
         started: Global___AskStarted | None = ...,
         text_delta: _builtins.str = ...,
         completed: Global___AskCompleted | None = ...,
+        claim: _answer_pb2.Claim | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "event", b"event", "started", b"started", "text_delta", b"text_delta"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "started", b"started", "text_delta", b"text_delta"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "event", b"event", "started", b"started", "text_delta", b"text_delta"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "started", b"started", "text_delta", b"text_delta"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "text_delta", "completed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["started", "text_delta", "completed", "claim"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -45,8 +45,8 @@ class GatewayServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Ask(self, request, context):
-        """Streams the answer to a question: one started message, text as it is written, one
-        completed message as the last. Cached, degraded and refused answers are answers.
+        """Streams the answer to a question: one started message, text as it is written, claims as
+        its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
         unknown application, UNAVAILABLE when the documents cannot be searched.
         """

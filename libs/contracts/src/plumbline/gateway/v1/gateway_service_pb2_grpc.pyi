@@ -32,8 +32,8 @@ class GatewayServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GatewayServiceAsyncStub: ...
     Ask: _grpc.UnaryStreamMultiCallable[_gateway_service_pb2.AskRequest, _gateway_service_pb2.AskResponse]
-    """Streams the answer to a question: one started message, text as it is written, one
-    completed message as the last. Cached, degraded and refused answers are answers.
+    """Streams the answer to a question: one started message, text as it is written, claims as
+    its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
     unknown application, UNAVAILABLE when the documents cannot be searched.
     """
@@ -42,8 +42,8 @@ class GatewayServiceStub:
 class GatewayServiceAsyncStub(GatewayServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Ask: _aio.UnaryStreamMultiCallable[_gateway_service_pb2.AskRequest, _gateway_service_pb2.AskResponse]  # type: ignore[assignment]
-    """Streams the answer to a question: one started message, text as it is written, one
-    completed message as the last. Cached, degraded and refused answers are answers.
+    """Streams the answer to a question: one started message, text as it is written, claims as
+    its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
     unknown application, UNAVAILABLE when the documents cannot be searched.
     """
@@ -55,8 +55,8 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _gateway_service_pb2.AskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_gateway_service_pb2.AskResponse], _abc.AsyncIterator[_gateway_service_pb2.AskResponse]]:
-        """Streams the answer to a question: one started message, text as it is written, one
-        completed message as the last. Cached, degraded and refused answers are answers.
+        """Streams the answer to a question: one started message, text as it is written, claims as
+        its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
         unknown application, UNAVAILABLE when the documents cannot be searched.
         """

@@ -21,6 +21,31 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _UnsupportedPolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UnsupportedPolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UnsupportedPolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UNSUPPORTED_POLICY_UNSPECIFIED: _UnsupportedPolicy.ValueType  # 0
+    UNSUPPORTED_POLICY_MARK: _UnsupportedPolicy.ValueType  # 1
+    """They leave, and say that they have no source."""
+    UNSUPPORTED_POLICY_WITHHOLD: _UnsupportedPolicy.ValueType  # 2
+    """They do not leave."""
+    UNSUPPORTED_POLICY_REPLACE: _UnsupportedPolicy.ValueType  # 3
+    """They do not leave; an extract of the passages stands for them where too little is left."""
+
+class UnsupportedPolicy(_UnsupportedPolicy, metaclass=_UnsupportedPolicyEnumTypeWrapper): ...
+
+UNSUPPORTED_POLICY_UNSPECIFIED: UnsupportedPolicy.ValueType  # 0
+UNSUPPORTED_POLICY_MARK: UnsupportedPolicy.ValueType  # 1
+"""They leave, and say that they have no source."""
+UNSUPPORTED_POLICY_WITHHOLD: UnsupportedPolicy.ValueType  # 2
+"""They do not leave."""
+UNSUPPORTED_POLICY_REPLACE: UnsupportedPolicy.ValueType  # 3
+"""They do not leave; an extract of the passages stands for them where too little is left."""
+Global___UnsupportedPolicy: _TypeAlias = UnsupportedPolicy  # noqa: Y015
+
 class _AttemptOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -229,11 +254,16 @@ class GenerateAnswerResponse(_message.Message):
 
     TEXT_DELTA_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
     GUARD_FIELD_NUMBER: _builtins.int
     text_delta: _builtins.str
     """The next piece of the text."""
     @_builtins.property
     def completed(self) -> Global___AnswerCompleted: ...
+    @_builtins.property
+    def claim(self) -> _answer_pb2.Claim:
+        """A sentence of the text so far is settled. Offsets are those of the deltas joined."""
+
     @_builtins.property
     def guard(self) -> Global___GuardResult:
         """A guard found something, or could not look. Of the question and the passages before the text, of the text after it."""
@@ -243,13 +273,14 @@ class GenerateAnswerResponse(_message.Message):
         *,
         text_delta: _builtins.str = ...,
         completed: Global___AnswerCompleted | None = ...,
+        claim: _answer_pb2.Claim | None = ...,
         guard: Global___GuardResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "event", b"event", "guard", b"guard", "text_delta", b"text_delta"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "guard", b"guard", "text_delta", b"text_delta"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed", b"completed", "event", b"event", "guard", b"guard", "text_delta", b"text_delta"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "guard", b"guard", "text_delta", b"text_delta"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["text_delta", "completed", "guard"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["text_delta", "completed", "claim", "guard"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -373,6 +404,7 @@ class GenerationRecord(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     GUARD_FIELD_NUMBER: _builtins.int
+    GROUNDING_FIELD_NUMBER: _builtins.int
     GUARDS_FIELD_NUMBER: _builtins.int
     DROPPED_PASSAGES_FIELD_NUMBER: _builtins.int
     REDACTED_FIELD_NUMBER: _builtins.int
@@ -405,6 +437,10 @@ class GenerationRecord(_message.Message):
         """How the text came through the guards; not set when they are off."""
 
     @_builtins.property
+    def grounding(self) -> Global___GroundingRecord:
+        """How the model's sentences fared against the passages; not set when no model wrote any."""
+
+    @_builtins.property
     def guards(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardResult]:
         """What came of each guard that is on: first those of the question, then of the passages, then of the text."""
 
@@ -434,17 +470,66 @@ class GenerationRecord(_message.Message):
         attempts: _abc.Iterable[Global___ModelAttempt] | None = ...,
         cost: Global___Cost | None = ...,
         guard: Global___GuardRecord | None = ...,
+        grounding: Global___GroundingRecord | None = ...,
         guards: _abc.Iterable[Global___GuardResult] | None = ...,
         dropped_passages: _abc.Iterable[_answer_pb2.PassageRef] | None = ...,
         redacted: _abc.Iterable[Global___GuardCount] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "guard", b"guard", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "grounding", b"grounding", "guard", b"guard", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "guard", b"guard", "guards", b"guards", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationRecord: _TypeAlias = GenerationRecord  # noqa: Y015
+
+@_typing.final
+class GroundingRecord(_message.Message):
+    """What the check found in the model's text, in sentences."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    SUPPORTED_COUNT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTED_COUNT_FIELD_NUMBER: _builtins.int
+    REPAIRED_COUNT_FIELD_NUMBER: _builtins.int
+    UNSUPPORTED_COUNT_FIELD_NUMBER: _builtins.int
+    NOT_CHECKED_COUNT_FIELD_NUMBER: _builtins.int
+    NO_CLAIM_COUNT_FIELD_NUMBER: _builtins.int
+    WITHHELD_COUNT_FIELD_NUMBER: _builtins.int
+    REPLACED_COUNT_FIELD_NUMBER: _builtins.int
+    policy: Global___UnsupportedPolicy.ValueType
+    """What the release does with sentences that no passage supports."""
+    supported_count: _builtins.int
+    attributed_count: _builtins.int
+    repaired_count: _builtins.int
+    unsupported_count: _builtins.int
+    not_checked_count: _builtins.int
+    no_claim_count: _builtins.int
+    withheld_count: _builtins.int
+    """Of all these: those that did not leave."""
+    replaced_count: _builtins.int
+    """Sentences of the passages that stand in their place."""
+    def __init__(
+        self,
+        *,
+        policy: Global___UnsupportedPolicy.ValueType = ...,
+        supported_count: _builtins.int = ...,
+        attributed_count: _builtins.int = ...,
+        repaired_count: _builtins.int = ...,
+        unsupported_count: _builtins.int = ...,
+        not_checked_count: _builtins.int = ...,
+        no_claim_count: _builtins.int = ...,
+        withheld_count: _builtins.int = ...,
+        replaced_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributed_count", b"attributed_count", "no_claim_count", b"no_claim_count", "not_checked_count", b"not_checked_count", "policy", b"policy", "repaired_count", b"repaired_count", "replaced_count", b"replaced_count", "supported_count", b"supported_count", "unsupported_count", b"unsupported_count", "withheld_count", b"withheld_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GroundingRecord: _TypeAlias = GroundingRecord  # noqa: Y015
 
 @_typing.final
 class ModelAttempt(_message.Message):

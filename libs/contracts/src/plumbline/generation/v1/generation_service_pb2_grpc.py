@@ -50,7 +50,8 @@ class GenerationServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GenerateAnswer(self, request, context):
-        """Streams an answer, then one completed message as the last.
+        """Streams an answer: text, and claims as its sentences are settled, then one completed
+        message as the last.
         An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
         release that this server does not hold.

@@ -32,7 +32,8 @@ class GenerationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> GenerationServiceAsyncStub: ...
     GenerateAnswer: _grpc.UnaryStreamMultiCallable[_generation_service_pb2.GenerateAnswerRequest, _generation_service_pb2.GenerateAnswerResponse]
-    """Streams an answer, then one completed message as the last.
+    """Streams an answer: text, and claims as its sentences are settled, then one completed
+    message as the last.
     An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold.
@@ -46,7 +47,8 @@ class GenerationServiceStub:
 class GenerationServiceAsyncStub(GenerationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GenerateAnswer: _aio.UnaryStreamMultiCallable[_generation_service_pb2.GenerateAnswerRequest, _generation_service_pb2.GenerateAnswerResponse]  # type: ignore[assignment]
-    """Streams an answer, then one completed message as the last.
+    """Streams an answer: text, and claims as its sentences are settled, then one completed
+    message as the last.
     An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold.
@@ -63,7 +65,8 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generation_service_pb2.GenerateAnswerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_generation_service_pb2.GenerateAnswerResponse], _abc.AsyncIterator[_generation_service_pb2.GenerateAnswerResponse]]:
-        """Streams an answer, then one completed message as the last.
+        """Streams an answer: text, and claims as its sentences are settled, then one completed
+        message as the last.
         An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
         release that this server does not hold.

@@ -1,0 +1,172 @@
+"""The load generator of `bench-generation`: asks a target with so many streams at once, for so long."""
+
+import argparse
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+
+from plumbline.common.v1 import answer_pb2 as common_pb
+from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
+from plumbline_kit.release import load_release
+from plumbline_models.encoder import Encoder
+from tests.bench.questions import Questions, fact
+from tests.bench.worker import serve
+
+QUESTIONS: Final = 1_500
+TIMEOUT: Final = 30.0
+
+Reply = tuple[float, float, str]
+"""Seconds to the first token and to the end, and the text."""
+Ask = Callable[[int], Awaitable[Reply]]
+
+
+@dataclass
+class Load:
+    """What came of one measurement."""
+
+    first_s: list[float] = field(default_factory=list)
+    total_s: list[float] = field(default_factory=list)
+    tokens: int = 0
+    wrong: int = 0
+    """Answers that were not, to the letter, what the model said."""
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    """Of the load generator itself."""
+
+
+class Service:
+    """Ours, over gRPC."""
+
+    def __init__(self, questions: Questions, address: str, token: str) -> None:
+        self._stub = GenerationServiceStub(grpc.aio.insecure_channel(address))
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._requests = [questions.request(number) for number in range(QUESTIONS)]
+        self._again = questions.request
+
+    async def __call__(self, number: int) -> Reply:
+        request = self._requests[number]
+        self._requests[number] = self._again(number)  # the next time it is another answer
+        began = first = time.perf_counter()
+        pieces: list[str] = []
+        async for message in self._stub.GenerateAnswer(request, metadata=self._metadata, timeout=TIMEOUT):
+            if not pieces:
+                first = time.perf_counter()
+            pieces.append(message.text_delta)
+        end = time.perf_counter()
+        whole = message.completed.answer.outcome == common_pb.ANSWER_OUTCOME_ANSWERED and message.completed.recorded
+        return first - began, end - began, "".join(pieces) if whole else ""
+
+
+class Completions:
+    """A server with OpenAI's API, over HTTP/1.1 with as little of a client as there can be."""
+
+    def __init__(self, questions: Questions, url: str, key: str, *, stream: bool) -> None:
+        host, _, port = url.rpartition(":")
+        self._address = host, int(port)
+        requests = map(questions.request, range(QUESTIONS))
+        self._requests = [self._head(questions.completion(one, stream=stream), key) for one in requests]
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._read = _read_events if stream else _read_whole
+
+    async def __call__(self, number: int) -> Reply:
+        reader, writer = await self._connection()
+        began = time.perf_counter()
+        writer.write(self._requests[number])
+        head = await reader.readuntil(b"\r\n\r\n")
+        first, body = await self._read(reader, head)
+        end = time.perf_counter()
+        self._idle.append((reader, writer))
+        return first - began, end - began, body if head.startswith(b"HTTP/1.1 200") else ""
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():  # some servers close what was idle for a while
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(*self._address)
+
+    def _head(self, completion: dict[str, Any], key: str) -> bytes:
+        body = json.dumps(completion).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self._address[0]}\r\nAuthorization: Bearer {key}\r\n"
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def _read_events(reader: asyncio.StreamReader, head: bytes) -> tuple[float, str]:
+    """When the first event came, and the text of all."""
+    first, body = 0.0, b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+        first = first or time.perf_counter()
+    await reader.readexactly(2)
+    return first, body.decode()
+
+
+async def _read_whole(reader: asyncio.StreamReader, head: bytes) -> tuple[float, str]:
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    body = await reader.readexactly(int(lengths[0].partition(b":")[2]))
+    return time.perf_counter(), body.decode()
+
+
+def _said(reply: str) -> str:
+    """What a completion says, streamed or not."""
+    if not reply.startswith("data:"):
+        return str(json.loads(reply)["choices"][0]["message"]["content"]) if reply.startswith("{") else reply
+    lines = (line.removeprefix("data: ") for line in reply.split("\n") if line.startswith("data: "))
+    events = (json.loads(line) for line in lines if line != "[DONE]")
+    return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
+
+
+async def measure(ask: Ask, numbers: "itertools.count[int]", streams: int, seconds: float) -> Load:
+    """*streams* callers, each asking again as soon as it has its answer, until the time is over."""
+    load, texts = Load(), list[tuple[int, str]]()
+    began, cpu = time.perf_counter(), time.process_time()
+
+    async def caller() -> None:
+        while time.perf_counter() < began + seconds:
+            number = next(numbers) % QUESTIONS
+            first, total, text = await ask(number)
+            load.first_s.append(first)
+            load.total_s.append(total)
+            texts.append((number, text))
+
+    await asyncio.gather(*(caller() for _ in range(streams)))
+    load.seconds, load.cpu_s = time.perf_counter() - began, time.process_time() - cpu
+    said = [(fact(number), _said(text)) for number, text in texts]
+    load.wrong = sum(wanted != text for wanted, text in said)
+    load.tokens = sum(len(text.split()) for _, text in said)
+    return load
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Answer `{"target": …, "streams": …, "seconds": …}` with a `Load`."""
+    questions = Questions(load_release(options.release), Encoder.load(options.encoder, threads=1).offsets)
+    targets: dict[str, Ask] = {"service": Service(questions, options.service, options.token)}
+    for name, url in zip(("bare", "proxy"), options.urls, strict=False):
+        targets[name] = Completions(questions, url, options.key, stream=True)
+        targets[f"{name} unary"] = Completions(questions, url, options.key, stream=False)
+    numbers = itertools.count()
+
+    async def answer(job: dict[str, Any]) -> dict[str, Any]:
+        return asdict(await measure(targets[job["target"]], numbers, job["streams"], job["seconds"]))
+
+    await serve(answer)
+
+
+def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, kind in {"release": Path, "encoder": Path, "service": str, "token": str, "key": str}.items():
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    parser.add_argument("urls", nargs="+", help="host and port of the bare endpoint, and of the proxy if there is one")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(_options()))
