@@ -2,20 +2,25 @@
 
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from plumbline_generation.domain.answer import Outcome
+from plumbline_generation.domain.guarding import GuardSettings
 from plumbline_generation.domain.screening import INJECTION_REASON, NOT_ANSWERED, Screen, ScreenPolicy
 from plumbline_generation.testing import FakeModel, a_passage, an_assignment
+from plumbline_generation.wiring import build_guards
 from plumbline_guards.findings import Kind
 from plumbline_guards.testing import FakeDetector
 from plumbline_guards.topics import Topics
 from plumbline_guards.window import Action
 from plumbline_guards.window import Outcome as GuardOutcome
+from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release, Unsupported
 from plumbline_kit.testing import FakeClock
+from plumbline_models.encoder import Encoder
 
 NewDesk = Callable[..., Any]
 CARD = "4111 1111 1111 1111"
@@ -123,6 +128,13 @@ def test_a_question_unlike_all_examples_is_off_topic(
     screened = screen.screened(an_assignment(release))
     assert [result.outcome for result in screened.results if result.guard == "question.topics"] == [outcome]
     assert bool(screened.reason) is (outcome is GuardOutcome.BLOCKED)
+
+
+def test_examples_are_compared_by_the_encoder(encoder_dir: Path) -> None:
+    settings = GuardSettings(examples=("How much is the desk lamp?", "When does my order arrive?"))
+    _, screen = build_guards(settings, None, SystemClock(), encode=Encoder.load(encoder_dir).encode)
+    assert not screen.question("What does the floor lamp cost?").reason
+    assert screen.question("Who won the battle of Hastings?").reason
 
 
 async def test_a_passage_with_instructions_is_neither_read_nor_a_source(desk: NewDesk, release: Release) -> None:

@@ -332,10 +332,14 @@ class CheckTextResponse(_message.Message):
     GUARDS_FIELD_NUMBER: _builtins.int
     outcome: Global___GuardOutcome.ValueType
     text: _builtins.str
-    """The text as it may go out: up to where it was blocked, with placeholders for what was redacted."""
+    """The text as it may go on: an output up to where it was blocked, with placeholders for what was redacted; of a
+    question that is refused or a passage that is dropped, nothing.
+    """
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
-        """In the text's order. Of a blocked or unscanned text: those up to there."""
+        """In the text's order: of an output what its policy names, of a blocked or unscanned one up to there; else all
+        personal data and secrets.
+        """
 
     @_builtins.property
     def guards(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardResult]:
