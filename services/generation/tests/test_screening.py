@@ -1,6 +1,8 @@
 """What comes in, through the use case: what the model reads, what is refused, what comes back."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,27 @@ async def test_passages_that_come_again_are_not_looked_at_again(desk: NewDesk, r
     for question in ("How much is the Aurora desk lamp?", "What does the Aurora desk lamp weigh?"):
         await at.answer(an_assignment(release, question))
     assert detector.asked.count(a_passage().text) == 1
+
+
+@dataclass
+class NotingDetector(FakeDetector):
+    """Notes which threads ask it."""
+
+    threads: set[int] = field(default_factory=set)
+
+    def document_scores(self, texts: Sequence[str]) -> list[float]:
+        self.threads.add(threading.get_ident())
+        return self.scores(texts)
+
+
+@pytest.mark.parametrize(("characters", "elsewhere"), [(1_000, False), (20_000, True)])
+async def test_only_much_that_is_new_is_looked_at_off_the_event_loop(
+    desk: NewDesk, release: Release, characters: int, elsewhere: bool
+) -> None:
+    detector = NotingDetector()
+    passage = a_passage("The Aurora desk lamp costs 49 euros. " * (characters // 37))
+    await desk(detector=detector).answer(an_assignment(release, passages=(passage,)))
+    assert (threading.get_ident() not in detector.threads) is elsewhere
 
 
 @pytest.mark.parametrize(("fails_open", "outcome"), [(True, Outcome.ANSWERED), (False, Outcome.REFUSED)])
