@@ -149,6 +149,12 @@ async def test_a_passage_with_instructions_is_neither_read_nor_a_source(desk: Ne
     assert results(done)["passages.instructions"] is GuardOutcome.CHANGED
 
 
+async def test_instructions_in_a_title_are_instructions(desk: NewDesk, release: Release) -> None:
+    at = desk(detector=FakeDetector())
+    _, done = await at.answer(an_assignment(release, passages=(a_passage(title=ATTACK), a_passage())))
+    assert len(done.record.dropped) == 1
+
+
 async def test_nothing_is_answered_from_instructions_alone(desk: NewDesk, release: Release) -> None:
     at = desk(detector=FakeDetector())
     _, done = await at.answer(an_assignment(release, passages=(a_passage(ATTACK),)))
@@ -163,7 +169,7 @@ async def test_passages_that_come_again_are_not_looked_at_again(desk: NewDesk, r
     at = desk(detector=detector)
     for question in ("How much is the Aurora desk lamp?", "What does the Aurora desk lamp weigh?"):
         await at.answer(an_assignment(release, question))
-    assert detector.asked.count(a_passage().text) == 1
+    assert detector.asked.count(a_passage().evidence) == 1
 
 
 @dataclass

@@ -87,8 +87,8 @@ class Screen:
         self.instructions_in: Memo[float] | None = Memo(detector.document_scores, MEMORY) if detector else None
 
     def is_quick(self, assignment: Assignment) -> bool:
-        """Whether there is so little to look at that a thread's turn would take longer."""
-        texts = [passage.text for passage in assignment.passages]
+        """Whether there is so little to look at that it need not leave the event loop."""
+        texts = [passage.evidence for passage in assignment.passages]
         memory = self.instructions_in if self.policy.instructions is not Action.PASS else None
         new = (memory or self.found_in).missing(texts)
         return self.similarity is None and len(assignment.question) + sum(map(len, new)) <= AT_ONCE_CHARACTERS
@@ -200,7 +200,7 @@ class Screened:
         return (Outcome.BLOCKED if self.reason else Outcome.PASSED), _counted(Kind.INJECTION, int(attacks))
 
     def _look_for_instructions(self, memory: Memo[float]) -> tuple[Outcome, Mapping[Kind, int]]:
-        scores = memory.of([passage.text for passage in self.passages])
+        scores = memory.of([passage.evidence for passage in self.passages])
         attacks = [score >= OPERATING_POINT for score in scores]
         counts = _counted(Kind.INSTRUCTIONS, sum(attacks))
         if not any(attacks) or self.screen.policy.instructions is Action.MARK:
