@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from plumbline_cli.commands import (
     answers,
+    chat,
     dead_letters,
     demo,
     documents,
@@ -87,6 +88,7 @@ for commands in (
     knowledge,
     index,
     answers,
+    chat,
     models,
     prompt,
     events,

@@ -8,12 +8,12 @@ from enum import Enum
 from typing import Final
 
 from plumbline_generation.domain.attempts import UNTRODDEN, Trail, Usage
+from plumbline_generation.domain.conversation import MAX_QUESTION_CHARACTERS, Condensation, Method
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import Invalid
 from plumbline_kit.release import Unsupported
 
-MAX_QUESTION_CHARACTERS: Final = 8_000
 EXTRACTIVE: Final = "extractive"
 """Stands for the name of a model where none wrote the text."""
 
@@ -78,6 +78,9 @@ class Block:
 
     numbers: tuple[int, ...]
     """1-based, of the sources that it holds, the best first."""
+    title: str
+    section: str
+    """The headings that it lies under, as one line."""
     text: str
     tokens: int
     """Of its text and title and what stands around them."""
@@ -94,6 +97,8 @@ class Assignment:
     passages: tuple[Passage, ...]
     application_id: str
     release_id: str
+    condensation: Condensation | None = None
+    """What the question was, where it was asked within a conversation."""
 
     def __post_init__(self) -> None:
         check_question(self.question)
@@ -168,6 +173,21 @@ class GroundingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardResult:
+    """What came of one guard, how many findings of each kind there were, and how long it looked."""
+
+    guard: str
+    outcome: GuardOutcome
+    counts: Mapping[Kind, int]
+    seconds: float
+
+    @property
+    def is_news(self) -> bool:
+        """Whether something was found, or not looked for."""
+        return bool(self.counts) or self.outcome is not GuardOutcome.PASSED
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """How an answer came about. Times are in seconds since the request arrived."""
 
@@ -182,6 +202,12 @@ class Record:
     """None where the guards are off."""
     grounding: GroundingRecord | None = None
     """None where no model wrote anything."""
+    condensed: Method | None = None
+    """How the question came to stand alone, where it was asked within a conversation."""
+    guards: tuple[GuardResult, ...] = ()
+    """Of those that are on: the question's, the passages', the text's."""
+    dropped: tuple[PassageRef, ...] = ()
+    """Passages that hold instructions to the model, which it was not given."""
     blocks: tuple[Block, ...] = ()
     """What the model was given to read, or would have been, in the prompt's order."""
 

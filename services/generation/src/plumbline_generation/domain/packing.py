@@ -139,8 +139,11 @@ class _Packer:
     def _block(self, group: Sequence[_Piece]) -> Block:
         text = _joined(group)
         numbers = tuple(sorted(piece.number for piece in group))
-        tokens = self._frame + self._count(group[0].passage.title) + self._count(text)
-        return Block(numbers, text, tokens, cut=group[0].text != group[0].passage.text)
+        best = min(group, key=lambda piece: piece.number).passage
+        tokens = self._frame + self._count(best.title) + self._count(text)
+        section = " > ".join(best.provenance.title_path)
+        cut = group[0].text != group[0].passage.text
+        return Block(numbers, best.title.strip(), section, text, tokens, cut)
 
     def _count(self, text: str) -> int:
         if text not in self._counts:

@@ -58,11 +58,11 @@ def _read(block: Block, source: Passage) -> PromptPassage:
     provenance = source.provenance
     return PromptPassage(
         number=block.numbers[0],
-        title=source.title.strip(),
-        text=_without_headings(block.text, source.title.strip()),
+        title=block.title,
+        text=_without_headings(block.text, block.title),
         date=provenance.as_of.date().isoformat() if provenance.as_of else "",
         trust=TRUST.get(provenance.trust, ""),
-        section=" > ".join(provenance.title_path),
+        section=block.section,
     )
 
 
