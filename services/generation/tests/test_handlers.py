@@ -11,6 +11,7 @@ import pytest
 from plumbline_generation.domain.answer import EXTRACTIVE, ClaimStatus, Outcome
 from plumbline_generation.domain.attempts import Usage
 from plumbline_generation.domain.guarding import BLOCKED, output_policy
+from plumbline_generation.domain.screening import ScreenPolicy
 from plumbline_generation.ports import Finish
 from plumbline_generation.testing import FakeJournal, FakeModel, a_passage, an_assignment
 from plumbline_guards.findings import Kind
@@ -216,7 +217,9 @@ async def test_a_guard_that_takes_too_long_does_what_its_policy_says(
     desk: NewDesk, release: Release, fails_open: bool, said: str
 ) -> None:
     slow = output_policy("redact", fails_open=fails_open)
-    streamed, done = await desk(policy=slow, monotonic=count(0.0, 9.0).__next__).answer(an_assignment(release))
+    screening, ticks = ScreenPolicy(fails_open=fails_open), count(0.0, 9.0).__next__
+    at = desk(policy=slow, screen_policy=screening, monotonic=ticks)
+    streamed, done = await at.answer(an_assignment(release))
     assert streamed == done.answer.text == said
     assert done.record.guard.outcome is GuardOutcome.UNSCANNED
 

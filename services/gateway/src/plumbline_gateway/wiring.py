@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 
 from plumbline.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
 from plumbline_gateway.adapters.cache import GrpcAnswerCache
-from plumbline_gateway.adapters.generation import GrpcAnswerGenerator
+from plumbline_gateway.adapters.generation import GrpcAnswerGenerator, GrpcQuestionCondenser
 from plumbline_gateway.adapters.retrieval import IDEMPOTENT, GrpcPassageSearch
 from plumbline_gateway.api import SCOPES, GatewayService
 from plumbline_gateway.events import BackgroundAnnouncer
 from plumbline_gateway.handlers import AskQuestion, Slots
 from plumbline_gateway.settings import Settings
+from plumbline_guards.stored import remembering
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.clock import SystemClock
@@ -30,10 +31,17 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     lost = meter().create_counter(
         "plumbline.gateway.answers_unannounced", description="served answers whose fact did not reach the log"
     )
-    announcer = BackgroundAnnouncer(publisher, clock, limit=settings.unannounced_answers, lost=lost)
+    announcer = BackgroundAnnouncer(
+        publisher,
+        clock,
+        limit=settings.unannounced_answers,
+        lost=lost,
+        findings_in=remembering() if settings.redacts_stored else None,
+    )
     ask = AskQuestion(
         GrpcAnswerCache(cache, limit_seconds=settings.cache_seconds),
         GrpcPassageSearch(retrieval),
+        GrpcQuestionCondenser(generation),
         GrpcAnswerGenerator(generation, reserve_seconds=settings.reserve_seconds),
         announcer,
         release=load_release(common.release_file),

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -11,7 +12,7 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
 from plumbline_contracts.topics import ANSWER_GENERATED
 from plumbline_generation.ports import Generated
-from plumbline_generation.translation import answer_to_proto, record_to_proto
+from plumbline_generation.translation import answer_to_proto, condensation_to_proto, record_to_proto
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.errors import PlumblineError
 from plumbline_kit.release import Release
@@ -25,11 +26,14 @@ EVENT_IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, ANSWER_GENERATED.name)
 class BusJournal:
     """`Journal` on the event log."""
 
-    def __init__(self, publisher: Publisher, release: Release, *, unrecorded: Counter) -> None:
-        """*unrecorded* counts the answers that the log did not take."""
+    def __init__(
+        self, publisher: Publisher, release: Release, *, unrecorded: Counter, redact: Callable[[AnswerGenerated], None]
+    ) -> None:
+        """*unrecorded* counts the answers that the log did not take; *redact* changes a fact before it is published."""
         self._publisher = publisher
         self._release = release
         self._unrecorded = unrecorded
+        self._redact = redact
         self._on_their_way: set[asyncio.Task[bool]] = set()
 
     async def record(self, fact: Generated, seconds: float) -> bool:
@@ -60,6 +64,8 @@ class BusJournal:
             question=fact.assignment.question,
             answer=answer_to_proto(fact.answer),
             record=record_to_proto(fact.record, self._release),
+            condensation=condensation_to_proto(fact.assignment.condensation),
         )
         message.generate_time.FromDatetime(fact.time)
+        self._redact(message)
         return message

@@ -1,5 +1,7 @@
 """Contract messages to domain and back, once for every way in and out."""
 
+from collections.abc import Mapping
+
 from google.protobuf.duration_pb2 import Duration
 
 from plumbline.common.v1 import answer_pb2 as common_pb
@@ -10,15 +12,18 @@ from plumbline_generation.domain.answer import (
     Claim,
     GroundingRecord,
     GuardRecord,
+    GuardResult,
     Outcome,
     Passage,
     PassageRef,
     Record,
 )
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
-from plumbline_generation.handlers import Checked
+from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role, Turn
+from plumbline_generation.handlers import Checked, Condensed, Direction, Text
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
+from plumbline_kit.errors import Invalid
 from plumbline_kit.release import Release
 
 _OUTCOMES = {
@@ -42,6 +47,20 @@ _ATTEMPTS = {
     AttemptOutcome.PROMPT_TOO_LONG: pb.ATTEMPT_OUTCOME_PROMPT_TOO_LONG,
 }
 """An abandoned attempt is in no record: nobody is left to get one."""
+_ROLES = {common_pb.TURN_ROLE_USER: Role.USER, common_pb.TURN_ROLE_ASSISTANT: Role.ASSISTANT}
+_METHODS = {
+    Method.UNCHANGED: common_pb.CONDENSATION_METHOD_UNCHANGED,
+    Method.RULE: common_pb.CONDENSATION_METHOD_RULE,
+    Method.MODEL: common_pb.CONDENSATION_METHOD_MODEL,
+    Method.JOINED: common_pb.CONDENSATION_METHOD_JOINED,
+}
+_METHODS_FROM_PROTO = {value: method for method, value in _METHODS.items()}
+
+_DIRECTIONS = {
+    pb.TEXT_DIRECTION_INPUT: Direction.INPUT,
+    pb.TEXT_DIRECTION_PASSAGE: Direction.PASSAGE,
+    pb.TEXT_DIRECTION_OUTPUT: Direction.OUTPUT,
+}
 
 
 def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
@@ -52,6 +71,37 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         tuple(map(_passage_from_proto, request.passages)),
         request.release.application_id,
         request.release.release_id,
+        _condensation_from_proto(request.condensation) if request.HasField("condensation") else None,
+    )
+
+
+def conversation_from_proto(request: pb.CondenseQuestionRequest) -> Conversation:
+    """Raises `Invalid` where it is empty, too large, or a turn is nobody's."""
+    turns = [Turn(_role(number, turn.role), turn.text) for number, turn in enumerate(request.turns)]
+    return Conversation(tuple(turns), request.question)
+
+
+def condensed_to_proto(condensed: Condensed) -> pb.CondenseQuestionResponse:
+    """What became of a question, and what it took."""
+    usage, trail = condensed.finish.usage, condensed.finish.trail
+    return pb.CondenseQuestionResponse(
+        condensation=condensation_to_proto(condensed.condensation),
+        attempts=map(_attempt_to_proto, trail.attempts),
+        cost=_cost_to_proto(trail.cost),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+def condensation_to_proto(condensation: Condensation | None) -> common_pb.Condensation | None:
+    """A question before and after."""
+    if condensation is None:
+        return None
+    return common_pb.Condensation(
+        original_question=condensation.original,
+        standalone_question=condensation.standalone,
+        method=_METHODS[condensation.method],
+        reason=condensation.reason,
     )
 
 
@@ -98,6 +148,9 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         cost=_cost_to_proto(record.trail.cost),
         guard=_guard_to_proto(record.guard) if record.guard else None,
         grounding=_grounding_to_proto(record.grounding) if record.grounding else None,
+        condensation_method=_method(record.condensed),
+        guards=map(guard_result_to_proto, record.guards),
+        dropped_passages=map(_ref_to_proto, record.dropped),
     )
 
 
@@ -115,18 +168,43 @@ def _cost_to_proto(cost: Cost | None) -> pb.Cost | None:
     return None if cost is None else pb.Cost(currency_code=cost.currency, amount=cost.amount)
 
 
+def text_from_proto(request: pb.CheckTextRequest) -> Text:
+    """Raises `Invalid` where there is too much to check; a direction that this build does not know is an output's."""
+    direction = _DIRECTIONS.get(request.direction, Direction.OUTPUT)
+    return Text(request.text, request.canary, direction, tuple(request.passages))
+
+
 def checked_to_proto(checked: Checked) -> pb.CheckTextResponse:
     """A checked text and what stands in it."""
     findings = [
         pb.GuardFinding(kind=_kind(finding.kind), start_offset=finding.start, end_offset=finding.end)
         for finding in checked.findings
     ]
-    return pb.CheckTextResponse(outcome=_guard_outcome(checked.outcome), text=checked.text, findings=findings)
+    return pb.CheckTextResponse(
+        outcome=_guard_outcome(checked.outcome),
+        text=checked.text,
+        findings=findings,
+        guards=map(guard_result_to_proto, checked.results),
+    )
 
 
 def _guard_to_proto(guard: GuardRecord) -> pb.GuardRecord:
-    counts = [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in guard.counts.items()]
-    return pb.GuardRecord(outcome=_guard_outcome(guard.outcome), counts=counts)
+    return pb.GuardRecord(outcome=_guard_outcome(guard.outcome), counts=counts_to_proto(guard.counts))
+
+
+def guard_result_to_proto(result: GuardResult) -> pb.GuardResult:
+    """What came of a guard."""
+    return pb.GuardResult(
+        guard=result.guard,
+        outcome=_guard_outcome(result.outcome),
+        counts=counts_to_proto(result.counts),
+        duration=_duration(result.seconds),
+    )
+
+
+def counts_to_proto(counts: Mapping[Kind, int]) -> list[pb.GuardCount]:
+    """How many there were of each kind."""
+    return [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in counts.items()]
 
 
 def _grounding_to_proto(grounding: GroundingRecord) -> pb.GroundingRecord:
@@ -147,6 +225,26 @@ def _kind(kind: Kind) -> "pb.GuardFindingKind.ValueType":
     return pb.GuardFindingKind.Value(f"GUARD_FINDING_KIND_{kind.name}")
 
 
+def _method(method: Method | None) -> "common_pb.CondensationMethod.ValueType":
+    return common_pb.CONDENSATION_METHOD_UNSPECIFIED if method is None else _METHODS[method]
+
+
+def _role(number: int, role: "common_pb.TurnRole.ValueType") -> Role:
+    if role not in _ROLES:
+        raise Invalid.field(f"turns[{number}].role", "must be the user's or the assistant's")
+    return _ROLES[role]
+
+
+def _condensation_from_proto(condensation: common_pb.Condensation) -> Condensation:
+    """A method that this build does not know counts as changed: nobody else may be served what comes of it."""
+    return Condensation(
+        condensation.original_question,
+        condensation.standalone_question,
+        _METHODS_FROM_PROTO.get(condensation.method, Method.JOINED),
+        condensation.reason,
+    )
+
+
 def _passage_from_proto(passage: common_pb.Passage) -> Passage:
     ref = passage.ref
     return Passage(
@@ -161,9 +259,8 @@ def _passage_from_proto(passage: common_pb.Passage) -> Passage:
 
 
 def _passage_to_proto(passage: Passage) -> common_pb.Passage:
-    ref = passage.ref
     return common_pb.Passage(
-        ref=common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash),
+        ref=_ref_to_proto(passage.ref),
         title=passage.title,
         url=passage.url,
         text=passage.text,
@@ -171,6 +268,10 @@ def _passage_to_proto(passage: Passage) -> common_pb.Passage:
         end_offset=passage.end,
         score=passage.score,
     )
+
+
+def _ref_to_proto(ref: PassageRef) -> common_pb.PassageRef:
+    return common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash)
 
 
 def _duration(seconds: float) -> Duration:

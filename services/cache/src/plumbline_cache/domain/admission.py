@@ -13,7 +13,11 @@ class Refusal(Enum):
     NOT_PASSED = "not_passed"
     NOT_ANSWERED = "not_answered"
     NO_SOURCES = "no_sources"
+    REDACTED = "redacted"
+    """Its texts hold placeholders: it is not what its caller read."""
     OTHER_RELEASE = "other_release"
+    FROM_CONVERSATION = "from_conversation"
+    """The question holds what somebody said earlier, which is nobody else's to be answered with."""
     SOURCE_CHANGED = "source_changed"
     """A source is older than the newest version heard of."""
     OLDER_ANSWER = "older_answer"
@@ -33,6 +37,9 @@ class Candidate:
     evaluation_id: str
     passed: bool
     answered: bool
+    from_conversation: bool = False
+    """Whether earlier turns are part of the question."""
+    redacted: bool = False
 
     @property
     def entry_id(self) -> str:
@@ -45,6 +52,10 @@ class Candidate:
             return Refusal.NOT_PASSED
         if not self.answered:
             return Refusal.NOT_ANSWERED
+        if self.from_conversation:
+            return Refusal.FROM_CONVERSATION
+        if self.redacted:
+            return Refusal.REDACTED
         if not self.sources:
             return Refusal.NO_SOURCES
         if (self.scope.application, self.scope.release) != (application, release):

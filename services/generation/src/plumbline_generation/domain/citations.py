@@ -28,8 +28,12 @@ _SAYS_NOTHING: Final = re.compile(
 class Checker:
     """Checks sentences against the sources of one answer."""
 
-    def __init__(self, sources: Sequence[Passage], minimum: float) -> None:
-        """A source supports a sentence from *minimum* of its content words on, if it holds its numbers and names."""
+    def __init__(self, sources: Sequence[Passage], minimum: float, own: Sequence[str] = ()) -> None:
+        """A source supports a sentence from *minimum* of its content words on, if it holds its numbers and names.
+
+        Of what the caller gave, *own*, no source is asked.
+        """
+        self._own = tuple(own)
         self._texts = [source.evidence for source in sources]
         self._evidence = [EvidenceFinder(number, source) for number, source in enumerate(sources, start=1)]
         self._minimum = minimum
@@ -40,7 +44,7 @@ class Checker:
 
         Cited are first those that it marked and that do support it, then the sources that hold most of it.
         """
-        sentence = span.of(text)
+        sentence = self._without_own(span.of(text))
         if _claims_nothing(sentence):
             return Claim(span.start, span.end, (), 0.0, ClaimStatus.NO_CLAIM)
         found = [assess(sentence, source) for source in self._texts]
@@ -52,6 +56,11 @@ class Checker:
         else:
             status = ClaimStatus.SUPPORTED if own else ClaimStatus.REPAIRED if marked else ClaimStatus.ATTRIBUTED
         return Claim(span.start, span.end, (*own, *others), best, status, evidence)
+
+    def _without_own(self, sentence: str) -> str:
+        for value in self._own:
+            sentence = sentence.replace(value, "")
+        return sentence
 
     def _supporting(
         self, sentence: str, found: Sequence[Support], marked: Sequence[int]
