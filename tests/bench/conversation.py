@@ -108,7 +108,7 @@ async def _by_model(
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(client) for client in open_clients(route)]
         model = build_route(route, clients, offsets, release=asking, clock=clock)
-        condense = CondenseQuestion(model, release=asking, clock=clock)
+        condense = CondenseQuestion(model, release=asking, clock=clock, hidden=frozenset())
         condensed = {}
         with Progress(console=console) as progress:
             for one in progress.track(dialogues, description="condense by the local model"):

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from plumbline_guards.findings import Finding, Kind
+from plumbline_guards.links import is_harmful, leads_elsewhere
 from plumbline_guards.scanner import scan
+from plumbline_guards.testing import CANARY, HOSTS, cuts, secrets
+from plumbline_guards.topics import Topics
 from plumbline_guards.window import Action, Policy, Window
 from tests.bench import figures
 from tests.bench.settings import BenchSettings
@@ -25,6 +28,7 @@ KINDS: Final = {
 }
 RECALL, PRECISION = 0.95, 0.9
 TOKENS_PER_SECOND = 50
+REPEATS = 100
 CHARACTERS_PER_TOKEN = 4
 PROSE = "The Aurora desk lamp costs 49 euros, and it weighs 1.2 kilograms. Ask support for more about the order. "
 HOSTILE = {"digits": "1", "spaced_digits": "1 ", "base64": "QUJDabc+/", "base64_lines": "QUJDabc0" * 250 + " "}
@@ -42,7 +46,7 @@ def main() -> None:
     """Run the benchmark; `PLUMBLINE_DATA` names the data."""
     folder = BenchSettings.from_env().data / "guardrails/presidio"
     rows = [row for name, short in SETS.items() for row in _quality(short, list(_held_out(folder / f"{name}.json")))]
-    figures.report("eval-guards", [*rows, *_cost()])
+    figures.report("eval-guards", [*rows, *_splits(), *_cost()])
 
 
 def _held_out(path: Path) -> Iterator[Sentence]:
@@ -78,6 +82,17 @@ def _quality(short: str, sentences: list[Sentence]) -> Iterator[figures.Figure]:
         yield figures.share(f"{short}_{kind.value}_precision_of_{len(right)}", right, known=PRECISION)
 
 
+def _splits() -> Iterator[figures.Figure]:
+    """Texts with a secret, cut at every place into two pieces and at many into three to five."""
+    caught = [
+        "".join(map(window.take, pieces)) + window.finish() == safe
+        for text, safe in secrets()
+        for pieces in cuts(text)
+        for window in [_window()]
+    ]
+    yield figures.share(f"split_secrets_caught_of_{len(caught)}", caught, known=1.0)
+
+
 def _cost() -> Iterator[figures.Figure]:
     text = PROSE * (200_000 // len(PROSE))
     yield figures.Figure("prose_us_per_kb", _seconds(text) * 1e6 / (len(text) / 1024))
@@ -87,6 +102,8 @@ def _cost() -> Iterator[figures.Figure]:
     later = _tokens_until_the_first(PROSE)
     yield figures.Figure("tokens_until_the_first_release", later)
     yield figures.Figure("first_release_later_by_ms_at_50_tokens_per_s", (later - 1) * 1e3 / TOKENS_PER_SECOND)
+    yield figures.mean("first_release_cpu_ms", [_ms_until_the_first(PROSE) for _ in range(REPEATS)])
+    yield figures.mean("whole_answer_cpu_ms", [_ms_of_all(PROSE * 4) for _ in range(REPEATS)])
     for name, unit in HOSTILE.items():
         yield figures.Figure(f"hostile_megabyte_{name}_s", _seconds((unit * (1_000_000 // len(unit) + 1))[:1_000_000]))
 
@@ -116,8 +133,25 @@ def _tokens_until_the_first(text: str) -> int:
     return next(number for number, token in enumerate(_tokens(text), start=1) if window.take(token))
 
 
+def _ms_until_the_first(text: str) -> float:
+    """Of the processor, from the window's opening to the first text that it releases."""
+    began, window = time.process_time(), _window()
+    next(token for token in _tokens(text) if window.take(token))
+    return (time.process_time() - began) * 1e3
+
+
+def _ms_of_all(text: str) -> float:
+    began, window = time.process_time(), _window()
+    for token in _tokens(text):
+        window.take(token)
+    window.finish()
+    return (time.process_time() - began) * 1e3
+
+
 def _window() -> Window:
-    return Window(Policy(dict.fromkeys(Kind, Action.REDACT)), time.monotonic)
+    """With everything on."""
+    policy = Policy(dict.fromkeys(Kind, Action.REDACT), canary=CANARY, topics=Topics(["betting odds", "casino"]))
+    return Window(policy, time.monotonic, is_unsafe=lambda link: is_harmful(link) or leads_elsewhere(link, HOSTS))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 """What goes out of a window, and when."""
 
-import random
 from collections.abc import Callable
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from plumbline_guards.findings import Kind
-from plumbline_guards.testing import CANARY, EXAMPLES
-from plumbline_guards.window import Action, Outcome, Policy, Window, placeholder
+from plumbline_guards.findings import Finding, Kind
+from plumbline_guards.links import is_harmful, leads_elsewhere
+from plumbline_guards.testing import CANARY, HOSTS, SAFE_LINKS, cuts, secrets
+from plumbline_guards.topics import Topics
+from plumbline_guards.window import Action, Outcome, Policy, Window
 
 REDACT = Policy(dict.fromkeys(Kind, Action.REDACT), canary=CANARY)
 
@@ -22,15 +23,40 @@ def through(window: Window, *pieces: str) -> str:
     return "".join(map(window.take, pieces)) + window.finish()
 
 
-@pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=lambda value: str(value)[:24].encode("ascii", "replace"))
-def test_pieces_come_out_as_the_redacted_whole(kind: Kind, example: str) -> None:
-    text, draw = f"Call {example}, please.", random.Random(example)
-    for place in range(1, len(text)):
-        window = Window(REDACT, standing_still)
-        places = [0, *sorted({place, *draw.sample(range(1, len(text)), draw.randint(0, 3))}), len(text)]
-        pieces = [text[start:end] for start, end in pairwise(places)]
-        assert through(window, *pieces) == f"Call {placeholder(kind)}, please."
-        assert (window.outcome, window.counts) == (Outcome.CHANGED, {kind: 1})
+def leads_astray(link: str) -> bool:
+    return is_harmful(link) or leads_elsewhere(link, HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"), list(secrets()), ids=lambda value: str(value)[:32].encode("ascii", "replace")
+)
+def test_pieces_come_out_as_the_redacted_whole(text: str, safe: str) -> None:
+    for pieces in cuts(text):
+        window = Window(REDACT, standing_still, is_unsafe=leads_astray)
+        assert through(window, *pieces) == safe, pieces
+        assert (window.outcome, window.counts.total()) == (Outcome.CHANGED, 1)
+
+
+@pytest.mark.parametrize("link", SAFE_LINKS)
+def test_a_link_to_a_known_host_stays_wherever_it_is_cut(link: str) -> None:
+    policy = Policy({Kind.UNSAFE_LINK: Action.REDACT})
+    for pieces in cuts(f"See ![lamp]({link}), {link}."):
+        assert through(Window(policy, standing_still, is_unsafe=leads_astray), *pieces) == "".join(pieces)
+
+
+def test_a_denied_phrase_ends_the_text_before_it_wherever_it_is_cut() -> None:
+    policy = Policy({Kind.DENIED_TOPIC: Action.BLOCK}, topics=Topics(["betting odds"]))
+    for pieces in cuts("The lamp has no betting plan. Betting,  odds and more."):
+        window = Window(policy, standing_still)
+        assert through(window, *pieces) == "The lamp has no betting plan. "
+        assert (window.outcome, window.findings) == (Outcome.BLOCKED, [Finding(Kind.DENIED_TOPIC, 30, 44)])
+
+
+def test_a_denied_phrase_that_is_marked_stays_and_hides_nothing_behind_it() -> None:
+    policy = Policy(dict.fromkeys(Kind, Action.MARK) | {Kind.CARD: Action.REDACT}, topics=Topics(["casino"]))
+    window = Window(policy, standing_still)
+    assert through(window, "A casino took 4111 1111 1111 1111") == "A casino took [card]"
+    assert window.counts == {Kind.DENIED_TOPIC: 1, Kind.CARD: 1}
 
 
 def test_plain_words_are_held_back_no_longer_than_a_word() -> None:

@@ -51,3 +51,14 @@ def test_a_whole_number_keeps_to_its_least() -> None:
     env.integer("WORKERS", 4, least=1)
     with pytest.raises(SettingsError, match="WORKERS is '0', wanted is a whole number of at least 1"):
         env.check()
+
+
+def test_choices_are_words_with_commas_between_or_none() -> None:
+    env = Env({"MANY": "red, Blue", "NONE": "none", "WRONG": "red,green"})
+    colours = ("red", "blue")
+    assert env.choices("MANY", (), colours) == ("red", "blue")
+    assert env.choices("NONE", ("red",), colours) == ()
+    assert env.choices("UNSET", ("red",), colours) == ("red",)
+    env.choices("WRONG", (), colours)
+    with pytest.raises(SettingsError, match="WRONG is 'red,green', wanted is none, or with commas between some of red"):
+        env.check()

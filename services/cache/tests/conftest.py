@@ -14,6 +14,7 @@ from plumbline.common.v1 import answer_pb2 as common
 from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_PASSED, Evaluation, Verdict
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
+from plumbline.generation.v1.generation_service_pb2 import GUARD_FINDING_KIND_CARD
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.entry import Entry, Scope, Source
@@ -42,6 +43,7 @@ def candidate() -> MakeCandidate:
         passed: bool = True,
         answered: bool = True,
         from_conversation: bool = False,
+        redacted: bool = False,
     ) -> Candidate:
         return Candidate(
             scope=scope,
@@ -54,6 +56,7 @@ def candidate() -> MakeCandidate:
             passed=passed,
             answered=answered,
             from_conversation=from_conversation,
+            redacted=redacted,
         )
 
     return make
@@ -122,6 +125,7 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
         groups: Sequence[str] = ("sales",),
         outcome: common.AnswerOutcome.ValueType = common.ANSWER_OUTCOME_ANSWERED,
         verdict: Verdict.ValueType = VERDICT_PASSED,
+        redacted: int = 0,
     ) -> EvaluationCompleted:
         refs = [common.PassageRef(document_id=d, version=v, passage_hash=h) for d, v, h in sources]
         subject = AnswerGenerated(
@@ -133,6 +137,8 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
             answer=common.Answer(text="Because.", sources=[common.Passage(ref=ref) for ref in refs], outcome=outcome),
         )
         subject.generate_time.FromDatetime(NOON)
+        if redacted:
+            subject.record.redacted.add(kind=GUARD_FINDING_KIND_CARD, count=redacted)
         return EvaluationCompleted(
             evaluation_id=f"e-{answer_id}", subject=subject, evaluation=Evaluation(verdict=verdict)
         )

@@ -16,12 +16,14 @@ from plumbline.generation.v1.generation_service_pb2_grpc import (
     add_GenerationServiceServicer_to_server,
 )
 from plumbline_generation.api import SCOPES
-from plumbline_generation.domain.answer import Assignment, Claim
-from plumbline_generation.domain.guarding import OutputGuard, output_policy
+from plumbline_generation.domain.answer import Assignment, Claim, GuardResult
+from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
-from plumbline_generation.handlers import Claimed, Completed, Delta, GenerateAnswer, Patience
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
+from plumbline_generation.handlers import Claimed, Completed, Delta, GenerateAnswer, Guarded, Patience
 from plumbline_generation.testing import FakeJournal, FakeModel, words
-from plumbline_generation.wiring import build_api, build_route, open_clients
+from plumbline_generation.wiring import build_api, build_guards, build_redaction, build_route, open_clients
+from plumbline_guards.detector import Detector
 from plumbline_guards.window import Policy
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.bus.messages import Publisher
@@ -44,12 +46,13 @@ class Desk:
     journal: FakeJournal = field(default_factory=FakeJournal)
     deadline: float = 30.0
     policy: Policy = field(default_factory=lambda: output_policy("redact", canary="zebra-7"))
+    screen_policy: ScreenPolicy = field(default_factory=ScreenPolicy)
+    detector: Detector | None = None
     monotonic: Callable[[], float] = FakeClock().monotonic
-    unsupported: Unsupported = Unsupported.MARK
     claims: list[Claim] = field(default_factory=list)
+    noticed: list[GuardResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.release = replace(self.release, guard=replace(self.release.guard, unsupported=self.unsupported))
         self.use_case = GenerateAnswer(
             self.model,
             self.journal,
@@ -58,6 +61,7 @@ class Desk:
             patience=Patience(record=2.0, margin=0.5),
             clock=FakeClock(),
             guard=OutputGuard(self.policy, self.monotonic),
+            screen=Screen(self.screen_policy, self.detector, self.monotonic),
         )
 
     async def answer(self, assignment: Assignment) -> tuple[str, Completed]:
@@ -65,6 +69,7 @@ class Desk:
         caller = Identity("acme", "tester", ("staff",))
         *pieces, done = [event async for event in self.use_case(assignment, caller, self.deadline)]
         assert isinstance(done, Completed)
+        self.noticed += [piece.result for piece in pieces if isinstance(piece, Guarded)]
         self.claims = [piece.claim for piece in pieces if isinstance(piece, Claimed)]
         return "".join(piece.text for piece in pieces if isinstance(piece, Delta)), done
 
@@ -80,13 +85,20 @@ class Service:
 
 @pytest.fixture(scope="session")
 def release() -> Release:
-    """The local platform's."""
-    return load_release(RELEASE_FILE)
+    """The local platform's, where unsupported sentences are only marked."""
+    local = load_release(RELEASE_FILE)
+    return replace(local, guard=replace(local.guard, unsupported=Unsupported.MARK))
+
+
+@pytest.fixture
+def strict(release: Release) -> Release:
+    """The same, where they are withheld."""
+    return replace(release, guard=replace(release.guard, unsupported=Unsupported.WITHHOLD))
 
 
 @pytest.fixture
 def desk(release: Release) -> Callable[..., Desk]:
-    return lambda **fakes: Desk(release, **fakes)
+    return lambda **fakes: Desk(**{"release": release} | fakes)
 
 
 @pytest.fixture
@@ -106,6 +118,8 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
         release: Release = release,
         groups: tuple[str, ...] = (),
         route: RouteSettings | None = None,
+        guards: GuardSettings | None = None,
+        detector: Detector | None = None,
     ) -> AsyncIterator[Service]:
         clock, publisher = SystemClock(), bus or MemoryBus()
         server = Server(test_settings("generation"), make_verifier(), scopes=SCOPES)
@@ -115,8 +129,19 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
             clients = [await stack.enter_async_context(client) for client in open_clients(settings)]
             asked = build_route(settings, clients, words, release=release, clock=clock)
             patience = Patience(record=0.2, margin=0.2)
-            guard = OutputGuard(output_policy("redact"), clock.monotonic)
-            api = build_api(asked, publisher, words, release=release, patience=patience, clock=clock, guard=guard)
+            told = guards or GuardSettings()
+            guard, screen = build_guards(told, detector, clock)
+            api = build_api(
+                asked,
+                publisher,
+                words,
+                release=release,
+                patience=patience,
+                clock=clock,
+                guard=guard,
+                screen=screen,
+                redact=build_redaction(told),
+            )
             add_GenerationServiceServicer_to_server(api, server.grpc)
             await server.start()
             async with open_channel(f"127.0.0.1:{server.port}", token=token(groups=groups)) as channel:

@@ -7,6 +7,7 @@ import pytest
 from plumbline_generation.domain.breaker import BreakerSettings
 from plumbline_generation.domain.routing import Price
 from plumbline_generation.settings import Settings
+from plumbline_guards.findings import Kind
 from plumbline_kit.settings import SettingsError
 
 
@@ -23,11 +24,11 @@ def test_every_wrong_variable_is_named_at_once() -> None:
 
 
 def test_the_key_is_never_shown() -> None:
-    assert "secret" not in repr(Settings.from_env({"LLM_API_KEY": "secret"}))
+    assert "s3same" not in repr(Settings.from_env({"LLM_API_KEY": "s3same", "GUARD_CANARY": "s3same"}))
 
 
 PAGE = Path(__file__).parents[1] / "README.md"
-MODELS = PAGE.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+TOPICS, MODELS = (part.split("```")[0] for part in PAGE.read_text(encoding="utf-8").split("```toml\n")[1:])
 
 
 def read(tmp_path: Path, content: str, **values: str) -> Settings:
@@ -91,3 +92,36 @@ def test_all_mistakes_of_a_models_file_are_told_at_once(tmp_path: Path) -> None:
 def test_a_models_file_that_is_not_there_is_told() -> None:
     with pytest.raises(SettingsError, match=r"MODELS_FILE nowhere\.toml"):
         Settings.from_env({"MODELS_FILE": "nowhere.toml"})
+
+
+def test_a_topics_file_lists_what_is_not_talked_about(tmp_path: Path) -> None:
+    path = tmp_path / "topics.toml"
+    path.write_text(TOPICS, encoding="utf-8")
+    guards = Settings.from_env({"GUARD_TOPICS_FILE": str(path)}).guards
+    assert guards.topics.find("The Betting odds of a casino") == ["Betting odds", "casino"]
+    assert (guards.examples[0], guards.minimum_similarity) == ("How much is the desk lamp?", 0.3)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('[deny]\ngambling = "casino"', "deny.gambling is 'casino', wanted is a list of texts"),
+        ('[deny]\ngambling = ["!"]', "'!' has no word"),
+        ("[allow]\nminimum_similarity = 0.3", "allow.examples is missing"),
+        ('[denied]\ngambling = ["casino"]', "denied is not a setting"),
+    ],
+)
+def test_each_mistake_of_a_topics_file_is_told(tmp_path: Path, content: str, sentence: str) -> None:
+    path = tmp_path / "topics.toml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(SettingsError, match=sentence):
+        Settings.from_env({"GUARD_TOPICS_FILE": str(path)})
+
+
+def test_what_is_hidden_is_a_list_of_kinds_or_none() -> None:
+    values = {"GUARD_HIDDEN_IN_QUESTIONS": "card, Email", "GUARD_HIDDEN_IN_PASSAGES": "none"}
+    guards = Settings.from_env(values).guards
+    assert guards.hidden_in_questions == {Kind.CARD, Kind.EMAIL}
+    assert guards.hidden_in_passages == frozenset()
+    with pytest.raises(SettingsError, match="GUARD_HIDDEN_IN_QUESTIONS is 'cards', wanted is none, or with commas"):
+        Settings.from_env({"GUARD_HIDDEN_IN_QUESTIONS": "cards"})

@@ -21,6 +21,16 @@ class Kind(Enum):
     """Characters that are not seen, or that turn the direction of others. Their placeholder is nothing."""
     LONG_RUN = "long run"
     """More characters without a break than are looked at: it may be anything, so it counts as a finding."""
+    LOOK_ALIKE = "look-alike"
+    """Letters of another script in a Latin word, chosen to look like its own."""
+    UNSAFE_LINK = "link"
+    """An address that a reader may follow. Which ones are unsafe, who knows what they may rest on decides."""
+    DENIED_TOPIC = "topic"
+    """A phrase that a policy denies."""
+    INJECTION = "injection"
+    """A question that tries to turn a model against its instructions."""
+    INSTRUCTIONS = "instructions"
+    """A document's text that speaks to the model."""
 
 
 @dataclass(frozen=True, slots=True)

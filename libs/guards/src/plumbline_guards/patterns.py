@@ -7,6 +7,7 @@ from typing import Final
 from plumbline_guards import secrets
 from plumbline_guards.findings import Finding, Kind
 from plumbline_guards.folding import INVISIBLE, fold
+from plumbline_guards.links import links
 from plumbline_guards.numbers import cards, ibans, ip_addresses
 from plumbline_guards.phones import phones
 
@@ -35,16 +36,28 @@ DETECTORS: Final[tuple[tuple[Kind, str, Detector], ...]] = (
 """In each row: what it finds, what must stand in the text for it to be worth a look, and how."""
 
 
-def findings(text: str) -> list[Finding]:
-    """What stands in *text*, in its order; where two could, the surer has it."""
+def findings(text: str, is_unsafe: Callable[[str], bool] | None = None) -> list[Finding]:
+    """What stands in *text*, in its order; where two could, the surer has it.
+
+    Links are looked for if *is_unsafe* tells which ones nobody should follow; what stands in such a one goes with it.
+    """
     seen, offsets = (text, None) if text.isascii() else fold(text)
     taken: list[Finding] = []
+    if is_unsafe:
+        _claim_links(taken, seen, offsets, is_unsafe)
     for kind, needed, detect in DETECTORS:
         if needed in seen:
             _claim(taken, kind, _moved(detect(seen), offsets))
     if offsets:
         _claim(taken, Kind.INVISIBLE, _spans(_INVISIBLE)(text))
     return sorted(taken, key=lambda finding: finding.start)
+
+
+def _claim_links(taken: list[Finding], seen: str, offsets: list[int] | None, is_unsafe: Callable[[str], bool]) -> None:
+    for start, end in links(seen):
+        if is_unsafe(seen[start:end]):
+            kind = Kind.URL_CREDENTIALS if secrets.URL_CREDENTIALS.match(seen, start, end) else Kind.UNSAFE_LINK
+            _claim(taken, kind, _moved([(start, end)], offsets))
 
 
 def _moved(spans: Iterable[Span], offsets: list[int] | None) -> Iterator[Span]:

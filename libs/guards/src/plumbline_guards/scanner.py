@@ -7,6 +7,7 @@ never on where the pieces were cut, so that a text is read the same whole and in
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from plumbline_guards import patterns
@@ -30,6 +31,8 @@ _HIDDEN: Final = f"{INVISIBLE}{JOINERS}"
 _RUN: Final = re.compile(rf"[!#-&(-+\--:=?-Z\\^_a-z~\u00c0-\u024f{DASHES}{WIDE}{_HIDDEN}]+")
 """What findings are made of. Spaces, quotes, commas, brackets, pipes and other scripts end a run."""
 _BREAK: Final = re.compile(rf"[^!#-&(-+\--:=?-Z\\^_a-z~\u00c0-\u024f{DASHES}{WIDE}{_HIDDEN}]+")
+_LINK_REST: Final = re.compile(r"[^\s\"<>`{}|\[\]\u3000-\u303f\uff08\uff09\uff0c\uff1b]*")
+"""A run with an address in it goes on to where no renderer would: its host may hold letters of any script."""
 _GAP: Final = re.compile("[ \\t\u00a0\u2007\u2009\u202f\"'`]{1,4}")
 _KEY_START: Final = "-----BEGIN"
 
@@ -49,7 +52,11 @@ _NUMBERS: Final = re.compile(r"(?:\d{1,19} {1,2})+(?=\d)")
 """The groups of a chain but its last; read one by one, they would come to the same."""
 _TAIL: Final = 64
 """Of a unit, how much is looked at to tell whether it goes on."""
-_WORTH_A_LOOK: Final = re.compile(rf"[\d@:={WIDE}{_HIDDEN}]|.{{16}}", re.DOTALL)
+_WORTH_A_LOOK: Final = re.compile(rf"[\d@:=/\\{WIDE}{_HIDDEN}]|[Ww]{{3}}|.{{16}}", re.DOTALL)
+
+Find = Callable[[str], list[Finding]]
+IsUnsafe = Callable[[str], bool]
+"""Whether nobody should follow a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +72,10 @@ class Part:
 class Scanner:
     """Reads one text. It keeps what may yet become a finding, at most some 2,500 characters and the canary's."""
 
-    def __init__(self, canary: str = "") -> None:
-        """*canary* is found wherever it stands, exactly as it is."""
+    def __init__(self, canary: str = "", is_unsafe: IsUnsafe | None = None) -> None:
+        """*canary* is found wherever it stands, exactly as it is. Without *is_unsafe* no links are looked for."""
         self._canary = canary
+        self._find: Find = partial(patterns.findings, is_unsafe=is_unsafe)
         self._held = ""
         self._endless: Kind | None = None
 
@@ -153,24 +161,24 @@ class Scanner:
             if following is None:
                 return None
             if following == end:
-                parts += _settled(text[at:end])
+                parts += _settled(text[at:end], self._find)
                 return end
-            if end - at > MAX_CHAIN and (cut := _safe_cut(text[at:end], parts)):
+            if end - at > MAX_CHAIN and (cut := _safe_cut(text[at:end], self._find, parts)):
                 return at + cut
             begin, end = following, _run_end(text, following)
 
     def _begin_endless(self, kind: Kind, text: str, offsets: tuple[int, int, int], parts: list[Part]) -> int:
         """*offsets* are those of the unit, of the finding within it, and of what is known of that."""
         at, begin, end = offsets
-        parts += _settled(text[at:begin])
+        parts += _settled(text[at:begin], self._find)
         parts.append(Part(text[begin:end], kind))
         self._endless = kind
         return end
 
 
-def scan(text: str, canary: str = "") -> list[Finding]:
-    """What stands in a whole *text*, in its order."""
-    scanner, found, at = Scanner(canary), list[Finding](), 0
+def scan(text: str, canary: str = "", is_unsafe: IsUnsafe | None = None) -> list[Finding]:
+    """What stands in a whole *text*, in its order. See `Scanner`."""
+    scanner, found, at = Scanner(canary, is_unsafe), list[Finding](), 0
     for part in [*scanner.take(text), *scanner.finish()]:
         end = at + len(part.text)
         if part.kind and part.goes_on:
@@ -183,7 +191,10 @@ def scan(text: str, canary: str = "") -> list[Finding]:
 
 def _run_end(text: str, at: int) -> int:
     run = _RUN.match(text, at)
-    return run.end() if run else at
+    if run is None or text.find("://", at, run.end()) < 0:
+        return run.end() if run else at
+    rest = _LINK_REST.match(text, run.end(), at + MAX_RUN + 1)
+    return rest.end() if rest else run.end()
 
 
 def _may_become_key(text: str, begin: int, end: int) -> bool:
@@ -223,12 +234,12 @@ def _continuation(tail: str) -> Callable[[str, str], bool] | None:
     return None
 
 
-def _safe_cut(unit: str, parts: list[Part]) -> int:
+def _safe_cut(unit: str, find: Find, parts: list[Part]) -> int:
     """Settle a long *unit* up to the last gap that is in no finding, nor so near its end that it may be in one to come.
 
     The offset of that gap; 0 if there is none.
     """
-    found = patterns.findings(unit)
+    found = find(unit)
     gaps = [gap.start() for gap in _BREAK.finditer(unit, 0, max(0, len(unit) - CHAIN_OVERLAP))]
     cut = next((gap for gap in reversed(gaps) if not any(one.start < gap < one.end for one in found)), 0)
     if cut:
@@ -236,8 +247,8 @@ def _safe_cut(unit: str, parts: list[Part]) -> int:
     return cut
 
 
-def _settled(unit: str) -> Iterator[Part]:
-    return _split(unit, patterns.findings(unit) if _WORTH_A_LOOK.search(unit) else [])
+def _settled(unit: str, find: Find) -> Iterator[Part]:
+    return _split(unit, find(unit) if _WORTH_A_LOOK.search(unit) else [])
 
 
 def _split(text: str, found: list[Finding]) -> Iterator[Part]:

@@ -1,7 +1,7 @@
 """A window on a stream: text goes out as soon as it can be no part of a finding, and what was found by policy."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -9,7 +9,8 @@ from typing import Final
 import structlog
 
 from plumbline_guards.findings import Finding, Kind
-from plumbline_guards.scanner import Part, Scanner
+from plumbline_guards.scanner import IsUnsafe, Part, Scanner
+from plumbline_guards.topics import Topics, TopicWatch
 
 SLICE: Final = 4_096
 """Characters between two looks at the clock."""
@@ -53,6 +54,7 @@ class Policy:
     fails_open: bool = False
     """Whether what could not be scanned goes out as it is, or not at all."""
     canary: str = ""
+    topics: Topics = field(default_factory=Topics)
 
 
 @dataclass
@@ -63,16 +65,20 @@ class Window:
     monotonic: Callable[[], float]
     excused: Callable[[Kind, str], bool] = _never
     """Whether a text of a kind that is redacted stays all the same."""
+    is_unsafe: IsUnsafe | None = None
+    """Which links nobody should follow; without it, none are looked for."""
     outcome: Outcome = Outcome.PASSED
     findings: list[Finding] = field(default_factory=list)
     """Offsets are those of the text taken. What was excused is among them, what passes is not."""
     edits: list[tuple[int, int]] = field(default_factory=list)
     """For each change: the offset behind it in the text taken, and by how much the text that goes out is longer."""
+    seconds: float = 0.0
+    """Spent on looking."""
     _read: int = 0
-    _spent: float = 0.0
 
     def __post_init__(self) -> None:
-        self._scanner = Scanner(self.policy.canary)
+        self._scanner = Scanner(self.policy.canary, self.is_unsafe)
+        self._watch = TopicWatch(self.policy.topics)
 
     @property
     def counts(self) -> Counter[Kind]:
@@ -101,16 +107,24 @@ class Window:
             return piece or ""
         if self.closed:
             return ""
-        held, began = self._scanner.held + (piece or ""), self.monotonic()
+        held, began = self._scanner.held + self._watch.held + (piece or ""), self.monotonic()
         try:
-            parts = self._scanner.finish() if piece is None else self._scanner.take(piece)
-            shown = "".join(map(self._shown, parts))
+            shown = "".join(map(self._shown, self._parts(piece)))
         except Exception as error:  # whatever goes wrong in a guard must not take the answer with it
             return self._give_up(held, type(error).__name__)
-        self._spent += self.monotonic() - began
-        if self._spent > self.policy.seconds:
+        self.seconds += self.monotonic() - began
+        if self.seconds > self.policy.seconds:
             return self._give_up(held, "TimeoutError")
         return shown
+
+    def _parts(self, piece: str | None) -> Iterator[Part]:
+        """What is settled by *piece*, or by the end of the text."""
+        final = piece is None
+        watched = self._watch.take(piece or "", final=final) if self.policy.topics else [Part(piece or "")]
+        for part in watched:
+            yield from [*self._scanner.finish(), part] if part.kind else self._scanner.take(part.text)
+        if final:
+            yield from self._scanner.finish()
 
     def _give_up(self, held: str, reason: str) -> str:
         log.warning("guard_gave_up", reason=reason, fails_open=self.policy.fails_open)

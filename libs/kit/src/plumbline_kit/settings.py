@@ -46,6 +46,16 @@ class Env:
         """One of *values*, which are lower case; the variable's case does not matter."""
         return self._parsed(name, default, str.lower, f"one of {', '.join(values)}", values.__contains__)
 
+    def choices(self, name: str, default: Sequence[str], values: Sequence[str]) -> tuple[str, ...]:
+        """Any of *values* with commas between, or "none" for none of them; their case does not matter."""
+
+        def parse(text: str) -> tuple[str, ...]:
+            words = tuple(word.strip() for word in text.lower().split(","))
+            return () if words == ("none",) else words
+
+        wanted = f"none, or with commas between some of {', '.join(values)}"
+        return self._parsed(name, tuple(default), parse, wanted, lambda words: set(words) <= set(values))
+
     def path(self, name: str, default: Path) -> Path:
         """A file or folder, which need not exist."""
         return Path(self.text(name, str(default)))

@@ -94,6 +94,7 @@ def _candidate(event: EvaluationCompleted) -> Candidate:
         passed=event.evaluation.verdict == VERDICT_PASSED,
         answered=subject.answer.outcome == common.ANSWER_OUTCOME_ANSWERED,
         from_conversation=_is_from_conversation(subject),
+        redacted=bool(subject.record.redacted),
     )
 
 

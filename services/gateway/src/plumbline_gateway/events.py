@@ -9,6 +9,7 @@ from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline_contracts.topics import ANSWER_SERVED
 from plumbline_gateway.domain import Completed
 from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, condensation_to_proto, release_to_proto
+from plumbline_guards.stored import FindingsIn, redact
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import PlumblineError
@@ -22,8 +23,12 @@ class BackgroundAnnouncer:
     Runs beside the server so that stopping waits for the facts on their way.
     """
 
-    def __init__(self, publisher: Publisher, clock: Clock, *, limit: int, lost: Counter) -> None:
+    def __init__(
+        self, publisher: Publisher, clock: Clock, *, limit: int, lost: Counter, findings_in: FindingsIn | None = None
+    ) -> None:
+        """*findings_in* tells what is redacted in a fact before it is published; without it, nothing is."""
         self._publisher = publisher
+        self._findings_in = findings_in
         self._clock = clock
         self._limit = limit
         self._lost = lost
@@ -71,4 +76,6 @@ class BackgroundAnnouncer:
         )
         fact.total_time.FromNanoseconds(round(served.total_seconds * 1e9))
         fact.serve_time.FromDatetime(self._clock.now())
+        if self._findings_in:
+            redact(fact, self._findings_in)
         return fact

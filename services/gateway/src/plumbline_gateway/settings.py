@@ -23,6 +23,8 @@ class Settings:
     concurrent_asks: int
     unannounced_answers: int
     """How many answers may wait for the event log before their facts are lost."""
+    redacts_stored: bool
+    """Whether published texts are redacted."""
 
     @classmethod
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
@@ -37,6 +39,7 @@ class Settings:
             reserve_seconds=env.number("RESERVE_SECONDS", 0.25),
             concurrent_asks=env.integer("CONCURRENT_ASKS", 64, least=1),
             unannounced_answers=env.integer("UNANNOUNCED_ANSWERS", 1_000, least=1),
+            redacts_stored=env.choice("GUARD_STORED", "redact", ("redact", "off")) == "redact",
         )
         env.check()
         return settings

@@ -11,6 +11,7 @@ from plumbline_gateway.api import SCOPES, GatewayService
 from plumbline_gateway.events import BackgroundAnnouncer
 from plumbline_gateway.handlers import AskQuestion, Slots
 from plumbline_gateway.settings import Settings
+from plumbline_guards.stored import remembering
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.clock import SystemClock
@@ -30,7 +31,13 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     lost = meter().create_counter(
         "plumbline.gateway.answers_unannounced", description="served answers whose fact did not reach the log"
     )
-    announcer = BackgroundAnnouncer(publisher, clock, limit=settings.unannounced_answers, lost=lost)
+    announcer = BackgroundAnnouncer(
+        publisher,
+        clock,
+        limit=settings.unannounced_answers,
+        lost=lost,
+        findings_in=remembering() if settings.redacts_stored else None,
+    )
     ask = AskQuestion(
         GrpcAnswerCache(cache, limit_seconds=settings.cache_seconds),
         GrpcPassageSearch(retrieval),

@@ -1,6 +1,6 @@
 """gRPC in: an assignment to the use case, its events to the caller."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 
 import grpc
@@ -8,8 +8,16 @@ from opentelemetry.metrics import Meter
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
-from plumbline_generation.domain.answer import Assignment, GroundingRecord, GuardRecord
-from plumbline_generation.handlers import CheckText, Claimed, Completed, CondenseQuestion, Delta, GenerateAnswer
+from plumbline_generation.domain.answer import Assignment, GroundingRecord, GuardRecord, GuardResult
+from plumbline_generation.handlers import (
+    CheckText,
+    Claimed,
+    Completed,
+    CondenseQuestion,
+    Delta,
+    GenerateAnswer,
+    Guarded,
+)
 from plumbline_generation.translation import (
     answer_to_proto,
     assignment_from_proto,
@@ -17,11 +25,13 @@ from plumbline_generation.translation import (
     claim_to_proto,
     condensed_to_proto,
     conversation_from_proto,
+    guard_result_to_proto,
     record_to_proto,
+    text_from_proto,
 )
 from plumbline_kit.release import Release
 from plumbline_kit.rpc import current_call
-from plumbline_kit.telemetry import annotate, names
+from plumbline_kit.telemetry import annotate, meter, names
 
 SCOPES = {
     "/plumbline.generation.v1.GenerationService/GenerateAnswer": "ask",
@@ -62,6 +72,7 @@ class GenerationService(GenerationServiceServicer):
         self._check = check
         self._release = release
         self._meters = meters
+        self._guarded = meter().create_counter(names.GUARD_RESULTS, description="texts by guard and what came of it")
 
     async def GenerateAnswer(
         self,
@@ -95,15 +106,19 @@ class GenerationService(GenerationServiceServicer):
         context: "grpc.aio.ServicerContext[pb.CheckTextRequest, pb.CheckTextResponse]",
     ) -> pb.CheckTextResponse:
         """The text as it may go out."""
-        checked = await self._check(request.text, request.canary)
+        checked = await self._check(text_from_proto(request))
+        self._count(checked.results)
         annotate({names.GUARD_OUTCOME: checked.outcome.value, names.GUARD_FINDINGS: len(checked.findings)})
         return checked_to_proto(checked)
 
-    def _to_proto(self, event: Delta | Claimed | Completed) -> pb.GenerateAnswerResponse:
+    def _to_proto(self, event: Delta | Claimed | Guarded | Completed) -> pb.GenerateAnswerResponse:
         if isinstance(event, Delta):
             return pb.GenerateAnswerResponse(text_delta=event.text)
         if isinstance(event, Claimed):
             return pb.GenerateAnswerResponse(claim=claim_to_proto(event.claim))
+        if isinstance(event, Guarded):
+            return pb.GenerateAnswerResponse(guard=guard_result_to_proto(event.result))
+        self._count(event.record.guards)
         annotate(_answered(event))
         if event.record.grounding:
             self._meters.count(event.record.grounding)
@@ -113,6 +128,10 @@ class GenerationService(GenerationServiceServicer):
             recorded=event.recorded,
         )
         return pb.GenerateAnswerResponse(completed=completed)
+
+    def _count(self, results: Iterable[GuardResult]) -> None:
+        for result in results:
+            self._guarded.add(1, {names.GUARD: result.guard, names.GUARD_OUTCOME: result.outcome.value})
 
 
 def _asked(assignment: Assignment) -> dict[str, str | int]:
@@ -129,6 +148,8 @@ def _answered(event: Completed) -> dict[str, str | int | list[str]]:
     return {
         **_guarded(event.record.guard),
         **_grounded(event.record.grounding),
+        names.GUARD_OUTCOMES: [f"{one.guard}: {one.outcome.value}" for one in event.record.guards],
+        names.GUARD_DROPPED_PASSAGES: len(event.record.dropped),
         names.MODEL_ENDPOINT: trail.endpoint,
         names.ANSWER_ATTEMPTS: [f"{one.endpoint}: {one.outcome.value}" for one in trail.attempts],
         names.ANSWER_OUTCOME: event.answer.outcome.value,

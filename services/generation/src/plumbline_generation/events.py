@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -25,11 +26,14 @@ EVENT_IDS: Final = uuid.uuid5(uuid.NAMESPACE_URL, ANSWER_GENERATED.name)
 class BusJournal:
     """`Journal` on the event log."""
 
-    def __init__(self, publisher: Publisher, release: Release, *, unrecorded: Counter) -> None:
-        """*unrecorded* counts the answers that the log did not take."""
+    def __init__(
+        self, publisher: Publisher, release: Release, *, unrecorded: Counter, redact: Callable[[AnswerGenerated], None]
+    ) -> None:
+        """*unrecorded* counts the answers that the log did not take; *redact* changes a fact before it is published."""
         self._publisher = publisher
         self._release = release
         self._unrecorded = unrecorded
+        self._redact = redact
         self._on_their_way: set[asyncio.Task[bool]] = set()
 
     async def record(self, fact: Generated, seconds: float) -> bool:
@@ -63,4 +67,5 @@ class BusJournal:
             condensation=condensation_to_proto(fact.assignment.condensation),
         )
         message.generate_time.FromDatetime(fact.time)
+        self._redact(message)
         return message

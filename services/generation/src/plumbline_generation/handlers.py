@@ -1,25 +1,28 @@
 """The use case: write an answer that rests on the passages it was given."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Final
 
-from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Claim, Passage, Record
+from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Claim, GuardResult, Passage, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
 from plumbline_generation.domain.condensing import by_rule
 from plumbline_generation.domain.conversation import Condensation, Conversation
-from plumbline_generation.domain.guarding import OutputGuard, guard_record
+from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed, pack
 from plumbline_generation.domain.prompt import Prompt, PromptTemplate
 from plumbline_generation.domain.refusal import reason_to_refuse
 from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
+from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
 from plumbline_generation.domain.settling import Grounding, Settled
+from plumbline_generation.domain.veiling import veiled
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
-from plumbline_guards.findings import Finding
+from plumbline_guards.findings import Finding, Kind
+from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
-from plumbline_guards.window import Window
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
@@ -57,6 +60,13 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """A guard found something, or could not look."""
+
+    result: GuardResult
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """The last event of every answer. *recorded* means that its evaluation is certain."""
 
@@ -85,7 +95,7 @@ class Written:
 
 
 class GenerateAnswer:
-    """Answers one assignment, as events: deltas and claims, then completed."""
+    """Answers one assignment, as events: what guards found, deltas and claims, then completed."""
 
     def __init__(
         self,
@@ -97,6 +107,7 @@ class GenerateAnswer:
         patience: Patience,
         clock: Clock,
         guard: OutputGuard,
+        screen: Screen,
     ) -> None:
         """*offsets* counts tokens. Raises `ValueError` for a release whose prompt does not render."""
         self._model = model
@@ -107,34 +118,51 @@ class GenerateAnswer:
         self._patience = patience
         self._clock = clock
         self._guard = guard
+        self._screen = screen
 
     async def __call__(
         self, assignment: Assignment, caller: Identity, deadline: float
-    ) -> AsyncGenerator[Delta | Claimed | Completed, None]:
+    ) -> AsyncGenerator[Delta | Claimed | Guarded | Completed, None]:
         """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
-        packed = pack(assignment.passages, self._release.model.context_tokens, self._offsets)
-        async with aclosing(self._write(assignment.question, packed, deadline)) as pieces:
+        screened, packed = await self._read(assignment)
+        for event in _news(screened.results):
+            yield event
+        async with aclosing(self._write(screened, packed, deadline)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
-                    yield await self._complete(piece, assignment, packed, call)
+                    for event in _news(guard_result(*piece.settled.windows)):
+                        yield event
+                    yield await self._complete(piece, assignment, screened, packed, call)
                 else:
                     yield Claimed(piece) if isinstance(piece, Claim) else Delta(piece)
 
+    async def _read(self, assignment: Assignment) -> tuple[Screened, tuple[Packed, ...]]:
+        """What may be answered, and the passages that the prompt has room for."""
+        if self._screen.is_quick(assignment):
+            return self._screen_and_pack(assignment)
+        return await asyncio.to_thread(self._screen_and_pack, assignment)
+
+    def _screen_and_pack(self, assignment: Assignment) -> tuple[Screened, tuple[Packed, ...]]:
+        screened = self._screen.screened(assignment)
+        packed = pack(screened.passages, self._release.model.context_tokens, self._offsets)
+        screened.look_at_packed(packed)
+        return screened, packed
+
     async def _write(
-        self, question: str, packed: tuple[Packed, ...], deadline: float
+        self, screened: Screened, packed: tuple[Packed, ...], deadline: float
     ) -> AsyncGenerator[str | Claim | Written, None]:
-        guard, passages = self._release.guard, _passages(packed)
-        grounding = Grounding(question, passages, guard, self._guard)
-        reason = reason_to_refuse(question, passages, guard.minimum_question_support)
+        guard, passages, question = self._release.guard, _passages(packed), screened.question
+        grounding = Grounding(question, passages, guard, self._guard, screened.values)
+        reason = screened.reason or reason_to_refuse(question, passages, guard.minimum_question_support)
         if not reason:
-            prompt = self._template.render(question, packed)
+            prompt = self._template.render(question, screened.shown)
             async with aclosing(self._ask_model(prompt, grounding, deadline)) as pieces:
                 async for piece in pieces:
                     yield piece
             return
-        refused = grounding.refuse(reason)
+        refused = grounding.refuse(reason, NOT_ANSWERED if screened.reason else "")
         yield refused.draft.text
         yield Written(refused)
 
@@ -171,7 +199,7 @@ class GenerateAnswer:
         return Limits(min(model.first_token_seconds, total), total)
 
     async def _complete(
-        self, written: Written, assignment: Assignment, packed: tuple[Packed, ...], call: Call
+        self, written: Written, assignment: Assignment, screened: Screened, packed: tuple[Packed, ...], call: Call
     ) -> Completed:
         settled = written.settled
         answer = settled.draft.answer(_passages(packed))
@@ -185,6 +213,8 @@ class GenerateAnswer:
             reason=settled.draft.reason,
             trail=written.trail if settled.draft.by_model else replace(written.trail, endpoint="", model=""),
             guard=guard_record(*settled.windows),
+            guards=(*screened.results, *guard_result(*settled.windows)),
+            dropped=screened.dropped,
             grounding=settled.grounding,
             condensed=assignment.condensation.method if assignment.condensation else None,
         )
@@ -198,6 +228,39 @@ class GenerateAnswer:
         return written.trail.model or self._release.model.name
 
 
+class Direction(Enum):
+    """Which way a text goes."""
+
+    INPUT = "input"
+    """A question to the model."""
+    PASSAGE = "passage"
+    """Found in a document, given to the model."""
+    OUTPUT = "output"
+    """To a reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text to check. Raises `Invalid` where there is too much of it."""
+
+    text: str
+    canary: str = ""
+    """Of an output, beside the guard's own if this is empty."""
+    direction: Direction = Direction.OUTPUT
+    passages: tuple[str, ...] = ()
+    """Of an output: what it may quote accounts from, and link to the hosts of."""
+
+    def __post_init__(self) -> None:
+        quotable = sum(map(len, self.passages))
+        for name, length, most in (
+            ("text", len(self.text), MAX_CHECKED_CHARACTERS),
+            ("canary", len(self.canary), MAX_CANARY_CHARACTERS),
+            ("passages", quotable, MAX_CHECKED_CHARACTERS),
+        ):
+            if length > most:
+                raise Invalid.field(name, f"has {length:,} characters; at most {most:,} are allowed")
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A text as it may leave, how it came through, and what stands in the one that was given."""
@@ -205,27 +268,44 @@ class Checked:
     text: str
     outcome: GuardOutcome
     findings: tuple[Finding, ...]
+    results: tuple[GuardResult, ...] = ()
 
 
 class CheckText:
     """The guards alone, on a text from elsewhere."""
 
-    def __init__(self, guard: OutputGuard) -> None:
+    def __init__(self, guard: OutputGuard, screen: Screen) -> None:
         self._guard = guard
+        self._screen = screen
 
-    async def __call__(self, text: str, canary: str = "") -> Checked:
-        """Raises `Invalid` for a text or a canary that is too long. Nothing is excused: there are no passages."""
-        for name, value, most in (("text", text, MAX_CHECKED_CHARACTERS), ("canary", canary, MAX_CANARY_CHARACTERS)):
-            if len(value) > most:
-                raise Invalid.field(name, f"has {len(value):,} characters; at most {most:,} are allowed")
-        policy = replace(self._guard.policy, canary=canary or self._guard.policy.canary)
-        return await asyncio.to_thread(_check, text, Window(policy, self._guard.monotonic))
+    async def __call__(self, text: Text) -> Checked:
+        """With the guards off the text is UNSCANNED: nobody may take it for checked."""
+        checks = {Direction.OUTPUT: self._output, Direction.INPUT: self._question, Direction.PASSAGE: self._passage}
+        return await asyncio.to_thread(checks[text.direction], text)
+
+    def _output(self, given: Text) -> Checked:
+        window = self._guard.window_over(given.passages, canary=given.canary)
+        passed = window.take(given.text) + window.finish()
+        scanned = bool(window.policy.actions)
+        outcome = window.outcome if scanned else GuardOutcome.UNSCANNED
+        return Checked(passed, outcome, tuple(window.findings), guard_result(window))
+
+    def _question(self, given: Text) -> Checked:
+        screened = self._screen.question(given.text)
+        return _checked(given.text, screened, screened.question)
+
+    def _passage(self, given: Text) -> Checked:
+        screened = self._screen.passage(given.text)
+        return _checked(given.text, screened, "".join(part.text for part in screened.shown))
 
 
-def _check(text: str, window: Window) -> Checked:
-    passed = window.take(text) + window.finish()
-    scanned = bool(window.policy.actions)  # with the guards off nobody may take it for checked
-    return Checked(passed, window.outcome if scanned else GuardOutcome.UNSCANNED, tuple(window.findings))
+def _checked(given: str, screened: Screened, read: str) -> Checked:
+    passed = "" if screened.reason else read
+    return Checked(passed, worst(screened.results), tuple(scan(given)), tuple(screened.results))
+
+
+def _news(results: Iterable[GuardResult]) -> Iterator[Guarded]:
+    return (Guarded(result) for result in results if result.is_news)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +319,13 @@ class Condensed:
 class CondenseQuestion:
     """Makes of a question asked within a conversation one that stands alone."""
 
-    def __init__(self, model: LanguageModel, *, release: Release, clock: Clock) -> None:
-        """Raises `ValueError` for a release whose conversation prompt does not render."""
+    def __init__(self, model: LanguageModel, *, release: Release, clock: Clock, hidden: Set[Kind]) -> None:
+        """Values of the *hidden* kinds do not reach the model.
+
+        Raises `ValueError` for a release whose conversation prompt does not render.
+        """
         self._model = model
+        self._hidden = hidden
         self._release = release
         self._prompt = RewritingPrompt(release.conversation)
         self._clock = clock
@@ -254,14 +338,15 @@ class CondenseQuestion:
         recent = conversation.last(settings.turns)
         if settings.method == "rule" or not recent.turns:
             return Condensed(by_rule(recent))
+        shown = await asyncio.to_thread(veiled, recent, self._hidden)
         try:
-            text, finish = await self._written(recent, deadline)
+            text, finish = await self._written(shown.conversation, deadline)
         except ModelFailed as error:
             return Condensed(by_rule(recent, str(error)), Finish(trail=error.trail))
-        condensation = rewritten(text, recent)
+        condensation = rewritten(text, shown.conversation)
         if isinstance(condensation, str):
-            condensation = by_rule(recent, condensation)
-        return Condensed(condensation, finish)
+            return Condensed(by_rule(recent, condensation), finish)
+        return Condensed(shown.unveiled(condensation, recent.question), finish)
 
     async def _written(self, conversation: Conversation, deadline: float) -> tuple[str, Finish]:
         seconds = REWRITING_SHARE * (deadline - self._clock.monotonic())

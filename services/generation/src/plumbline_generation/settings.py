@@ -3,12 +3,16 @@
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from plumbline_generation.domain.breaker import BreakerSettings
+from plumbline_generation.domain.guarding import GuardSettings
 from plumbline_generation.domain.routing import EndpointSettings, Leg, Price, RouteSettings
+from plumbline_generation.domain.screening import HIDEABLE
+from plumbline_guards.findings import Kind
+from plumbline_guards.topics import Topics
 from plumbline_kit.addresses import address
 from plumbline_kit.settings import Env, ServiceSettings, SettingsError
 
@@ -28,14 +32,7 @@ class Settings:
     route: RouteSettings
     record_seconds: float
     """How long a finished answer waits to be recorded before it goes out as not recorded."""
-    guard_output: str
-    """What happens to what the guards find in an answer: redact, mark, block or off."""
-    guard_failure: str
-    """Whether what they could not check goes out: closed or open."""
-    guard_seconds: float
-    """Of scanning, for one answer."""
-    guard_canary: str = field(repr=False)
-    """A string that stands in the prompt and must never stand in an answer."""
+    guards: GuardSettings
     margin_seconds: float
     """How much of the caller's time is kept from the model, to answer without it."""
 
@@ -43,28 +40,24 @@ class Settings:
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
         """Raises `SettingsError` that names every variable, or every field of the models file, that is wrong."""
         env = Env(values)
-        models_file = env.text("MODELS_FILE", "")
+        models_file, topics_file = env.text("MODELS_FILE", ""), env.text("GUARD_TOPICS_FILE", "")
         settings = cls(
             service=ServiceSettings.from_env(env, "generation"),
             encoder_dir=env.path("ENCODER_DIR", Path(".plumbline/models/encoder")),
             route=_one_endpoint(env),
             record_seconds=env.number("RECORD_SECONDS", 2.0),
-            guard_output=env.choice("GUARD_OUTPUT", "redact", ("redact", "mark", "block", "off")),
-            guard_failure=env.choice("GUARD_FAILURE", "closed", ("closed", "open")),
-            guard_seconds=env.number("GUARD_SECONDS", 1.0),
-            guard_canary=env.text("GUARD_CANARY", ""),
+            guards=_guards(env),
             margin_seconds=env.number("MARGIN_SECONDS", 0.5),
         )
         env.check()
+        if topics_file:
+            settings = replace(settings, guards=read_topics(Path(topics_file), settings.guards))
         return replace(settings, route=read_models(Path(models_file), values)) if models_file else settings
 
 
 def read_models(path: Path, values: Mapping[str, str]) -> RouteSettings:
     """The route that a file (TOML) describes; keys come from *values*. Raises `SettingsError`."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"MODELS_FILE {path}: {error}") from error
+    content = _toml("MODELS_FILE", path)
     problems: list[str] = []
     top = Table(content, "", problems)
     endpoints = {name: _endpoint(name, table, values) for name, table in top.tables("endpoints")}
@@ -79,6 +72,36 @@ def read_models(path: Path, values: Mapping[str, str]) -> RouteSettings:
     if problems:
         raise SettingsError("; ".join(f"{path}: {problem}" for problem in problems))
     return settings
+
+
+def read_topics(path: Path, guards: GuardSettings) -> GuardSettings:
+    """*guards* with the topics that a file (TOML) denies and allows. Raises `SettingsError`."""
+    problems: list[str] = []
+    top = Table(_toml("GUARD_TOPICS_FILE", path), "", problems)
+    deny, allow = top.table("deny"), top.table("allow")
+    topics = _topics([phrase for topic in deny.fields for phrase in deny.texts(topic)], problems)
+    examples = tuple(allow.texts("examples")) if allow.fields else ()
+    minimum = allow.number("minimum_similarity", guards.minimum_similarity)
+    allow.end()
+    top.end()
+    if problems:
+        raise SettingsError("; ".join(f"{path}: {problem}" for problem in problems))
+    return replace(guards, topics=topics, examples=examples, minimum_similarity=minimum)
+
+
+def _topics(phrases: list[str], problems: list[str]) -> Topics:
+    try:
+        return Topics(phrases)
+    except ValueError as error:
+        problems.append(str(error))
+        return Topics()
+
+
+def _toml(variable: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{variable} {path}: {error}") from error
 
 
 class Table:
@@ -124,6 +147,15 @@ class Table:
         names = (f"{self._prefix}{field}[{number}]" for number in range(1, len(rows) + 1))
         return [Table(row, name, self._problems) for row, name in zip(rows, names, strict=True)]
 
+    def texts(self, field: str) -> list[str]:
+        """A list of at least one text, none of them empty."""
+        return self._read(field, None, _is_texts, "a list of texts") or []
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What stands in it."""
+        return tuple(self._content)
+
     def has(self, field: str) -> bool:
         """Whether it is there."""
         return field in self._content
@@ -160,6 +192,31 @@ def _counts(value: Any) -> bool:
 
 def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) and text for text in value)
+
+
+def _guards(env: Env) -> GuardSettings:
+    usual = GuardSettings()
+    return GuardSettings(
+        output=env.choice("GUARD_OUTPUT", usual.output, ("redact", "mark", "block", "off")),
+        links=env.choice("GUARD_LINKS", usual.links, ("redact", "off")),
+        hidden_in_questions=_kinds(env, "GUARD_HIDDEN_IN_QUESTIONS", usual.hidden_in_questions),
+        hidden_in_passages=_kinds(env, "GUARD_HIDDEN_IN_PASSAGES", usual.hidden_in_passages),
+        injection=env.choice("GUARD_INJECTION", usual.injection, ("block", "mark", "off")),
+        instructions=env.choice("GUARD_INSTRUCTIONS", usual.instructions, ("drop", "mark", "off")),
+        stored=env.choice("GUARD_STORED", usual.stored, ("redact", "off")),
+        failure=env.choice("GUARD_FAILURE", usual.failure, ("closed", "open")),
+        seconds=env.number("GUARD_SECONDS", usual.seconds),
+        canary=env.text("GUARD_CANARY", usual.canary),
+    )
+
+
+def _kinds(env: Env, name: str, usual: frozenset[Kind]) -> frozenset[Kind]:
+    known = {kind.name.lower(): kind for kind in HIDEABLE}
+    return frozenset(known[word] for word in env.choices(name, [kind.name.lower() for kind in usual], tuple(known)))
 
 
 def _one_endpoint(env: Env) -> RouteSettings:

@@ -1,5 +1,7 @@
 """Contract messages to domain and back, once for every way in and out."""
 
+from collections.abc import Mapping
+
 from google.protobuf.duration_pb2 import Duration
 
 from plumbline.common.v1 import answer_pb2 as common_pb
@@ -10,6 +12,7 @@ from plumbline_generation.domain.answer import (
     Claim,
     GroundingRecord,
     GuardRecord,
+    GuardResult,
     Outcome,
     Passage,
     PassageRef,
@@ -24,7 +27,7 @@ from plumbline_generation.domain.conversation import (
     Role,
     Turn,
 )
-from plumbline_generation.handlers import Checked, Condensed
+from plumbline_generation.handlers import Checked, Condensed, Direction, Text
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import Invalid
@@ -60,6 +63,12 @@ _METHODS = {
     Method.JOINED: common_pb.CONDENSATION_METHOD_JOINED,
 }
 _METHODS_FROM_PROTO = {value: method for method, value in _METHODS.items()}
+
+_DIRECTIONS = {
+    pb.TEXT_DIRECTION_INPUT: Direction.INPUT,
+    pb.TEXT_DIRECTION_PASSAGE: Direction.PASSAGE,
+    pb.TEXT_DIRECTION_OUTPUT: Direction.OUTPUT,
+}
 
 
 def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
@@ -148,6 +157,8 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         guard=_guard_to_proto(record.guard) if record.guard else None,
         grounding=_grounding_to_proto(record.grounding) if record.grounding else None,
         condensation_method=_method(record.condensed),
+        guards=map(guard_result_to_proto, record.guards),
+        dropped_passages=map(_ref_to_proto, record.dropped),
     )
 
 
@@ -165,18 +176,43 @@ def _cost_to_proto(cost: Cost | None) -> pb.Cost | None:
     return None if cost is None else pb.Cost(currency_code=cost.currency, amount=cost.amount)
 
 
+def text_from_proto(request: pb.CheckTextRequest) -> Text:
+    """Raises `Invalid` where there is too much to check; a direction that this build does not know is an output's."""
+    direction = _DIRECTIONS.get(request.direction, Direction.OUTPUT)
+    return Text(request.text, request.canary, direction, tuple(request.passages))
+
+
 def checked_to_proto(checked: Checked) -> pb.CheckTextResponse:
     """A checked text and what stands in it."""
     findings = [
         pb.GuardFinding(kind=_kind(finding.kind), start_offset=finding.start, end_offset=finding.end)
         for finding in checked.findings
     ]
-    return pb.CheckTextResponse(outcome=_guard_outcome(checked.outcome), text=checked.text, findings=findings)
+    return pb.CheckTextResponse(
+        outcome=_guard_outcome(checked.outcome),
+        text=checked.text,
+        findings=findings,
+        guards=map(guard_result_to_proto, checked.results),
+    )
 
 
 def _guard_to_proto(guard: GuardRecord) -> pb.GuardRecord:
-    counts = [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in guard.counts.items()]
-    return pb.GuardRecord(outcome=_guard_outcome(guard.outcome), counts=counts)
+    return pb.GuardRecord(outcome=_guard_outcome(guard.outcome), counts=counts_to_proto(guard.counts))
+
+
+def guard_result_to_proto(result: GuardResult) -> pb.GuardResult:
+    """What came of a guard."""
+    return pb.GuardResult(
+        guard=result.guard,
+        outcome=_guard_outcome(result.outcome),
+        counts=counts_to_proto(result.counts),
+        duration=_duration(result.seconds),
+    )
+
+
+def counts_to_proto(counts: Mapping[Kind, int]) -> list[pb.GuardCount]:
+    """How many there were of each kind."""
+    return [pb.GuardCount(kind=_kind(kind), count=count) for kind, count in counts.items()]
 
 
 def _grounding_to_proto(grounding: GroundingRecord) -> pb.GroundingRecord:
@@ -237,9 +273,8 @@ def _passage_from_proto(passage: common_pb.Passage) -> Passage:
 
 
 def _passage_to_proto(passage: Passage) -> common_pb.Passage:
-    ref = passage.ref
     return common_pb.Passage(
-        ref=common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash),
+        ref=_ref_to_proto(passage.ref),
         title=passage.title,
         url=passage.url,
         text=passage.text,
@@ -247,6 +282,10 @@ def _passage_to_proto(passage: Passage) -> common_pb.Passage:
         end_offset=passage.end,
         score=passage.score,
     )
+
+
+def _ref_to_proto(ref: PassageRef) -> common_pb.PassageRef:
+    return common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash)
 
 
 def _duration(seconds: float) -> Duration:

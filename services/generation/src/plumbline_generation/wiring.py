@@ -1,7 +1,7 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -11,16 +11,19 @@ from plumbline_generation.adapters.endpoint import Endpoint
 from plumbline_generation.adapters.openai import ApiClient, OpenAIModel
 from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
+from plumbline_generation.adapters.stored import Redact, as_it_is, redaction
 from plumbline_generation.api import SCOPES, GenerationService, SentenceMeters
 from plumbline_generation.domain.breaker import Breaker
-from plumbline_generation.domain.guarding import OutputGuard, output_policy
+from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
+from plumbline_generation.domain.screening import Screen, ScreenPolicy, Similarity
 from plumbline_generation.events import BusJournal
 from plumbline_generation.handlers import CheckText, CondenseQuestion, GenerateAnswer, Patience
 from plumbline_generation.ports import LanguageModel
 from plumbline_generation.settings import Settings
-from plumbline_guards.window import Policy
+from plumbline_guards.detector import Detector
+from plumbline_guards.window import Action
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.bus.messages import Publisher
@@ -29,7 +32,10 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import ModelSettings, Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.telemetry import Telemetry, meter
-from plumbline_models.encoder import Encoder
+from plumbline_models.encoder import Encoder, Vectors
+
+Encode = Callable[[Sequence[str]], Vectors]
+_ACTIONS = {"block": Action.BLOCK, "drop": Action.BLOCK, "mark": Action.MARK, "off": Action.PASS}
 
 REMEMBERED_PASSAGES: Final = 512
 """Whose tokens are known again: popular passages come back, and each takes some 25 kB."""
@@ -38,15 +44,25 @@ REMEMBERED_PASSAGES: Final = 512
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts; nothing runs yet."""
     clock, common = SystemClock(), settings.service
-    release, offsets = load_release(common.release_file), Encoder.load(settings.encoder_dir).offsets
+    release, encoder = load_release(common.release_file), Encoder.load(settings.encoder_dir)
+    offsets = encoder.offsets
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="generation", clock=clock)
     clients = open_clients(settings.route)
     model = build_route(settings.route, clients, offsets, release=release, clock=clock)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    guard = OutputGuard(_policy(settings), clock.monotonic)
-    remembered = lru_cache(REMEMBERED_PASSAGES)(offsets)
-    api = build_api(model, publisher, remembered, release=release, patience=patience, clock=clock, guard=guard)
+    guard, screen = build_guards(settings.guards, None, clock, encode=encoder.encode)
+    api = build_api(
+        model,
+        publisher,
+        lru_cache(REMEMBERED_PASSAGES)(offsets),
+        release=release,
+        patience=patience,
+        clock=clock,
+        guard=guard,
+        screen=screen,
+        redact=build_redaction(settings.guards),
+    )
     add_GenerationServiceServicer_to_server(api, server.grpc)
     closing = [client.aclose for client in clients]
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
@@ -86,15 +102,19 @@ def build_api(
     patience: Patience,
     clock: Clock,
     guard: OutputGuard,
+    screen: Screen,
+    redact: Redact = as_it_is,
 ) -> GenerationService:
     """The rpc on any model and any event log."""
     unrecorded = meter().create_counter(
         "plumbline.generation.answers_unrecorded", description="answers that the event log did not take"
     )
-    journal = BusJournal(publisher, release, unrecorded=unrecorded)
-    generate = GenerateAnswer(model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard)
-    condense = CondenseQuestion(model, release=release, clock=clock)
-    return GenerationService(generate, condense, CheckText(guard), release, SentenceMeters(meter()))
+    journal = BusJournal(publisher, release, unrecorded=unrecorded, redact=redact)
+    generate = GenerateAnswer(
+        model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
+    )
+    condense = CondenseQuestion(model, release=release, clock=clock, hidden=screen.policy.hidden_in_questions)
+    return GenerationService(generate, condense, CheckText(guard, screen), release, SentenceMeters(meter()))
 
 
 def _endpoint(
@@ -107,10 +127,38 @@ def _endpoint(
     return Endpoint(own, OpenAIModel(client, asked, endpoint=own.name, clock=clock), Breaker(route.breaker))
 
 
-def _policy(settings: Settings) -> Policy:
-    return output_policy(
-        settings.guard_output,
-        seconds=settings.guard_seconds,
-        fails_open=settings.guard_failure == "open",
-        canary=settings.guard_canary,
+def build_redaction(settings: GuardSettings) -> Redact:
+    """What changes a fact before it is published."""
+    return redaction(settings.canary) if settings.stored != "off" else as_it_is
+
+
+def build_guards(
+    settings: GuardSettings, detector: Detector | None, clock: Clock, encode: Encode | None = None
+) -> tuple[OutputGuard, Screen]:
+    """What looks at texts on the way out and on the way in. *encode* is needed where topics have examples."""
+    fails_open = settings.failure == "open"
+    out = output_policy(
+        settings.output,
+        seconds=settings.seconds,
+        fails_open=fails_open,
+        canary=settings.canary,
+        topics=settings.topics,
     )
+    into = ScreenPolicy(
+        hidden_in_questions=settings.hidden_in_questions,
+        hidden_in_passages=settings.hidden_in_passages,
+        injection=_ACTIONS[settings.injection],
+        instructions=_ACTIONS[settings.instructions],
+        topics=settings.topics,
+        minimum_similarity=settings.minimum_similarity,
+        seconds=settings.seconds,
+        fails_open=fails_open,
+    )
+    similarity = _similarity(encode, settings.examples) if encode and settings.examples else None
+    guard = OutputGuard(out, clock.monotonic, looks_at_links=settings.links != "off")
+    return guard, Screen(into, detector, clock.monotonic, similarity)
+
+
+def _similarity(encode: Encode, examples: Sequence[str]) -> Similarity:
+    vectors = encode(examples)
+    return lambda question: float((encode([question]) @ vectors.T).max())

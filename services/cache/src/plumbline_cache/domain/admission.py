@@ -13,6 +13,8 @@ class Refusal(Enum):
     NOT_PASSED = "not_passed"
     NOT_ANSWERED = "not_answered"
     NO_SOURCES = "no_sources"
+    REDACTED = "redacted"
+    """Its texts hold placeholders: it is not what its caller read."""
     OTHER_RELEASE = "other_release"
     FROM_CONVERSATION = "from_conversation"
     """The question holds what somebody said earlier, which is nobody else's to be answered with."""
@@ -37,6 +39,7 @@ class Candidate:
     answered: bool
     from_conversation: bool = False
     """Whether earlier turns are part of the question."""
+    redacted: bool = False
 
     @property
     def entry_id(self) -> str:
@@ -51,6 +54,8 @@ class Candidate:
             return Refusal.NOT_ANSWERED
         if self.from_conversation:
             return Refusal.FROM_CONVERSATION
+        if self.redacted:
+            return Refusal.REDACTED
         if not self.sources:
             return Refusal.NO_SOURCES
         if (self.scope.application, self.scope.release) != (application, release):

@@ -61,7 +61,8 @@ class GrpcAnswerGenerator:
         try:
             async for message in call:  # to its end, which ends the call well: leaving early would cancel it
                 finished = message.HasField("completed")
-                yield _piece(message)
+                if (piece := _piece(message)) is not None:
+                    yield piece
         except grpc.aio.AioRpcError as error:
             if not finished:
                 raise translate(error) from error
@@ -81,10 +82,13 @@ def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
     )
 
 
-def _piece(message: pb.GenerateAnswerResponse) -> str | Claim | Generated:
+def _piece(message: pb.GenerateAnswerResponse) -> str | Claim | Generated | None:
+    """None where it says nothing that a reader waits for."""
     if message.HasField("completed"):
         return _generated(message.completed)
-    return claim_from_proto(message.claim) if message.HasField("claim") else message.text_delta
+    if message.HasField("claim"):
+        return claim_from_proto(message.claim)
+    return message.text_delta if message.HasField("text_delta") else None
 
 
 def _generated(completed: pb.AnswerCompleted) -> Generated:

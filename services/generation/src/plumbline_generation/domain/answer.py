@@ -144,6 +144,21 @@ class GroundingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardResult:
+    """What came of one guard, how many findings of each kind there were, and how long it looked."""
+
+    guard: str
+    outcome: GuardOutcome
+    counts: Mapping[Kind, int]
+    seconds: float
+
+    @property
+    def is_news(self) -> bool:
+        """Whether something was found, or not looked for."""
+        return bool(self.counts) or self.outcome is not GuardOutcome.PASSED
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """How an answer came about. Times are in seconds since the request arrived."""
 
@@ -160,6 +175,10 @@ class Record:
     """None where no model wrote anything."""
     condensed: Method | None = None
     """How the question came to stand alone, where it was asked within a conversation."""
+    guards: tuple[GuardResult, ...] = ()
+    """Of those that are on: the question's, the passages', the text's."""
+    dropped: tuple[PassageRef, ...] = ()
+    """Passages that hold instructions to the model, which it was not given."""
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,7 +1,9 @@
 """What becomes of a model's text when it has ended: an answer, a part of one, an extract of the passages, a refusal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from plumbline_generation.domain.answer import GroundingRecord, Outcome, Passage
 from plumbline_generation.domain.citations import Checker, cite
@@ -10,8 +12,11 @@ from plumbline_generation.domain.extract import extract
 from plumbline_generation.domain.grounding import GroundedText
 from plumbline_generation.domain.guarding import GuardedText, OutputGuard, blocked
 from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW, refusal
+from plumbline_guards.placeholders import Restorer
 from plumbline_guards.window import Window
 from plumbline_kit.release import GuardSettings, Unsupported
+
+NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +31,30 @@ class Settled:
 class Grounding:
     """One answer's question, what it may rest on, and the release's policy."""
 
-    def __init__(self, question: str, passages: Sequence[Passage], settings: GuardSettings, guard: OutputGuard) -> None:
+    def __init__(
+        self,
+        question: str,
+        passages: Sequence[Passage],
+        settings: GuardSettings,
+        guard: OutputGuard,
+        values: Mapping[str, str] = NO_VALUES,
+    ) -> None:
+        """*values* are the caller's own, by the placeholders that the model reads for them."""
         self._question = question
         self._passages = tuple(passages)
         self._settings = settings
         self._guard = guard
-        self._checker = Checker(self._passages, settings.minimum_claim_support)
+        self._values = values
+        self._checker = Checker(self._passages, settings.minimum_claim_support, tuple(values.values()))
 
     def begin(self) -> GroundedText:
         """What the model's text goes through."""
-        return GroundedText(GuardedText(self._guard.window(self._passages)), self._checker, self._settings)
+        guarded = GuardedText(self._guard.window(self._passages), Restorer(self._values))
+        return GroundedText(guarded, self._checker, self._settings)
 
-    def refuse(self, reason: str) -> Settled:
-        """A refusal that says what was found instead."""
-        draft = Draft(refusal(self._passages), outcome=Outcome.REFUSED, by_model=False, reason=reason)
+    def refuse(self, reason: str, text: str = "") -> Settled:
+        """A refusal in those words, or in those that say what was found instead."""
+        draft = Draft(text or refusal(self._passages), outcome=Outcome.REFUSED, by_model=False, reason=reason)
         return self._checked(draft)
 
     def settle(self, text: GroundedText, failure: str = "") -> Settled:

@@ -153,6 +153,14 @@ class _GuardFindingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Guar
     GUARD_FINDING_KIND_INVISIBLE: _GuardFindingKind.ValueType  # 11
     GUARD_FINDING_KIND_LONG_RUN: _GuardFindingKind.ValueType  # 12
     """More characters without a break than are looked at."""
+    GUARD_FINDING_KIND_LOOK_ALIKE: _GuardFindingKind.ValueType  # 13
+    """Letters of another script within a word, chosen to look like it."""
+    GUARD_FINDING_KIND_UNSAFE_LINK: _GuardFindingKind.ValueType  # 14
+    GUARD_FINDING_KIND_DENIED_TOPIC: _GuardFindingKind.ValueType  # 15
+    GUARD_FINDING_KIND_INJECTION: _GuardFindingKind.ValueType  # 16
+    """A question that tries to turn the model against its instructions."""
+    GUARD_FINDING_KIND_INSTRUCTIONS: _GuardFindingKind.ValueType  # 17
+    """A passage that holds instructions to the model."""
 
 class GuardFindingKind(_GuardFindingKind, metaclass=_GuardFindingKindEnumTypeWrapper): ...
 
@@ -170,7 +178,41 @@ GUARD_FINDING_KIND_CANARY: GuardFindingKind.ValueType  # 10
 GUARD_FINDING_KIND_INVISIBLE: GuardFindingKind.ValueType  # 11
 GUARD_FINDING_KIND_LONG_RUN: GuardFindingKind.ValueType  # 12
 """More characters without a break than are looked at."""
+GUARD_FINDING_KIND_LOOK_ALIKE: GuardFindingKind.ValueType  # 13
+"""Letters of another script within a word, chosen to look like it."""
+GUARD_FINDING_KIND_UNSAFE_LINK: GuardFindingKind.ValueType  # 14
+GUARD_FINDING_KIND_DENIED_TOPIC: GuardFindingKind.ValueType  # 15
+GUARD_FINDING_KIND_INJECTION: GuardFindingKind.ValueType  # 16
+"""A question that tries to turn the model against its instructions."""
+GUARD_FINDING_KIND_INSTRUCTIONS: GuardFindingKind.ValueType  # 17
+"""A passage that holds instructions to the model."""
 Global___GuardFindingKind: _TypeAlias = GuardFindingKind  # noqa: Y015
+
+class _TextDirection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TextDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TextDirection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEXT_DIRECTION_UNSPECIFIED: _TextDirection.ValueType  # 0
+    TEXT_DIRECTION_INPUT: _TextDirection.ValueType  # 1
+    """A question to the model."""
+    TEXT_DIRECTION_PASSAGE: _TextDirection.ValueType  # 2
+    """Found in a document, given to the model."""
+    TEXT_DIRECTION_OUTPUT: _TextDirection.ValueType  # 3
+    """To a reader."""
+
+class TextDirection(_TextDirection, metaclass=_TextDirectionEnumTypeWrapper):
+    """Which way a text goes."""
+
+TEXT_DIRECTION_UNSPECIFIED: TextDirection.ValueType  # 0
+TEXT_DIRECTION_INPUT: TextDirection.ValueType  # 1
+"""A question to the model."""
+TEXT_DIRECTION_PASSAGE: TextDirection.ValueType  # 2
+"""Found in a document, given to the model."""
+TEXT_DIRECTION_OUTPUT: TextDirection.ValueType  # 3
+"""To a reader."""
+Global___TextDirection: _TypeAlias = TextDirection  # noqa: Y015
 
 @_typing.final
 class GenerateAnswerRequest(_message.Message):
@@ -221,6 +263,7 @@ class GenerateAnswerResponse(_message.Message):
     TEXT_DELTA_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
     CLAIM_FIELD_NUMBER: _builtins.int
+    GUARD_FIELD_NUMBER: _builtins.int
     text_delta: _builtins.str
     """The next piece of the text."""
     @_builtins.property
@@ -229,18 +272,23 @@ class GenerateAnswerResponse(_message.Message):
     def claim(self) -> _answer_pb2.Claim:
         """A sentence of the text so far is settled. Offsets are those of the deltas joined."""
 
+    @_builtins.property
+    def guard(self) -> Global___GuardResult:
+        """A guard found something, or could not look. Of the question and the passages before the text, of the text after it."""
+
     def __init__(
         self,
         *,
         text_delta: _builtins.str = ...,
         completed: Global___AnswerCompleted | None = ...,
         claim: _answer_pb2.Claim | None = ...,
+        guard: Global___GuardResult | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "text_delta", b"text_delta"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "guard", b"guard", "text_delta", b"text_delta"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "text_delta", b"text_delta"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "completed", b"completed", "event", b"event", "guard", b"guard", "text_delta", b"text_delta"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["text_delta", "completed", "claim"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["text_delta", "completed", "claim", "guard"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -318,19 +366,31 @@ class CheckTextRequest(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     CANARY_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    PASSAGES_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """At most 100,000 characters."""
     canary: _builtins.str
     """A string that must not stand in the text, at most 256 characters. Empty: the server's own, if it has one."""
+    direction: Global___TextDirection.ValueType
+    """Whose guards. Unspecified means OUTPUT."""
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of an output: the texts it may rest on, at most 100,000 characters together. It may quote their accounts, and
+        link to no other host than they do. Without any, hosts are not looked at.
+        """
+
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         canary: _builtins.str = ...,
+        direction: Global___TextDirection.ValueType = ...,
+        passages: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "direction", b"direction", "passages", b"passages", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -343,12 +403,21 @@ class CheckTextResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    GUARDS_FIELD_NUMBER: _builtins.int
     outcome: Global___GuardOutcome.ValueType
     text: _builtins.str
-    """The text as it may go out: up to where it was blocked, with placeholders for what was redacted."""
+    """The text as it may go on: an output up to where it was blocked, with placeholders for what was redacted; of a
+    question that is refused or a passage that is dropped, nothing.
+    """
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
-        """In the text's order. Of a blocked or unscanned text: those up to there."""
+        """In the text's order: of an output what its policy names, of a blocked or unscanned one up to there; else all
+        personal data and secrets.
+        """
+
+    @_builtins.property
+    def guards(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardResult]:
+        """What came of each guard that is on."""
 
     def __init__(
         self,
@@ -356,10 +425,11 @@ class CheckTextResponse(_message.Message):
         outcome: Global___GuardOutcome.ValueType = ...,
         text: _builtins.str = ...,
         findings: _abc.Iterable[Global___GuardFinding] | None = ...,
+        guards: _abc.Iterable[Global___GuardResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "outcome", b"outcome", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "guards", b"guards", "outcome", b"outcome", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -414,6 +484,9 @@ class GenerationRecord(_message.Message):
     GUARD_FIELD_NUMBER: _builtins.int
     GROUNDING_FIELD_NUMBER: _builtins.int
     CONDENSATION_METHOD_FIELD_NUMBER: _builtins.int
+    GUARDS_FIELD_NUMBER: _builtins.int
+    DROPPED_PASSAGES_FIELD_NUMBER: _builtins.int
+    REDACTED_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that wrote it; "extractive" when none did."""
     prompt_version: _builtins.str
@@ -448,6 +521,20 @@ class GenerationRecord(_message.Message):
     def grounding(self) -> Global___GroundingRecord:
         """How the model's sentences fared against the passages; not set when no model wrote any."""
 
+    @_builtins.property
+    def guards(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardResult]:
+        """What came of each guard that is on: first those of the question, then of the passages, then of the text."""
+
+    @_builtins.property
+    def dropped_passages(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.PassageRef]:
+        """Passages that the model was not given and the answer does not rest on, because they hold instructions."""
+
+    @_builtins.property
+    def redacted(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardCount]:
+        """Of a published fact: what its question, answer and passages hold placeholders for. Whoever reuses the
+        answer must not if there is any: it is not what the caller read. Empty in a response.
+        """
+
     def __init__(
         self,
         *,
@@ -466,10 +553,13 @@ class GenerationRecord(_message.Message):
         guard: Global___GuardRecord | None = ...,
         grounding: Global___GroundingRecord | None = ...,
         condensation_method: _answer_pb2.CondensationMethod.ValueType = ...,
+        guards: _abc.Iterable[Global___GuardResult] | None = ...,
+        dropped_passages: _abc.Iterable[_answer_pb2.PassageRef] | None = ...,
+        redacted: _abc.Iterable[Global___GuardCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "grounding", b"grounding", "guard", b"guard", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "cost", b"cost", "endpoint", b"endpoint", "grounding", b"grounding", "guard", b"guard", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -586,6 +676,8 @@ Global___Cost: _TypeAlias = Cost  # noqa: Y015
 
 @_typing.final
 class GuardRecord(_message.Message):
+    """How the text came through the guards of what leaves."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOME_FIELD_NUMBER: _builtins.int
@@ -608,6 +700,43 @@ class GuardRecord(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GuardRecord: _TypeAlias = GuardRecord  # noqa: Y015
+
+@_typing.final
+class GuardResult(_message.Message):
+    """What came of one guard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GUARD_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    guard: _builtins.str
+    """One of question.data, question.topics, question.injection, passages.data, passages.instructions, answer."""
+    outcome: Global___GuardOutcome.ValueType
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardCount]:
+        """One per kind that was found."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """What looking took."""
+
+    def __init__(
+        self,
+        *,
+        guard: _builtins.str = ...,
+        outcome: Global___GuardOutcome.ValueType = ...,
+        counts: _abc.Iterable[Global___GuardCount] | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "duration", b"duration", "guard", b"guard", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardResult: _TypeAlias = GuardResult  # noqa: Y015
 
 @_typing.final
 class GuardCount(_message.Message):

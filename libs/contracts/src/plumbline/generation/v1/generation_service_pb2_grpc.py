@@ -77,7 +77,7 @@ class GenerationServiceServicer:
 
     def CheckText(self, request, context):
         """Runs the guards alone over a text. What they find and what they fail at is no error.
-        Fails with INVALID_ARGUMENT on an oversized text or canary.
+        Fails with INVALID_ARGUMENT on an oversized text, canary or list of passages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,7 @@ class GenerationServiceStub:
     """
     CheckText: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CheckTextRequest, _generation_service_pb2.CheckTextResponse]
     """Runs the guards alone over a text. What they find and what they fail at is no error.
-    Fails with INVALID_ARGUMENT on an oversized text or canary.
+    Fails with INVALID_ARGUMENT on an oversized text, canary or list of passages.
     """
 
 @_typing.type_check_only
@@ -67,7 +67,7 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     """
     CheckText: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CheckTextRequest, _generation_service_pb2.CheckTextResponse]  # type: ignore[assignment]
     """Runs the guards alone over a text. What they find and what they fail at is no error.
-    Fails with INVALID_ARGUMENT on an oversized text or canary.
+    Fails with INVALID_ARGUMENT on an oversized text, canary or list of passages.
     """
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,7 +103,7 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_generation_service_pb2.CheckTextResponse, _abc.Awaitable[_generation_service_pb2.CheckTextResponse]]:
         """Runs the guards alone over a text. What they find and what they fail at is no error.
-        Fails with INVALID_ARGUMENT on an oversized text or canary.
+        Fails with INVALID_ARGUMENT on an oversized text, canary or list of passages.
         """
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
