@@ -1,7 +1,7 @@
 """The use case: write an answer that rests on the passages it was given."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -18,8 +18,9 @@ from plumbline_generation.domain.refusal import reason_to_refuse
 from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
 from plumbline_generation.domain.settling import Grounding, Settled
+from plumbline_generation.domain.veiling import veiled
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
-from plumbline_guards.findings import Finding
+from plumbline_guards.findings import Finding, Kind
 from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.clock import Clock
@@ -318,9 +319,13 @@ class Condensed:
 class CondenseQuestion:
     """Makes of a question asked within a conversation one that stands alone."""
 
-    def __init__(self, model: LanguageModel, *, release: Release, clock: Clock) -> None:
-        """Raises `ValueError` for a release whose conversation prompt does not render."""
+    def __init__(self, model: LanguageModel, *, release: Release, clock: Clock, hidden: Set[Kind]) -> None:
+        """Values of the *hidden* kinds do not reach the model.
+
+        Raises `ValueError` for a release whose conversation prompt does not render.
+        """
         self._model = model
+        self._hidden = hidden
         self._release = release
         self._prompt = RewritingPrompt(release.conversation)
         self._clock = clock
@@ -333,14 +338,15 @@ class CondenseQuestion:
         recent = conversation.last(settings.turns)
         if settings.method == "rule" or not recent.turns:
             return Condensed(by_rule(recent))
+        shown = await asyncio.to_thread(veiled, recent, self._hidden)
         try:
-            text, finish = await self._written(recent, deadline)
+            text, finish = await self._written(shown.conversation, deadline)
         except ModelFailed as error:
             return Condensed(by_rule(recent, str(error)), Finish(trail=error.trail))
-        condensation = rewritten(text, recent)
+        condensation = rewritten(text, shown.conversation)
         if isinstance(condensation, str):
-            condensation = by_rule(recent, condensation)
-        return Condensed(condensation, finish)
+            return Condensed(by_rule(recent, condensation), finish)
+        return Condensed(shown.unveiled(condensation, recent.question), finish)
 
     async def _written(self, conversation: Conversation, deadline: float) -> tuple[str, Finish]:
         seconds = REWRITING_SHARE * (deadline - self._clock.monotonic())
