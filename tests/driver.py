@@ -1,7 +1,7 @@
 """Plumbline as its users see it: what tests and benchmarks that cross services say to it."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from plumbline.cache.v1 import cache_service_pb2 as cache_pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub
+from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.evaluation.v1 import evaluation_service_pb2 as evaluation_pb
 from plumbline.evaluation.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
@@ -58,10 +59,14 @@ class Driver:
         return EvaluationServiceStub(self.channel("evaluation"))
 
     async def ask(
-        self, question: str, freshness: gateway_pb.Freshness = gateway_pb.FRESHNESS_UNSPECIFIED, timeout: float = 30
+        self,
+        question: str,
+        freshness: gateway_pb.Freshness = gateway_pb.FRESHNESS_UNSPECIFIED,
+        timeout: float = 30,
+        turns: Sequence[common_pb.Turn] = (),
     ) -> gateway_pb.AskCompleted:
-        """The completed answer to *question*."""
-        request = gateway_pb.AskRequest(question=question, freshness=freshness)
+        """The completed answer to *question*, asked after *turns*."""
+        request = gateway_pb.AskRequest(question=question, freshness=freshness, turns=turns)
         async for reply in self.gateway.Ask(request, timeout=timeout):
             if reply.HasField("completed"):
                 return reply.completed

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +47,16 @@ def mean(name: str, values: Sequence[float], *, known: float | None = None) -> F
     """A mean with its BCa bootstrap interval, beside the value *known* as above."""
     interval = stats.bootstrap((np.asarray(values),), np.mean, n_resamples=RESAMPLES, rng=0).confidence_interval
     return _beside(Figure(name, float(np.mean(values)), float(interval.low), float(interval.high)), known)
+
+
+def gain(
+    name: str, values: Sequence[float], baseline: Sequence[float], of: str, *, least: float | None = None
+) -> Figure:
+    """The mean difference to *baseline* on the same questions, beside the *least* that is wanted."""
+    figure = mean(name, np.subtract(values, baseline).tolist())
+    if least is None or figure.value is None:
+        return replace(figure, baseline=of)
+    return replace(figure, baseline=of, goal=f">= {least}", met=figure.value >= least)
 
 
 def roc_area(name: str, positive: Sequence[float], negative: Sequence[float], *, known: float | None = None) -> Figure:

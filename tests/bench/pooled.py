@@ -7,7 +7,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,30 @@ class Query:
         return is_held_out(self.text)
 
 
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """What user and agent said in turn, the user first and last, and the relevance of passages to the last turn."""
+
+    id: str
+    turns: list[str]
+    relevant: dict[int, int]
+
+    @property
+    def question(self) -> str:
+        """The last turn."""
+        return self.turns[-1]
+
+    @property
+    def last_three(self) -> str:
+        """The last turn after what was said before it."""
+        return " ".join(self.turns[-3:])
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether nothing was chosen by it: half of the dialogues, by a hash of their ids."""
+        return is_held_out(self.id)
+
+
 @dataclass(frozen=True)
 class Pool:
     """Passages, named question sets over them, and questions that they answer or not."""
@@ -51,6 +75,9 @@ class Pool:
     passages: list[Passage]
     queries: dict[str, list[Query]]
     answerable: dict[str, list[tuple[str, bool]]]
+    dialogues: list[Dialogue]
+    mtrag: range
+    """Numbers of the passages that the dialogues are about."""
 
     def distinct(self, ranking: Iterable[int]) -> list[int]:
         """*ranking* with each text once, by the number of its first passage."""
@@ -74,14 +101,18 @@ def load(data: Path) -> Pool:
     queries = {"xquad": _xquad(data, passages)}
     foreign = {f"xquad {language}": _foreign(data, language, queries["xquad"]) for language in ("de", "es")}
     queries |= {"clapnq": _clapnq(data, passages, answerable)}
-    conversations = list(_mtrag(data, passages, answerable))
-    queries["mtrag last turn"] = [Query(turns[-1], relevant) for turns, relevant in conversations]
-    queries["mtrag last three"] = [Query(" ".join(turns[-3:]), relevant) for turns, relevant in conversations]
+    begin = len(passages)
+    dialogues = list(_mtrag(data, passages, answerable))
+    mtrag = range(begin, len(passages))
+    queries["mtrag last turn"] = [Query(one.question, one.relevant) for one in dialogues]
+    queries["mtrag last three"] = [Query(one.last_three, one.relevant) for one in dialogues]
     queries["medquad"] = _medquad(data, passages)
     queries |= foreign
     firsts = _firsts(passages)
     queries = {name: [_by_text(query, firsts) for query in asked] for name, asked in queries.items()}
-    return Pool(passages, queries, answerable)
+    judged = zip(dialogues, queries["mtrag last turn"], strict=True)
+    dialogues = [replace(dialogue, relevant=query.relevant) for dialogue, query in judged]
+    return Pool(passages, queries, answerable, dialogues, mtrag)
 
 
 def _firsts(passages: list[Passage]) -> list[int]:
@@ -125,9 +156,7 @@ def _clapnq(data: Path, passages: list[Passage], answerable: dict[str, list[tupl
     return queries
 
 
-def _mtrag(
-    data: Path, passages: list[Passage], answerable: dict[str, list[tuple[str, bool]]]
-) -> Iterator[tuple[list[str], dict[int, int]]]:
+def _mtrag(data: Path, passages: list[Passage], answerable: dict[str, list[tuple[str, bool]]]) -> Iterator[Dialogue]:
     texts: dict[str, Passage] = {}
     turns: dict[str, list[str]] = {}
     asked = []
@@ -144,7 +173,7 @@ def _mtrag(
     passages += texts.values()
     for task, relevant in _judgements(data, numbers).items():
         if task in turns:
-            yield turns[task], relevant
+            yield Dialogue(task.partition("<")[0], turns[task], relevant)
 
 
 def _judgements(data: Path, numbers: dict[str, int]) -> dict[str, dict[int, int]]:

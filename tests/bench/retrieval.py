@@ -82,7 +82,7 @@ async def main(*, untitled: bool, with_peers: bool) -> None:
     """Run the benchmark on its own platform in a temporary folder; the peers when that is gone."""
     console = Console(stderr=True)
     pool = load(BenchSettings.from_env().data)
-    documents = _submitted(pool, untitled=untitled)
+    documents = submitted(pool, untitled=untitled)
     async with running(["kafka", "retrieval"]) as bench:
         encoder = Encoder.load(bench.layout.encoder, threads=1)
         ingesting = await _ingest(bench, encoder, pool, documents, console)
@@ -99,7 +99,7 @@ async def main(*, untitled: bool, with_peers: bool) -> None:
     figures.report("bench-retrieval-untitled" if untitled else "bench-retrieval", results)
 
 
-def _submitted(pool: Pool, *, untitled: bool) -> list[pb.Document]:
+def submitted(pool: Pool, *, untitled: bool) -> list[pb.Document]:
     if untitled:
         texts = [passage.untitled for passage in pool.passages]
         return [pb.Document(document_id=_name(number), text=text) for number, text in enumerate(texts)]
@@ -116,7 +116,7 @@ async def _ingest(
     process = psutil.Process(bench.supervisor.pid("retrieval"))
     bare = _encode_rate(encoder, texts)
     before = _cpu(process)
-    rate = await _submit_all(bench.driver.retrieval, documents, console)
+    rate = await submit_all(bench.driver.retrieval, documents, console)
     spent = _cpu(process) - before
     bare = max(bare, _encode_rate(encoder, texts))
     return [
@@ -140,7 +140,7 @@ def _encode_rate(encoder: Encoder, passages: Sequence[str]) -> float:
     return len(sample) / (time.perf_counter() - started)
 
 
-async def _submit_all(stub: RetrievalServiceStub, documents: Sequence[pb.Document], console: Console) -> float:
+async def submit_all(stub: RetrievalServiceStub, documents: Sequence[pb.Document], console: Console) -> float:
     """Submit every document; documents a second from the first submission until all are searchable."""
     left = iter(documents)
     versions: list[tuple[str, int]] = []
@@ -184,7 +184,7 @@ async def _search(bench: Bench, encoder: Encoder, pool: Pool, console: Console) 
     with Progress(console=console) as progress:
         for name, queries in pool.queries.items():
             replies = [await _asked(stub, query.text) for query in progress.track(queries, description=name)]
-            found.rankings[name] = [_ranking(pool, reply) for reply in replies]
+            found.rankings[name] = [ranking_of(pool, reply) for reply in replies]
         for name, questions in pool.answerable.items():
             asked = [(text, held, await _asked(stub, text)) for text, held in progress.track(questions)]
             found.support[name] = [(text, held, reply.support) for text, held, reply in asked]
@@ -202,7 +202,7 @@ async def _asked(stub: RetrievalServiceStub, text: str, count: int = PASSAGES_A_
     return await stub.SearchPassages(pb.SearchPassagesRequest(query=text, page_size=count), timeout=30)
 
 
-def _ranking(pool: Pool, reply: pb.SearchPassagesResponse) -> Ranking:
+def ranking_of(pool: Pool, reply: pb.SearchPassagesResponse) -> Ranking:
     return pool.distinct(int(passage.ref.document_id[1:]) for passage in reply.passages)[:DOCUMENTS_A_SEARCH]
 
 

@@ -223,12 +223,12 @@ class CommandLine:
     address: str
     state: Path
 
-    def __call__(self, *arguments: str | Path, token: str = "secret") -> Result:
-        """The result of one command, its two outputs apart."""
+    def __call__(self, *arguments: str | Path, token: str = "secret", typed: str = "") -> Result:
+        """The result of one command, its two outputs apart; *typed* is its standard input."""
         names = ("gateway", "retrieval", "cache", "evaluation")
         addresses = [part for name in names for part in (f"--{name}", self.address)]
         environment = {"PLUMBLINE_STATE": str(self.state), "PLUMBLINE_TOKEN": token, "COLUMNS": "200"}
-        return CliRunner().invoke(app, [*addresses, *map(str, arguments)], env=environment)
+        return CliRunner().invoke(app, [*addresses, *map(str, arguments)], env=environment, input=typed)
 
     def json(self, *arguments: str | Path) -> list[Any]:
         """Every line of a command's machine output."""

@@ -42,6 +42,7 @@ def candidate() -> MakeCandidate:
         scope: Scope = SCOPE,
         passed: bool = True,
         answered: bool = True,
+        from_conversation: bool = False,
         redacted: bool = False,
     ) -> Candidate:
         return Candidate(
@@ -54,6 +55,7 @@ def candidate() -> MakeCandidate:
             evaluation_id=f"evaluation of {answer_id}",
             passed=passed,
             answered=answered,
+            from_conversation=from_conversation,
             redacted=redacted,
         )
 

@@ -63,6 +63,26 @@ async def running(release: Release) -> AsyncIterator[Running]:
     parts.close()
 
 
+@pytest.mark.parametrize(
+    ("method", "kept"),
+    [
+        (common.CONDENSATION_METHOD_UNCHANGED, True),
+        (common.CONDENSATION_METHOD_RULE, False),
+        (common.CONDENSATION_METHOD_MODEL, False),
+        (common.CONDENSATION_METHOD_JOINED, False),
+        (common.CONDENSATION_METHOD_UNSPECIFIED, False),
+    ],
+)
+async def test_what_was_said_earlier_in_a_conversation_never_becomes_an_entry(
+    running: Running, evaluated: Make, method: common.CondensationMethod, kept: bool
+) -> None:
+    event = evaluated(("prices", 3, "h1"))
+    event.subject.condensation.method = method
+    event.subject.condensation.original_question = "And how much is it?"
+    await running.hear(event)
+    assert running.held() == ([event.subject.answer_id] if kept else [])
+
+
 async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(
     running: Running, evaluated: Make, release: Release
 ) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from plumbline_gateway.domain import Completed, Delta, Event, Freshness, Question
+from plumbline_gateway.domain import Completed, Delta, Event, Freshness, Question, Turn
 from plumbline_gateway.handlers import AskQuestion, Slots
-from plumbline_gateway.testing import FakeAnnouncer, FakeCache, FakeGenerator, FakeSearch
+from plumbline_gateway.testing import FakeAnnouncer, FakeCache, FakeCondenser, FakeGenerator, FakeSearch
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.testing import FakeClock
 
@@ -20,6 +20,7 @@ class FrontDoor:
     release: Release
     cache: FakeCache = field(default_factory=FakeCache)
     search: FakeSearch = field(default_factory=FakeSearch)
+    condenser: FakeCondenser = field(default_factory=FakeCondenser)
     generator: FakeGenerator = field(default_factory=FakeGenerator)
     announcer: FakeAnnouncer = field(default_factory=FakeAnnouncer)
     clock: FakeClock = field(default_factory=FakeClock)
@@ -29,6 +30,7 @@ class FrontDoor:
         self.use_case = AskQuestion(
             self.cache,
             self.search,
+            self.condenser,
             self.generator,
             self.announcer,
             release=self.release,
@@ -42,9 +44,10 @@ class FrontDoor:
         text: str = "What does the Aurora cost?",
         freshness: Freshness | None = None,
         application: str = "default",
+        turns: tuple[Turn, ...] = (),
     ) -> list[Event]:
         """Every event of one answer."""
-        return [event async for event in self.use_case(Question(text, application, freshness), "acme")]
+        return [event async for event in self.use_case(Question(text, application, freshness, turns), "acme")]
 
 
 @pytest.fixture(scope="session")

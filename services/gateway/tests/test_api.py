@@ -10,10 +10,11 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc_status import rpc_status
 
+from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub, add_GatewayServiceServicer_to_server
 from plumbline_gateway.api import SCOPES, GatewayService
-from plumbline_gateway.domain import Claim, Evidence, Hit, Lookup, Tier
+from plumbline_gateway.domain import Claim, Evidence, Generated, Hit, Lookup, Spending, Tier
 from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, an_answer
 from plumbline_gateway.translation import claim_to_proto
 from plumbline_kit.errors import Unavailable
@@ -21,6 +22,7 @@ from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import make_verifier, test_settings, token
 
 Door = Callable[..., Any]
+SAID = common_pb.Turn(role=common_pb.TURN_ROLE_USER, text="How much is the Aurora desk lamp?")
 
 
 @asynccontextmanager
@@ -76,6 +78,29 @@ async def test_bypass_reaches_the_use_case(front_door: Door) -> None:
     door = front_door()
     await ask(door, freshness=pb.FRESHNESS_BYPASS)
     assert not door.cache.questions
+
+
+async def test_a_question_of_a_conversation_says_what_it_became_and_what_it_cost(front_door: Door) -> None:
+    spending = Spending({"EUR": 0.002}, 90, 9, 2)
+    door = front_door(generator=FakeGenerator(generated=Generated(an_answer(), "m", spending=spending)))
+    done = (await ask(door, question="And how heavy is it?", turns=[SAID]))[-1].completed
+    assert done.condensation == common_pb.Condensation(
+        original_question="And how heavy is it?",
+        standalone_question=door.condenser.standalone,
+        method=common_pb.CONDENSATION_METHOD_RULE,
+    )
+    assert [(cost.currency_code, cost.amount) for cost in done.costs] == [("EUR", 0.002)]
+    assert (done.prompt_tokens, done.completion_tokens, done.attempt_count) == (90, 9, 2)
+
+
+async def test_without_a_conversation_nothing_was_condensed(front_door: Door) -> None:
+    assert not (await ask(front_door()))[-1].completed.HasField("condensation")
+
+
+async def test_a_turn_that_is_nobodys_is_refused(front_door: Door) -> None:
+    error = await failure_of(ask(front_door(), turns=[SAID, common_pb.Turn(text="Obey.")]))
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "turns[1].role" in str(error.details())
 
 
 @pytest.mark.parametrize("question", ["", "x" * 100_000], ids=["empty", "100 kB"])

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline_contracts.topics import ANSWER_SERVED, Topic
-from plumbline_gateway.domain import Claim, Completed, Hit, ReleaseRef, Tier
+from plumbline_gateway.domain import Asked, Claim, Completed, Condensation, Hit, Method, ReleaseRef, Tier
 from plumbline_gateway.events import BackgroundAnnouncer
 from plumbline_gateway.testing import an_answer
 from plumbline_guards.stored import remembering
@@ -47,9 +47,9 @@ class SlowLog:
         return Position(0, len(self.bodies))
 
 
-def served(answer_id: str = "answer-1") -> Completed:
+def served(answer_id: str = "answer-1", asked: Asked = Asked("Why?")) -> Completed:  # noqa: B008  # frozen
     hit = Hit("answer-0", an_answer(), Tier.EXACT)
-    return Completed(answer_id, ReleaseRef("default", "abc"), "Why?", hit, 0.25)
+    return Completed(answer_id, ReleaseRef("default", "abc"), asked, hit, 0.25)
 
 
 async def test_a_served_answer_is_told_with_all_of_it() -> None:
@@ -65,17 +65,32 @@ async def test_a_served_answer_is_told_with_all_of_it() -> None:
     assert record.body.answer.claims[0].source_numbers == [1]
 
 
+async def test_a_question_of_a_conversation_is_told_as_it_was_asked_and_as_it_was_answered() -> None:
+    bus = MemoryBus()
+    announcer = BackgroundAnnouncer(bus, FakeClock(), limit=10, lost=Losses())
+    condensation = Condensation("And how heavy is it?", "Aurora: And how heavy is it?", Method.RULE)
+    announcer.served(served(asked=Asked(condensation.standalone, condensation)), "acme")
+    await announcer.stop()
+    [record] = bus.records(ANSWER_SERVED)
+    assert isinstance(record.body, AnswerServed)
+    assert record.body.question == record.body.condensation.standalone_question == condensation.standalone
+    assert record.body.condensation.original_question == condensation.original
+
+
 async def test_a_fact_holds_placeholders_for_values() -> None:
     bus, card, iban = MemoryBus(), "4111 1111 1111 1111", "GB82 WEST 1234 5698 7654 32"
     announcer = BackgroundAnnouncer(bus, FakeClock(), limit=10, lost=Losses(), findings_in=remembering())
     answer = replace(an_answer(), text=f"Pay to {iban}. Thank you.", claims=(Claim(36, 46, (1,), 1.0),))
     hit = Hit("answer-0", answer, Tier.EXACT)
-    announcer.served(Completed("answer-1", ReleaseRef("default", "abc"), f"By {card}?", hit, 0.25), "acme")
+    asked = Asked(f"By {card}?", Condensation(f"With {card}?", f"By {card}?", Method.RULE))
+    announcer.served(Completed("answer-1", ReleaseRef("default", "abc"), asked, hit, 0.25), "acme")
     await announcer.stop()
     [record] = bus.records(ANSWER_SERVED)
     assert isinstance(record.body, AnswerServed)
     told, [claim] = record.body.answer.text, record.body.answer.claims
     assert (record.body.question, told) == ("By [card-1]?", "Pay to [iban-1]. Thank you.")
+    condensation = record.body.condensation
+    assert (condensation.original_question, condensation.standalone_question) == ("With [card-1]?", "By [card-1]?")
     assert told[claim.start_offset : claim.end_offset] == "Thank you."
 
 

@@ -49,12 +49,10 @@ class Desk:
     screen_policy: ScreenPolicy = field(default_factory=ScreenPolicy)
     detector: Detector | None = None
     monotonic: Callable[[], float] = FakeClock().monotonic
-    unsupported: Unsupported = Unsupported.MARK
     claims: list[Claim] = field(default_factory=list)
     noticed: list[GuardResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.release = replace(self.release, guard=replace(self.release.guard, unsupported=self.unsupported))
         self.use_case = GenerateAnswer(
             self.model,
             self.journal,
@@ -87,13 +85,20 @@ class Service:
 
 @pytest.fixture(scope="session")
 def release() -> Release:
-    """The local platform's."""
-    return load_release(RELEASE_FILE)
+    """The local platform's, where unsupported sentences are only marked."""
+    local = load_release(RELEASE_FILE)
+    return replace(local, guard=replace(local.guard, unsupported=Unsupported.MARK))
+
+
+@pytest.fixture
+def strict(release: Release) -> Release:
+    """The same, where they are withheld."""
+    return replace(release, guard=replace(release.guard, unsupported=Unsupported.WITHHOLD))
 
 
 @pytest.fixture
 def desk(release: Release) -> Callable[..., Desk]:
-    return lambda **fakes: Desk(release, **fakes)
+    return lambda **fakes: Desk(**{"release": release} | fakes)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -348,9 +347,8 @@ async def test_claims_come_with_the_text_and_are_those_of_the_answer(serving: Se
 
 
 async def test_what_became_of_the_sentences_is_in_the_fact_the_record_and_the_span(
-    serving: Serving, request_of: NewRequest, release: Release, spans: InMemorySpanExporter
+    serving: Serving, request_of: NewRequest, strict: Release, spans: InMemorySpanExporter
 ) -> None:
-    strict = replace(release, guard=replace(release.guard, unsupported=Unsupported.WITHHOLD))
     ref = common_pb.ReleaseRef(application_id=strict.application_id, release_id=strict.id)
     bus, script = MemoryBus(), "The Aurora desk lamp costs 49 euros. It was invented in 1911."
     async with serving(model=FakeLLM(script=lambda _: script), bus=bus, release=strict) as service:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from plumbline_generation.domain.answer import EXTRACTIVE, Outcome
+from plumbline_generation.domain.answer import EXTRACTIVE, ClaimStatus, Outcome
 from plumbline_generation.domain.attempts import Usage
 from plumbline_generation.domain.guarding import BLOCKED, output_policy
 from plumbline_generation.domain.screening import ScreenPolicy
@@ -236,3 +236,36 @@ async def test_citations_stay_with_their_sentences_behind_a_redaction(desk: NewD
     twin = a_passage(document_id="twin")
     _, done = await desk(model=model).answer(an_assignment(release, passages=(a_passage(), twin)))
     assert done.answer.claims[-1].source_numbers[0] == 2
+
+
+FALSE = " It was invented by Nordlys in 1911."
+
+
+async def test_claims_come_with_the_text_and_are_those_of_the_answer(desk: NewDesk, release: Release) -> None:
+    at = desk(model=FakeModel(("The Aurora desk lamp costs 49 euros.", FALSE)))
+    _, done = await at.answer(an_assignment(release))
+    assert tuple(at.claims) == done.answer.claims
+    assert [claim.status for claim in at.claims] == [ClaimStatus.ATTRIBUTED, ClaimStatus.UNSUPPORTED]
+
+
+async def test_a_withheld_sentence_is_neither_streamed_nor_in_the_answer(desk: NewDesk, strict: Release) -> None:
+    at = desk(release=strict, model=FakeModel(("The Aurora desk lamp costs 49 euros.", FALSE, " It weighs 1.2 kil")))
+    at.model.finish = Finish(ended_itself=False)
+    streamed, done = await at.answer(an_assignment(strict))
+    assert streamed == done.answer.text == "The Aurora desk lamp costs 49 euros."
+    assert tuple(at.claims) == done.answer.claims
+    assert done.record.grounding.withheld == 1
+
+
+async def test_a_model_whose_every_sentence_is_withheld_refuses(desk: NewDesk, strict: Release) -> None:
+    streamed, done = await desk(release=strict, model=FakeModel((FALSE,))).answer(an_assignment(strict))
+    assert streamed == done.answer.text
+    assert (done.answer.outcome, done.record.model) == (Outcome.REFUSED, EXTRACTIVE)
+    assert done.record.reason == "no passage supports what the model wrote"
+
+
+async def test_a_canary_ends_an_answer_whose_sentences_are_withheld(desk: NewDesk, strict: Release) -> None:
+    at = desk(release=strict, model=FakeModel(("The Aurora desk lamp costs 49 euros. It is zeb", "ra-7"), hangs=True))
+    streamed, done = await at.answer(an_assignment(strict))
+    assert streamed == f"The Aurora desk lamp costs 49 euros.{BLOCKED}"
+    assert (done.answer.text, done.answer.claims) == (BLOCKED, ())

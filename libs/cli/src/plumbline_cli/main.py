@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from plumbline_cli.commands import (
     answers,
+    chat,
     dead_letters,
     demo,
     documents,
@@ -78,7 +79,7 @@ def _begin(
     )
 
 
-for commands in (platform, documents, knowledge, index, answers, events, traces, dead_letters, tokens, demo):
+for commands in (platform, documents, knowledge, index, answers, chat, events, traces, dead_letters, tokens, demo):
     commands.add_to(app)
 
 

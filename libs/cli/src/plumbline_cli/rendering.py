@@ -22,7 +22,7 @@ _WORD: Final = re.compile(r"\w+")
 def render_answer(completed: pb.AskCompleted) -> RenderableType:
     """The answer with a number after each supported sentence, its sources, and how it came about."""
     answer = completed.answer
-    lines: list[RenderableType] = [_cited_text(answer), Text()]
+    lines: list[RenderableType] = [*_understood(completed), _cited_text(answer), Text()]
     lines += [_source(number, answer) for number in cited_numbers(answer)]
     return Group(*lines, _origin(completed), _whereabouts(completed))
 
@@ -68,6 +68,14 @@ def _span_line(span: StoredSpan, began: int) -> Text:
     return line
 
 
+def _understood(completed: pb.AskCompleted) -> list[Text]:
+    """What was answered, where it is not what was asked."""
+    condensation = completed.condensation
+    if condensation.standalone_question == condensation.original_question:
+        return []
+    return [Text(f"understood as: {condensation.standalone_question}\n", style="dim")]
+
+
 def _cited_text(answer: common_pb.Answer) -> Text:
     """The text with marks at the end of each claim; what no claim covers stays as it is."""
     text, position = Text(), 0
@@ -107,6 +115,7 @@ def _origin(completed: pb.AskCompleted) -> Text:
     parts += [f"first answered as {completed.cached_answer_id}"] if completed.cached_answer_id else []
     parts += [completed.reason] if completed.reason else []
     parts += [f"{completed.total_time.ToMicroseconds() / 1000:.0f} ms"]
+    parts += [f"{cost.amount:.6f} {cost.currency_code}" for cost in completed.costs]
     parts += [] if completed.recorded else ["not recorded: it will not be evaluated"]
     return Text(f"\n{', '.join(parts)}", style="dim")
 

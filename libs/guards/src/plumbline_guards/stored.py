@@ -45,11 +45,21 @@ class Fact(Protocol):
         """Its texts are those that a reader may read."""
         ...
 
+    @property
+    def condensation(self) -> pb.Condensation:
+        """How the question came to stand alone."""
+        ...
+
 
 def redact(fact: Fact, findings_in: FindingsIn) -> Counter[Kind]:
     """Redact it in place, and tell what was redacted."""
-    texts = Redaction([fact.question, *texts_of(fact.answer)], findings_in)
+    condensation = fact.condensation
+    asked = [fact.question, condensation.original_question, condensation.standalone_question]
+    texts = Redaction([*asked, *texts_of(fact.answer)], findings_in)
     fact.question = texts.asked(fact.question)
+    for field in ("original_question", "standalone_question"):
+        if text := getattr(condensation, field):
+            setattr(condensation, field, texts.asked(text))
     texts.answer(fact.answer)
     return texts.counts
 

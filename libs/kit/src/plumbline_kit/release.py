@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -79,6 +79,26 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationSettings:
+    """How a question asked within a conversation is made to stand alone. *method* is "rule" or "model"."""
+
+    method: str = "rule"
+    turns: int = 6
+    """How many earlier turns are looked at; 0 means that every question is taken as it was asked."""
+    system: str = ""
+    template: str = ""
+    """A Jinja template over `turns` (each with `speaker` and `text`) and `question`, for the method "model"."""
+
+    def __post_init__(self) -> None:
+        if self.method not in ("rule", "model"):
+            raise ValueError(f"conversation.method is {self.method!r}, wanted is rule or model")
+        if self.method == "model" and not self.template.strip():
+            raise ValueError("conversation.method is model, and conversation.template is empty")
+        if self.turns < 0:
+            raise ValueError(f"conversation.turns is {self.turns}, wanted is 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationSettings:
     """The least score that passes, for each measure; all in [0, 1]."""
 
@@ -99,6 +119,7 @@ class Release:
     guard: GuardSettings
     cache: CacheSettings
     evaluation: EvaluationSettings
+    conversation: ConversationSettings = field(default_factory=ConversationSettings)
 
     @cached_property
     def id(self) -> str:
@@ -147,6 +168,7 @@ def load_release(path: Path) -> Release:
             guard=_guard(content["guard"]),
             cache=CacheSettings(**content["cache"]),
             evaluation=EvaluationSettings(**content["evaluation"]),
+            conversation=ConversationSettings(**content.get("conversation", {})),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"release file {path}: {error}") from error

@@ -7,6 +7,7 @@ from plumbline.cache.v1 import cache_events_pb2 as pb
 from plumbline.common.v1 import answer_pb2 as common
 from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_PASSED
+from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Scope, Source, require_question
@@ -92,8 +93,14 @@ def _candidate(event: EvaluationCompleted) -> Candidate:
         evaluation_id=event.evaluation_id,
         passed=event.evaluation.verdict == VERDICT_PASSED,
         answered=subject.answer.outcome == common.ANSWER_OUTCOME_ANSWERED,
+        from_conversation=_is_from_conversation(subject),
         redacted=bool(subject.record.redacted),
     )
+
+
+def _is_from_conversation(subject: AnswerGenerated) -> bool:
+    unchanged = subject.condensation.method == common.CONDENSATION_METHOD_UNCHANGED
+    return subject.HasField("condensation") and not unchanged
 
 
 def _source(ref: common.PassageRef) -> Source:

@@ -7,9 +7,17 @@ import grpc
 
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
+from plumbline.generation.v1 import generation_service_pb2 as generation_pb
 from plumbline_gateway.domain import Claimed, Completed, Delta, Event, Freshness, Question, Started
 from plumbline_gateway.handlers import AskQuestion
-from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, claim_to_proto, release_to_proto
+from plumbline_gateway.translation import (
+    ORIGINS_TO_PROTO,
+    answer_to_proto,
+    claim_to_proto,
+    condensation_to_proto,
+    release_to_proto,
+    turns_from_proto,
+)
 from plumbline_kit.rpc import current_call
 
 SCOPES = {"/plumbline.gateway.v1.GatewayService/Ask": "ask"}
@@ -33,7 +41,10 @@ class GatewayService(GatewayServiceServicer):
     ) -> AsyncIterator[pb.AskResponse]:
         """Stream the answer."""
         question = Question(
-            request.question, request.application_id or DEFAULT_APPLICATION, _FRESHNESS.get(request.freshness)
+            request.question,
+            request.application_id or DEFAULT_APPLICATION,
+            _FRESHNESS.get(request.freshness),
+            turns_from_proto(request.turns),
         )
         async with aclosing(self._ask(question, current_call().identity.tenant)) as events:
             async for event in events:
@@ -53,6 +64,7 @@ def _to_proto(event: Event) -> pb.AskResponse:
 
 
 def _completed(done: Completed) -> pb.AskCompleted:
+    spending = done.spending
     message = pb.AskCompleted(
         answer_id=done.answer_id,
         answer=answer_to_proto(done.result.answer),
@@ -62,6 +74,11 @@ def _completed(done: Completed) -> pb.AskCompleted:
         model=done.result.model,
         reason=done.result.reason,
         recorded=done.result.recorded,
+        condensation=condensation_to_proto(done.asked.condensation),
+        costs=[generation_pb.Cost(currency_code=name, amount=amount) for name, amount in spending.costs.items()],
+        prompt_tokens=spending.prompt_tokens,
+        completion_tokens=spending.completion_tokens,
+        attempt_count=spending.attempts,
     )
     message.total_time.FromNanoseconds(round(done.total_seconds * 1e9))
     return message

@@ -1,14 +1,18 @@
 """What a question and an answer are to the front door, and the answer it can give alone."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import ClassVar
 
 from plumbline_kit.errors import Invalid
 
 MAX_QUESTION_CHARACTERS = 8_000
+MAX_TURNS = 100
+MAX_TURN_CHARACTERS = 8_000
+MAX_CONVERSATION_CHARACTERS = 100_000
+MAX_JOINED_CHARACTERS = 1_000
 EXTRACT_SENTENCES = 2
 REFUSAL = "The documents do not answer this question."
 
@@ -48,6 +52,22 @@ class Tier(Enum):
     SEMANTIC = "semantic"
 
 
+class Role(Enum):
+    """Who is said to have said something."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Method(Enum):
+    """How a question asked within a conversation came to stand alone."""
+
+    UNCHANGED = "unchanged"
+    RULE = "rule"
+    MODEL = "model"
+    JOINED = "joined"
+
+
 ORIGINS = {
     Outcome.ANSWERED: Origin.GENERATED,
     Outcome.REFUSED: Origin.REFUSED,
@@ -64,23 +84,81 @@ class ReleaseRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation as the caller tells it: data, whoever's it is said to be."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """What the caller asks. Raises `Invalid` where no service could answer it."""
+    """What the caller asks, and what was said before, oldest first. Raises `Invalid` where no service could answer."""
 
     text: str
     application_id: str
     freshness: Freshness | None = None
     """None leaves it to the release."""
+    turns: tuple[Turn, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
-            raise Invalid.field("question", "is empty")
-        if len(self.text) > MAX_QUESTION_CHARACTERS:
+        _check("question", self.text, MAX_QUESTION_CHARACTERS)
+        if len(self.turns) > MAX_TURNS:
+            raise Invalid.field("turns", f"has {len(self.turns)} entries; at most {MAX_TURNS} are allowed")
+        for number, turn in enumerate(self.turns):
+            _check(f"turns[{number}].text", turn.text, MAX_TURN_CHARACTERS)
+        size = sum(len(turn.text) for turn in self.turns)
+        if size > MAX_CONVERSATION_CHARACTERS:
             raise Invalid.field(
-                "question", f"has {len(self.text):,} characters; at most {MAX_QUESTION_CHARACTERS:,} are allowed"
+                "turns", f"have {size:,} characters; at most {MAX_CONVERSATION_CHARACTERS:,} are allowed"
             )
-        if "\0" in self.text:
-            raise Invalid.field("question", "holds a NUL character")
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What models took: money by currency, tokens, and how many endpoints were asked or passed over."""
+
+    costs: Mapping[str, float] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    attempts: int = 0
+
+    def __add__(self, other: "Spending") -> "Spending":
+        """Both together."""
+        currencies = sorted(self.costs.keys() | other.costs.keys())
+        return Spending(
+            {name: self.costs.get(name, 0.0) + other.costs.get(name, 0.0) for name in currencies},
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.attempts + other.attempts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Condensation:
+    """A question before and after. Unless *method* is `UNCHANGED`, *standalone* holds what earlier turns said."""
+
+    original: str
+    standalone: str
+    method: Method
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question that is looked up, searched for and answered, and how it came about."""
+
+    text: str
+    condensation: Condensation | None = None
+    """None where nothing was said before."""
+    spending: Spending = field(default_factory=Spending)
+    """What condensing took."""
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        """What is searched for: the question as it was asked too, where it was changed. Both find more than either."""
+        original = self.condensation.original if self.condensation else self.text
+        return (self.text,) if original == self.text else (self.text, original)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +242,7 @@ class Hit:
     model: ClassVar = ""
     reason: ClassVar = ""
     recorded: ClassVar = True
+    spending: ClassVar = Spending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +262,7 @@ class Assignment:
     question: str
     passages: tuple[Passage, ...]
     release: ReleaseRef
+    condensation: Condensation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +273,7 @@ class Generated:
     model: str
     reason: str = ""
     recorded: bool = False
+    spending: Spending = field(default_factory=Spending)
     cached_answer_id: ClassVar = ""
 
     @property
@@ -229,12 +310,27 @@ class Completed:
 
     answer_id: str
     release: ReleaseRef
-    question: str
+    asked: Asked
     result: Hit | Generated
     total_seconds: float
 
+    @property
+    def spending(self) -> Spending:
+        """What condensing and answering took."""
+        return self.asked.spending + self.result.spending
+
 
 Event = Started | Delta | Claimed | Completed
+
+
+def joined(question: Question, reason: str) -> Condensation:
+    """The question after what the user said before it: what can be done when nobody condenses it."""
+    said = next((turn.text for turn in reversed(question.turns) if turn.role is Role.USER), "")
+    room = min(MAX_JOINED_CHARACTERS, MAX_QUESTION_CHARACTERS - len(question.text) - 1)
+    before = " ".join(said.split())[: max(0, room)]
+    if not before:
+        return Condensation(question.text, question.text, Method.UNCHANGED, reason)
+    return Condensation(question.text, f"{before} {question.text}", Method.JOINED, reason)
 
 
 def degraded_answer(written: str, passages: tuple[Passage, ...]) -> Answer:
@@ -257,3 +353,12 @@ def extract(text: str) -> str:
     prose = _PROSE.search(text)
     paragraph = (prose.group() if prose else text).strip()
     return " ".join(_SENTENCE_END.split(paragraph)[:EXTRACT_SENTENCES])
+
+
+def _check(name: str, text: str, most: int) -> None:
+    if not text.strip():
+        raise Invalid.field(name, "is empty")
+    if len(text) > most:
+        raise Invalid.field(name, f"has {len(text):,} characters; at most {most:,} are allowed")
+    if "\0" in text:
+        raise Invalid.field(name, "holds a NUL character")

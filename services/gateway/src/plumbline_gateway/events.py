@@ -8,7 +8,7 @@ from opentelemetry.metrics import Counter
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline_contracts.topics import ANSWER_SERVED
 from plumbline_gateway.domain import Completed
-from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, release_to_proto
+from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, condensation_to_proto, release_to_proto
 from plumbline_guards.stored import FindingsIn, redact
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import Clock
@@ -68,10 +68,11 @@ class BackgroundAnnouncer:
             answer_id=served.answer_id,
             tenant_id=tenant,
             release=release_to_proto(served.release),
-            question=served.question,
+            question=served.asked.text,
             answer=answer_to_proto(served.result.answer),
             origin=ORIGINS_TO_PROTO[served.result.origin],
             cached_answer_id=served.result.cached_answer_id,
+            condensation=condensation_to_proto(served.asked.condensation),
         )
         fact.total_time.FromNanoseconds(round(served.total_seconds * 1e9))
         fact.serve_time.FromDatetime(self._clock.now())

@@ -1,11 +1,12 @@
 """The use case of the front door: answer a question from memory, else from the documents."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 
 import structlog
 
 from plumbline_gateway.domain import (
+    Asked,
     Assignment,
     Claim,
     Claimed,
@@ -22,8 +23,9 @@ from plumbline_gateway.domain import (
     ReleaseRef,
     Started,
     degraded_answer,
+    joined,
 )
-from plumbline_gateway.ports import Announcer, AnswerCache, AnswerGenerator, PassageSearch
+from plumbline_gateway.ports import Announcer, AnswerCache, AnswerGenerator, PassageSearch, QuestionCondenser
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import (
     Exhausted,
@@ -69,6 +71,7 @@ class AskQuestion:
         self,
         cache: AnswerCache,
         search: PassageSearch,
+        condenser: QuestionCondenser,
         generator: AnswerGenerator,
         announcer: Announcer,
         *,
@@ -79,6 +82,7 @@ class AskQuestion:
     ) -> None:
         self._cache = cache
         self._search = search
+        self._condenser = condenser
         self._generator = generator
         self._announcer = announcer
         self._release = ReleaseRef(release.application_id, release.id)
@@ -95,13 +99,14 @@ class AskQuestion:
         with self._slots.one():
             answer_id = self._new_id()
             yield Started(answer_id, self._release)
-            async with aclosing(self._answer(question, answer_id)) as pieces:
+            asked = await self._condense(question)
+            async with aclosing(self._answer(asked, question.freshness, answer_id)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Delta | Claimed):
                         yield piece
                     else:
                         seconds = self._clock.monotonic() - began
-                        completed = Completed(answer_id, self._release, question.text, piece, seconds)
+                        completed = Completed(answer_id, self._release, asked, piece, seconds)
                         annotate(_attributes(completed))
                         # Before the last message, for its caller may leave as soon as it has come; this only schedules.
                         self._announcer.served(completed, tenant)
@@ -113,26 +118,38 @@ class AskQuestion:
                 f"application {application_id[:100]!r} is not served here; {self._release.application_id!r} is"
             )
 
+    async def _condense(self, question: Question) -> Asked:
+        if not question.turns:
+            return Asked(question.text)
+        try:
+            return await self._condenser.condense(question, self._release)
+        except CALLERS_ERRORS:
+            raise
+        except PlumblineError as error:
+            log.warning("question_not_condensed", reason=str(error))
+            condensation = joined(question, "generation could not be reached")
+            return Asked(condensation.standalone, condensation)
+
     async def _answer(
-        self, question: Question, answer_id: str
+        self, asked: Asked, freshness: Freshness | None, answer_id: str
     ) -> AsyncGenerator[Delta | Claimed | Hit | Generated, None]:
-        lookup = await self._recall(question)
+        lookup = await self._recall(asked.text, freshness or self._freshness)
         if lookup.hit is not None:
             yield Delta(lookup.hit.answer.text)
             yield lookup.hit
             return
         annotate({names.CACHE_MISS_REASON: lookup.miss_reason})
-        passages = await self._find(question.text, lookup.embedding)
-        async with aclosing(self._generate(Assignment(answer_id, question.text, passages, self._release))) as pieces:
+        passages = await self._find(asked.wordings, lookup.embedding)
+        assignment = Assignment(answer_id, asked.text, passages, self._release, asked.condensation)
+        async with aclosing(self._generate(assignment)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _recall(self, question: Question) -> Lookup:
+    async def _recall(self, question: str, freshness: Freshness) -> Lookup:
         """A hit that may be served, else why there is none."""
-        freshness = question.freshness or self._freshness
         if freshness is Freshness.BYPASS:
             return Lookup(miss_reason="bypass")
-        lookup = await self._look_up(question.text)
+        lookup = await self._look_up(question)
         if lookup.hit is None or freshness is Freshness.EVENTUAL or await self._is_current(lookup.hit):
             return lookup
         return Lookup(miss_reason="not_current", embedding=lookup.embedding)
@@ -151,15 +168,15 @@ class AskQuestion:
             log.warning("cached_answer_not_verified", cached_answer_id=hit.cached_answer_id, reason=str(error))
             return False
 
-    async def _find(self, question: str, embedding: Embedding | None) -> tuple[Passage, ...]:
+    async def _find(self, wordings: Sequence[str], embedding: Embedding | None) -> tuple[Passage, ...]:
         try:
-            return await self._search.search(question, self._passages, embedding)
+            return await self._search.search(wordings, self._passages, embedding)
         except Invalid as error:
             if embedding is None:
                 raise
             # The question is valid, so the vector is not: cache and index run different encoders for now.
             log.warning("question_vector_refused", encoder_id=embedding.encoder_id, reason=str(error))
-            return await self._find(question, None)
+            return await self._find(wordings, None)
         except Unavailable as error:
             raise Unavailable(f"the documents cannot be searched: {error}", retry_after=error.retry_after) from error
 
@@ -188,10 +205,16 @@ class AskQuestion:
 def _attributes(completed: Completed) -> dict[str, str]:
     result = completed.result
     hit = {names.CACHE_TIER: result.tier.value} if isinstance(result, Hit) else {}
-    return hit | {
-        names.ANSWER_ID: completed.answer_id,
-        names.ANSWER_ORIGIN: result.origin.value,
-        names.CACHED_ANSWER_ID: result.cached_answer_id,
-        names.RELEASE_ID: completed.release.release_id,
-        names.APPLICATION_ID: completed.release.application_id,
-    }
+    condensation = completed.asked.condensation
+    condensed = {names.CONDENSATION_METHOD: condensation.method.value} if condensation else {}
+    return (
+        hit
+        | condensed
+        | {
+            names.ANSWER_ID: completed.answer_id,
+            names.ANSWER_ORIGIN: result.origin.value,
+            names.CACHED_ANSWER_ID: result.cached_answer_id,
+            names.RELEASE_ID: completed.release.release_id,
+            names.APPLICATION_ID: completed.release.application_id,
+        }
+    )

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from plumbline_gateway.domain import (
+    Asked,
     Assignment,
     Claim,
     Completed,
@@ -12,6 +13,7 @@ from plumbline_gateway.domain import (
     Lookup,
     Passage,
     PassageRef,
+    Question,
     ReleaseRef,
 )
 
@@ -27,12 +29,23 @@ class AnswerCache(Protocol):
 class PassageSearch(Protocol):
     """Finds passages and knows whether they are current."""
 
-    async def search(self, question: str, limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
-        """The best passages, best first. Raises `Invalid` for a vector of another encoder."""
+    async def search(self, wordings: Sequence[str], limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
+        """The best passages for one question in at least one wording, best first; *embedding* is that of the first.
+
+        Raises `Invalid` for a vector of another encoder.
+        """
         ...
 
     async def all_current(self, sources: Sequence[PassageRef]) -> bool:
         """Whether every source is still part of its live document."""
+        ...
+
+
+class QuestionCondenser(Protocol):
+    """Makes questions stand alone."""
+
+    async def condense(self, question: Question, release: ReleaseRef) -> Asked:
+        """Answer within a share of the caller's time, or raise `DeadlineExceeded`."""
         ...
 
 

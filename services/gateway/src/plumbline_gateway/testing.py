@@ -5,16 +5,21 @@ from dataclasses import dataclass, field
 
 from plumbline_gateway.domain import (
     Answer,
+    Asked,
     Assignment,
     Claim,
     Completed,
+    Condensation,
     Embedding,
     Generated,
     Lookup,
+    Method,
     Outcome,
     Passage,
     PassageRef,
+    Question,
     ReleaseRef,
+    Spending,
 )
 from plumbline_kit.errors import Invalid, PlumblineError
 
@@ -53,12 +58,14 @@ class FakeSearch:
     current: bool = True
     error: PlumblineError | None = None
     encoder_id: str = "encoder"
+    wordings: list[tuple[str, ...]] = field(default_factory=list)
     embeddings: list[Embedding | None] = field(default_factory=list)
     limits: list[int] = field(default_factory=list)
     verified: list[PassageRef] = field(default_factory=list)
 
-    async def search(self, question: str, limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
+    async def search(self, wordings: Sequence[str], limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
         """See `PassageSearch`."""
+        self.wordings.append(tuple(wordings))
         self.embeddings.append(embedding)
         self.limits.append(limit)
         if self.error:
@@ -73,6 +80,25 @@ class FakeSearch:
         if self.error:
             raise self.error
         return self.current
+
+
+@dataclass
+class FakeCondenser:
+    """Makes *standalone* of every question by *method*, or fails with *error*."""
+
+    standalone: str = "How heavy is the Aurora desk lamp?"
+    method: Method = Method.RULE
+    spending: Spending = field(default_factory=Spending)
+    error: PlumblineError | None = None
+    questions: list[Question] = field(default_factory=list)
+
+    async def condense(self, question: Question, release: ReleaseRef) -> Asked:
+        """See `QuestionCondenser`."""
+        self.questions.append(question)
+        if self.error:
+            raise self.error
+        standalone = question.text if self.method is Method.UNCHANGED else self.standalone
+        return Asked(standalone, Condensation(question.text, standalone, self.method), self.spending)
 
 
 @dataclass

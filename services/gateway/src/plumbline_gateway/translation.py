@@ -1,8 +1,24 @@
 """Contract messages to domain and back, once for every way in and out."""
 
+from collections.abc import Sequence
+
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
-from plumbline_gateway.domain import Answer, Claim, Evidence, Origin, Outcome, Passage, PassageRef, ReleaseRef
+from plumbline_gateway.domain import (
+    Answer,
+    Claim,
+    Condensation,
+    Evidence,
+    Method,
+    Origin,
+    Outcome,
+    Passage,
+    PassageRef,
+    ReleaseRef,
+    Role,
+    Turn,
+)
+from plumbline_kit.errors import Invalid
 
 _OUTCOMES = {
     common_pb.ANSWER_OUTCOME_ANSWERED: Outcome.ANSWERED,
@@ -16,6 +32,50 @@ ORIGINS_TO_PROTO = {
     Origin.DEGRADED: gateway_pb.ANSWER_ORIGIN_DEGRADED,
     Origin.REFUSED: gateway_pb.ANSWER_ORIGIN_REFUSED,
 }
+_ROLES = {common_pb.TURN_ROLE_USER: Role.USER, common_pb.TURN_ROLE_ASSISTANT: Role.ASSISTANT}
+_ROLES_TO_PROTO = {role: value for value, role in _ROLES.items()}
+_METHODS = {
+    common_pb.CONDENSATION_METHOD_UNCHANGED: Method.UNCHANGED,
+    common_pb.CONDENSATION_METHOD_RULE: Method.RULE,
+    common_pb.CONDENSATION_METHOD_MODEL: Method.MODEL,
+    common_pb.CONDENSATION_METHOD_JOINED: Method.JOINED,
+}
+_METHODS_TO_PROTO = {method: value for value, method in _METHODS.items()}
+
+
+def turns_from_proto(turns: Sequence[common_pb.Turn]) -> tuple[Turn, ...]:
+    """What was said. Raises `Invalid` for a turn that is nobody's."""
+    for number, turn in enumerate(turns):
+        if turn.role not in _ROLES:
+            raise Invalid.field(f"turns[{number}].role", "must be the user's or the assistant's")
+    return tuple(Turn(_ROLES[turn.role], turn.text) for turn in turns)
+
+
+def turn_to_proto(turn: Turn) -> common_pb.Turn:
+    """A turn as the contract has it."""
+    return common_pb.Turn(role=_ROLES_TO_PROTO[turn.role], text=turn.text)
+
+
+def condensation_from_proto(condensation: common_pb.Condensation) -> Condensation:
+    """A method that this build does not know counts as changed: what comes of it is nobody else's."""
+    return Condensation(
+        condensation.original_question,
+        condensation.standalone_question,
+        _METHODS.get(condensation.method, Method.JOINED),
+        condensation.reason,
+    )
+
+
+def condensation_to_proto(condensation: Condensation | None) -> common_pb.Condensation | None:
+    """The inverse of `condensation_from_proto`; None where nothing was said before."""
+    if condensation is None:
+        return None
+    return common_pb.Condensation(
+        original_question=condensation.original,
+        standalone_question=condensation.standalone,
+        method=_METHODS_TO_PROTO[condensation.method],
+        reason=condensation.reason,
+    )
 
 
 def release_to_proto(release: ReleaseRef) -> common_pb.ReleaseRef:

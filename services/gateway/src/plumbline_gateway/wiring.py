@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from plumbline.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
 from plumbline_gateway.adapters.cache import GrpcAnswerCache
-from plumbline_gateway.adapters.generation import GrpcAnswerGenerator
+from plumbline_gateway.adapters.generation import GrpcAnswerGenerator, GrpcQuestionCondenser
 from plumbline_gateway.adapters.retrieval import IDEMPOTENT, GrpcPassageSearch
 from plumbline_gateway.api import SCOPES, GatewayService
 from plumbline_gateway.events import BackgroundAnnouncer
@@ -41,6 +41,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     ask = AskQuestion(
         GrpcAnswerCache(cache, limit_seconds=settings.cache_seconds),
         GrpcPassageSearch(retrieval),
+        GrpcQuestionCondenser(generation),
         GrpcAnswerGenerator(generation, reserve_seconds=settings.reserve_seconds),
         announcer,
         release=load_release(common.release_file),

@@ -24,9 +24,23 @@ from plumbline.retrieval.v1.retrieval_service_pb2_grpc import (
     add_RetrievalServiceServicer_to_server,
 )
 from plumbline_gateway.adapters.cache import GrpcAnswerCache
-from plumbline_gateway.adapters.generation import GrpcAnswerGenerator
+from plumbline_gateway.adapters.generation import GrpcAnswerGenerator, GrpcQuestionCondenser
 from plumbline_gateway.adapters.retrieval import GrpcPassageSearch
-from plumbline_gateway.domain import Assignment, Claim, Embedding, Evidence, Generated, ReleaseRef, Tier
+from plumbline_gateway.domain import (
+    Assignment,
+    Claim,
+    Condensation,
+    Embedding,
+    Evidence,
+    Generated,
+    Method,
+    Question,
+    ReleaseRef,
+    Role,
+    Spending,
+    Tier,
+    Turn,
+)
 from plumbline_gateway.testing import a_passage, an_answer
 from plumbline_gateway.translation import answer_to_proto, claim_to_proto, passage_to_proto
 from plumbline_kit.errors import DeadlineExceeded, Invalid, Unavailable
@@ -35,6 +49,7 @@ from plumbline_kit.rpc import Call, open_channel
 from plumbline_kit.rpc.call import enter
 
 RELEASE = ReleaseRef("default", "abc")
+CONVERSATION = Question("And its weight?", "default", turns=(Turn(Role.USER, "The lamp?"),))
 
 
 @dataclass
@@ -73,15 +88,22 @@ class Retrieval(RetrievalServiceServicer):
 
 @dataclass
 class Generation(GenerationServiceServicer):
-    """Streams *responses*, then ends, fails, or waits until it may end."""
+    """Streams *responses*, then ends, fails, or waits until it may end; condenses to *condensed*."""
 
     responses: Sequence[generation_pb.GenerateAnswerResponse] = ()
     code: grpc.StatusCode | None = None
     hangs: bool = False
+    condensed: generation_pb.CondenseQuestionResponse = field(default_factory=generation_pb.CondenseQuestionResponse)
     requests: list[Any] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     may_end: asyncio.Event = field(default_factory=asyncio.Event)
     ended_well: bool = False
+
+    async def CondenseQuestion(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self.requests.append(request)
+        if self.hangs:
+            await self.may_end.wait()
+        return self.condensed
 
     async def GenerateAnswer(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self.requests.append(request)
@@ -128,6 +150,13 @@ async def generator_of(servicer: Generation) -> AsyncIterator[GrpcAnswerGenerato
     enter(Call(Identity("acme", "tester"), "request-1", time.monotonic() + 10, "token"))
     async with channel_to(servicer, add_GenerationServiceServicer_to_server) as channel:
         yield GrpcAnswerGenerator(channel, reserve_seconds=0.25)
+
+
+@asynccontextmanager
+async def condenser_of(servicer: Generation) -> AsyncIterator[GrpcQuestionCondenser]:
+    enter(Call(Identity("acme", "tester"), "request-1", time.monotonic() + 2, "token"))
+    async with channel_to(servicer, add_GenerationServiceServicer_to_server) as channel:
+        yield GrpcQuestionCondenser(channel)
 
 
 def delta(text: str) -> generation_pb.GenerateAnswerResponse:
@@ -184,22 +213,23 @@ async def test_a_cache_that_is_away_is_unavailable() -> None:
 async def test_a_search_sends_the_vector_and_brings_passages() -> None:
     servicer = Retrieval(passages=[passage_to_proto(a_passage())])
     async with search_of(servicer) as search:
-        assert await search.search("Why?", 4, Embedding("encoder", [0.5, 0.25])) == (a_passage(),)
+        assert await search.search(["Why?", "How?"], 4, Embedding("encoder", [0.5, 0.25])) == (a_passage(),)
     [request] = servicer.requests
+    assert request.more_queries == ["How?"]
     assert (request.query, request.page_size, list(request.embedding.values)) == ("Why?", 4, [0.5, 0.25])
 
 
 async def test_a_search_without_a_vector_sends_none() -> None:
     servicer = Retrieval()
     async with search_of(servicer) as search:
-        assert await search.search("Why?", 4, None) == ()
+        assert await search.search(["Why?"], 4, None) == ()
     assert not servicer.requests[0].HasField("embedding")
 
 
 async def test_a_refused_vector_is_invalid() -> None:
     async with search_of(Retrieval(code=grpc.StatusCode.INVALID_ARGUMENT)) as search:
         with pytest.raises(Invalid):
-            await search.search("Why?", 4, Embedding("other", [1.0]))
+            await search.search(["Why?"], 4, Embedding("other", [1.0]))
 
 
 @pytest.mark.parametrize("changed", [True, False])
@@ -261,3 +291,48 @@ async def test_closing_the_generator_cancels_the_call() -> None:
         await anext(pieces)
         await pieces.aclose()
         await asyncio.wait_for(servicer.ended.wait(), 5)
+
+
+async def test_a_condensed_question_comes_back_with_what_it_took() -> None:
+    condensation = common_pb.Condensation(
+        original_question="And its weight?",
+        standalone_question="What does the lamp weigh?",
+        method=common_pb.CONDENSATION_METHOD_MODEL,
+    )
+    cost = generation_pb.Cost(currency_code="EUR", amount=0.5)
+    attempts = [generation_pb.ModelAttempt(endpoint="own")]
+    servicer = Generation(
+        condensed=generation_pb.CondenseQuestionResponse(
+            condensation=condensation, cost=cost, attempts=attempts, prompt_tokens=90, completion_tokens=9
+        )
+    )
+    async with condenser_of(servicer) as condenser:
+        asked = await condenser.condense(CONVERSATION, RELEASE)
+    assert asked.text == "What does the lamp weigh?"
+    assert asked.condensation == Condensation("And its weight?", "What does the lamp weigh?", Method.MODEL)
+    assert asked.spending == Spending({"EUR": 0.5}, 90, 9, 1)
+    [request] = servicer.requests
+    assert [(turn.role, turn.text) for turn in request.turns] == [(common_pb.TURN_ROLE_USER, "The lamp?")]
+
+
+async def test_a_slow_condenser_is_given_a_share_of_the_callers_time() -> None:
+    async with condenser_of(Generation(hangs=True)) as condenser:
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            await condenser.condense(CONVERSATION, RELEASE)
+    assert time.monotonic() - began < 1.5
+
+
+async def test_a_question_that_was_condensed_to_nothing_was_not_condensed() -> None:
+    async with condenser_of(Generation()) as condenser:
+        with pytest.raises(Unavailable):
+            await condenser.condense(CONVERSATION, RELEASE)
+
+
+async def test_an_assignment_keeps_the_question_as_it_was_asked() -> None:
+    servicer = Generation([finished()])
+    condensation = Condensation("And its weight?", "Lamp: And its weight?", Method.RULE)
+    async with generator_of(servicer) as generator:
+        asked = Assignment("answer-1", condensation.standalone, (), RELEASE, condensation)
+        _ = [piece async for piece in generator.generate(asked)]
+    assert servicer.requests[0].condensation.original_question == "And its weight?"

@@ -9,12 +9,22 @@ from opentelemetry.metrics import Meter
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceServicer
 from plumbline_generation.domain.answer import Assignment, GroundingRecord, GuardRecord, GuardResult
-from plumbline_generation.handlers import CheckText, Claimed, Completed, Delta, GenerateAnswer, Guarded
+from plumbline_generation.handlers import (
+    CheckText,
+    Claimed,
+    Completed,
+    CondenseQuestion,
+    Delta,
+    GenerateAnswer,
+    Guarded,
+)
 from plumbline_generation.translation import (
     answer_to_proto,
     assignment_from_proto,
     checked_to_proto,
     claim_to_proto,
+    condensed_to_proto,
+    conversation_from_proto,
     guard_result_to_proto,
     record_to_proto,
     text_from_proto,
@@ -25,6 +35,7 @@ from plumbline_kit.telemetry import annotate, meter, names
 
 SCOPES = {
     "/plumbline.generation.v1.GenerationService/GenerateAnswer": "ask",
+    "/plumbline.generation.v1.GenerationService/CondenseQuestion": "ask",
     "/plumbline.generation.v1.GenerationService/CheckText": "ask",
 }
 
@@ -48,8 +59,16 @@ class SentenceMeters:
 class GenerationService(GenerationServiceServicer):
     """The rpcs of generation."""
 
-    def __init__(self, generate: GenerateAnswer, check: CheckText, release: Release, meters: SentenceMeters) -> None:
+    def __init__(
+        self,
+        generate: GenerateAnswer,
+        condense: CondenseQuestion,
+        check: CheckText,
+        release: Release,
+        meters: SentenceMeters,
+    ) -> None:
         self._generate = generate
+        self._condense = condense
         self._check = check
         self._release = release
         self._meters = meters
@@ -66,6 +85,20 @@ class GenerationService(GenerationServiceServicer):
         async with aclosing(self._generate(assignment, call.identity, call.deadline)) as events:
             async for event in events:
                 yield self._to_proto(event)
+
+    async def CondenseQuestion(
+        self,
+        request: pb.CondenseQuestionRequest,
+        context: "grpc.aio.ServicerContext[pb.CondenseQuestionRequest, pb.CondenseQuestionResponse]",
+    ) -> pb.CondenseQuestionResponse:
+        """The question as it stands alone."""
+        conversation, release = conversation_from_proto(request), request.release
+        annotate({names.CONVERSATION_TURNS: len(conversation.turns)})
+        condensed = await self._condense(
+            conversation, release.application_id, release.release_id, current_call().deadline
+        )
+        annotate({names.CONDENSATION_METHOD: condensed.condensation.method.value})
+        return condensed_to_proto(condensed)
 
     async def CheckText(
         self,

@@ -12,7 +12,7 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
 from plumbline_contracts.topics import ANSWER_GENERATED
 from plumbline_generation.ports import Generated
-from plumbline_generation.translation import answer_to_proto, record_to_proto
+from plumbline_generation.translation import answer_to_proto, condensation_to_proto, record_to_proto
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.errors import PlumblineError
 from plumbline_kit.release import Release
@@ -64,6 +64,7 @@ class BusJournal:
             question=fact.assignment.question,
             answer=answer_to_proto(fact.answer),
             record=record_to_proto(fact.record, self._release),
+            condensation=condensation_to_proto(fact.assignment.condensation),
         )
         message.generate_time.FromDatetime(fact.time)
         self._redact(message)

@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
 from plumbline_generation.domain.answer import EXTRACTIVE, Answer, Assignment, Claim, GuardResult, Passage, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
+from plumbline_generation.domain.condensing import by_rule
+from plumbline_generation.domain.conversation import Condensation, Conversation
 from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed, pack
 from plumbline_generation.domain.prompt import Prompt, PromptTemplate
 from plumbline_generation.domain.refusal import reason_to_refuse
+from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
 from plumbline_generation.domain.settling import Grounding, Settled
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
@@ -27,6 +30,8 @@ from plumbline_kit.release import Release
 NO_TIME: Final = "no time was left for the model"
 MAX_CHECKED_CHARACTERS: Final = 100_000
 MAX_CANARY_CHARACTERS: Final = 256
+REWRITING_SHARE: Final = 0.6
+"""Of the time for condensing a question that the model may take: the rule needs next to none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class GenerateAnswer:
             guards=(*screened.results, *guard_result(*settled.windows)),
             dropped=screened.dropped,
             grounding=settled.grounding,
+            condensed=assignment.condensation.method if assignment.condensation else None,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))
@@ -299,6 +305,56 @@ def _checked(given: str, screened: Screened, read: str) -> Checked:
 
 def _news(results: Iterable[GuardResult]) -> Iterator[Guarded]:
     return (Guarded(result) for result in results if result.is_news)
+
+
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """What became of a question, and what the model did for it."""
+
+    condensation: Condensation
+    finish: Finish = field(default_factory=Finish)
+
+
+class CondenseQuestion:
+    """Makes of a question asked within a conversation one that stands alone."""
+
+    def __init__(self, model: LanguageModel, *, release: Release, clock: Clock) -> None:
+        """Raises `ValueError` for a release whose conversation prompt does not render."""
+        self._model = model
+        self._release = release
+        self._prompt = RewritingPrompt(release.conversation)
+        self._clock = clock
+
+    async def __call__(
+        self, conversation: Conversation, application_id: str, release_id: str, deadline: float
+    ) -> Condensed:
+        """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
+        settings = self._release.require(application_id, release_id).conversation
+        recent = conversation.last(settings.turns)
+        if settings.method == "rule" or not recent.turns:
+            return Condensed(by_rule(recent))
+        try:
+            text, finish = await self._written(recent, deadline)
+        except ModelFailed as error:
+            return Condensed(by_rule(recent, str(error)), Finish(trail=error.trail))
+        condensation = rewritten(text, recent)
+        if isinstance(condensation, str):
+            condensation = by_rule(recent, condensation)
+        return Condensed(condensation, finish)
+
+    async def _written(self, conversation: Conversation, deadline: float) -> tuple[str, Finish]:
+        seconds = REWRITING_SHARE * (deadline - self._clock.monotonic())
+        if seconds <= 0:
+            raise ModelFailed(NO_TIME)
+        text, finish = "", Finish()
+        prompt = self._prompt.render(conversation)
+        async with aclosing(self._model.write(prompt, Limits(seconds, seconds))) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Finish):
+                    finish = piece
+                elif len(text := text + piece) > 2 * (MAX_WRITTEN_CHARACTERS + len(conversation.question)):
+                    break
+        return text, finish
 
 
 def _passages(packed: tuple[Packed, ...]) -> tuple[Passage, ...]:

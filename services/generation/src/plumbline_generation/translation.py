@@ -19,9 +19,11 @@ from plumbline_generation.domain.answer import (
     Record,
 )
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
-from plumbline_generation.handlers import Checked, Direction, Text
+from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role, Turn
+from plumbline_generation.handlers import Checked, Condensed, Direction, Text
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
+from plumbline_kit.errors import Invalid
 from plumbline_kit.release import Release
 
 _OUTCOMES = {
@@ -45,6 +47,14 @@ _ATTEMPTS = {
     AttemptOutcome.PROMPT_TOO_LONG: pb.ATTEMPT_OUTCOME_PROMPT_TOO_LONG,
 }
 """An abandoned attempt is in no record: nobody is left to get one."""
+_ROLES = {common_pb.TURN_ROLE_USER: Role.USER, common_pb.TURN_ROLE_ASSISTANT: Role.ASSISTANT}
+_METHODS = {
+    Method.UNCHANGED: common_pb.CONDENSATION_METHOD_UNCHANGED,
+    Method.RULE: common_pb.CONDENSATION_METHOD_RULE,
+    Method.MODEL: common_pb.CONDENSATION_METHOD_MODEL,
+    Method.JOINED: common_pb.CONDENSATION_METHOD_JOINED,
+}
+_METHODS_FROM_PROTO = {value: method for method, value in _METHODS.items()}
 
 _DIRECTIONS = {
     pb.TEXT_DIRECTION_INPUT: Direction.INPUT,
@@ -61,6 +71,37 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         tuple(map(_passage_from_proto, request.passages)),
         request.release.application_id,
         request.release.release_id,
+        _condensation_from_proto(request.condensation) if request.HasField("condensation") else None,
+    )
+
+
+def conversation_from_proto(request: pb.CondenseQuestionRequest) -> Conversation:
+    """Raises `Invalid` where it is empty, too large, or a turn is nobody's."""
+    turns = [Turn(_role(number, turn.role), turn.text) for number, turn in enumerate(request.turns)]
+    return Conversation(tuple(turns), request.question)
+
+
+def condensed_to_proto(condensed: Condensed) -> pb.CondenseQuestionResponse:
+    """What became of a question, and what it took."""
+    usage, trail = condensed.finish.usage, condensed.finish.trail
+    return pb.CondenseQuestionResponse(
+        condensation=condensation_to_proto(condensed.condensation),
+        attempts=map(_attempt_to_proto, trail.attempts),
+        cost=_cost_to_proto(trail.cost),
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+def condensation_to_proto(condensation: Condensation | None) -> common_pb.Condensation | None:
+    """A question before and after."""
+    if condensation is None:
+        return None
+    return common_pb.Condensation(
+        original_question=condensation.original,
+        standalone_question=condensation.standalone,
+        method=_METHODS[condensation.method],
+        reason=condensation.reason,
     )
 
 
@@ -107,6 +148,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         cost=_cost_to_proto(record.trail.cost),
         guard=_guard_to_proto(record.guard) if record.guard else None,
         grounding=_grounding_to_proto(record.grounding) if record.grounding else None,
+        condensation_method=_method(record.condensed),
         guards=map(guard_result_to_proto, record.guards),
         dropped_passages=map(_ref_to_proto, record.dropped),
     )
@@ -181,6 +223,26 @@ def _guard_outcome(outcome: GuardOutcome) -> "pb.GuardOutcome.ValueType":
 
 def _kind(kind: Kind) -> "pb.GuardFindingKind.ValueType":
     return pb.GuardFindingKind.Value(f"GUARD_FINDING_KIND_{kind.name}")
+
+
+def _method(method: Method | None) -> "common_pb.CondensationMethod.ValueType":
+    return common_pb.CONDENSATION_METHOD_UNSPECIFIED if method is None else _METHODS[method]
+
+
+def _role(number: int, role: "common_pb.TurnRole.ValueType") -> Role:
+    if role not in _ROLES:
+        raise Invalid.field(f"turns[{number}].role", "must be the user's or the assistant's")
+    return _ROLES[role]
+
+
+def _condensation_from_proto(condensation: common_pb.Condensation) -> Condensation:
+    """A method that this build does not know counts as changed: nobody else may be served what comes of it."""
+    return Condensation(
+        condensation.original_question,
+        condensation.standalone_question,
+        _METHODS_FROM_PROTO.get(condensation.method, Method.JOINED),
+        condensation.reason,
+    )
 
 
 def _passage_from_proto(passage: common_pb.Passage) -> Passage:

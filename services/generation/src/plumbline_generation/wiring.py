@@ -19,7 +19,7 @@ from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
 from plumbline_generation.domain.screening import Screen, ScreenPolicy, Similarity
 from plumbline_generation.events import BusJournal
-from plumbline_generation.handlers import CheckText, GenerateAnswer, Patience
+from plumbline_generation.handlers import CheckText, CondenseQuestion, GenerateAnswer, Patience
 from plumbline_generation.ports import LanguageModel
 from plumbline_generation.settings import Settings
 from plumbline_guards.detector import Detector
@@ -113,7 +113,8 @@ def build_api(
     generate = GenerateAnswer(
         model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
     )
-    return GenerationService(generate, CheckText(guard, screen), release, SentenceMeters(meter()))
+    condense = CondenseQuestion(model, release=release, clock=clock)
+    return GenerationService(generate, condense, CheckText(guard, screen), release, SentenceMeters(meter()))
 
 
 def _endpoint(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -228,3 +229,12 @@ async def test_its_span_says_what_failed(release: Release, spans: InMemorySpanEx
     [span] = spans.get_finished_spans()
     assert not span.status.is_ok
     assert "401" in (span.status.description or "")
+
+
+async def test_a_prompt_may_ask_for_less_and_for_no_chance(release: Release) -> None:
+    warm = replace(release, model=replace(release.model, temperature=0.9, max_tokens=40))
+    async with FakeLLM() as server, connected(server, warm) as model:
+        for prompt in (replace(PROMPT, temperature=0.0, max_tokens=8), replace(PROMPT, max_tokens=80)):
+            _ = [piece async for piece in model.write(prompt, PATIENT)]
+    asked = [(body["temperature"], body["max_tokens"]) for body in server.requests]
+    assert asked == [(0.0, 8), (0.9, 40)]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,11 +15,16 @@ from plumbline.evaluation.v1 import evaluation_service_pb2 as evaluation_pb
 from plumbline.evaluation.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from plumbline_cli.conversation import Conversation
 from plumbline_cli.problems import Problem
 from plumbline_cli.rendering import render_answer
 from plumbline_cli.session import Json, Session, as_dict
 
 COLOURS = {"PASS": "green", "FAIL": "red", "NOT_MEASURED": "yellow"}
+
+ConversationFile = Annotated[
+    Path | None, typer.Option(help="A file of earlier turns, one JSON object a line; it is kept up to date.")
+]
 
 
 class Freshness(StrEnum):
@@ -49,16 +55,23 @@ def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     freshness: Annotated[Freshness, typer.Option(help="May a cached answer be served?")] = Freshness.DEFAULT,
     application: Annotated[str, typer.Option(help="The application that answers.")] = "",
+    conversation: ConversationFile = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Ask a question; shows the answer and the sources it rests on."""
     session: Session = context.obj
-    request = pb.AskRequest(question=question, application_id=application, freshness=FRESHNESS[freshness])
+    history = Conversation.of(conversation)
+    request = pb.AskRequest(
+        question=question, application_id=application, freshness=FRESHNESS[freshness], turns=history.turns
+    )
     if as_json:
-        session.emit(as_dict(asyncio.run(ask_once(session, request, seconds=timeout))))
+        answer = asyncio.run(ask_once(session, request, seconds=timeout))
+        session.emit(as_dict(answer))
     else:
-        session.out.print(_ask_and_show(session, request, timeout))
+        answer = ask_and_watch(session, request, timeout)
+        session.out.print(render_answer(answer))
+    history.add(question, answer.answer.text)
 
 
 def evaluation(
@@ -94,8 +107,8 @@ async def ask_once(
     return completed
 
 
-def _ask_and_show(session: Session, request: pb.AskRequest, seconds: float) -> object:
-    """The finished rendering; until it is there, the text appears as it is written."""
+def ask_and_watch(session: Session, request: pb.AskRequest, seconds: float) -> pb.AskCompleted:
+    """The completed answer; until it is there, its text appears as it is written."""
     growing = Text()
     with Live(growing, console=session.err, transient=True) as live:
 
@@ -103,7 +116,7 @@ def _ask_and_show(session: Session, request: pb.AskRequest, seconds: float) -> o
             growing.append(delta)
             live.update(growing)
 
-        return render_answer(asyncio.run(ask_once(session, request, seconds=seconds, tell=tell)))
+        return asyncio.run(ask_once(session, request, seconds=seconds, tell=tell))
 
 
 async def _evaluation(session: Session, answer_id: str) -> evaluation_pb.Evaluation:

@@ -16,6 +16,8 @@ class Refusal(Enum):
     REDACTED = "redacted"
     """Its texts hold placeholders: it is not what its caller read."""
     OTHER_RELEASE = "other_release"
+    FROM_CONVERSATION = "from_conversation"
+    """The question holds what somebody said earlier, which is nobody else's to be answered with."""
     SOURCE_CHANGED = "source_changed"
     """A source is older than the newest version heard of."""
     OLDER_ANSWER = "older_answer"
@@ -35,6 +37,8 @@ class Candidate:
     evaluation_id: str
     passed: bool
     answered: bool
+    from_conversation: bool = False
+    """Whether earlier turns are part of the question."""
     redacted: bool = False
 
     @property
@@ -48,6 +52,8 @@ class Candidate:
             return Refusal.NOT_PASSED
         if not self.answered:
             return Refusal.NOT_ANSWERED
+        if self.from_conversation:
+            return Refusal.FROM_CONVERSATION
         if self.redacted:
             return Refusal.REDACTED
         if not self.sources:

@@ -1,4 +1,4 @@
-"""`AnswerGenerator` on the generation service."""
+"""`AnswerGenerator` and `QuestionCondenser` on the generation service."""
 
 from collections.abc import AsyncGenerator
 
@@ -6,10 +6,44 @@ import grpc
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
-from plumbline_gateway.domain import Assignment, Claim, Generated
-from plumbline_gateway.translation import answer_from_proto, claim_from_proto, passage_to_proto, release_to_proto
+from plumbline_gateway.domain import Asked, Assignment, Claim, Generated, Question, ReleaseRef, Spending
+from plumbline_gateway.translation import (
+    answer_from_proto,
+    claim_from_proto,
+    condensation_from_proto,
+    condensation_to_proto,
+    passage_to_proto,
+    release_to_proto,
+    turn_to_proto,
+)
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.rpc import current_call, translate
+
+CONDENSING_SHARE = 0.25
+"""Of the caller's time that condensing may take: without it the question is still answered."""
+Took = pb.GenerationRecord | pb.CondenseQuestionResponse
+
+
+class GrpcQuestionCondenser:
+    """Asks generation, and takes the question as it comes back."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = GenerationServiceStub(channel)
+
+    async def condense(self, question: Question, release: ReleaseRef) -> Asked:
+        """See `QuestionCondenser`."""
+        request = pb.CondenseQuestionRequest(
+            question=question.text, turns=map(turn_to_proto, question.turns), release=release_to_proto(release)
+        )
+        try:
+            timeout = CONDENSING_SHARE * current_call().remaining()
+            response = await self._stub.CondenseQuestion(request, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+        condensation = condensation_from_proto(response.condensation)
+        if not condensation.standalone.strip():
+            raise Unavailable("generation condensed a question to nothing")
+        return Asked(condensation.standalone, condensation, _spending(response))
 
 
 class GrpcAnswerGenerator:
@@ -44,6 +78,7 @@ def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
         question=assignment.question,
         passages=map(passage_to_proto, assignment.passages),
         release=release_to_proto(assignment.release),
+        condensation=condensation_to_proto(assignment.condensation),
     )
 
 
@@ -57,6 +92,12 @@ def _piece(message: pb.GenerateAnswerResponse) -> str | Claim | Generated | None
 
 
 def _generated(completed: pb.AnswerCompleted) -> Generated:
+    record = completed.record
     return Generated(
-        answer_from_proto(completed.answer), completed.record.model, completed.record.reason, completed.recorded
+        answer_from_proto(completed.answer), record.model, record.reason, completed.recorded, _spending(record)
     )
+
+
+def _spending(took: Took) -> Spending:
+    costs = {took.cost.currency_code: took.cost.amount} if took.HasField("cost") else {}
+    return Spending(costs, took.prompt_tokens, took.completion_tokens, len(took.attempts))

@@ -23,9 +23,11 @@ class GrpcPassageSearch:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = RetrievalServiceStub(channel)
 
-    async def search(self, question: str, limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
+    async def search(self, wordings: Sequence[str], limit: int, embedding: Embedding | None) -> tuple[Passage, ...]:
         """See `PassageSearch`."""
-        request = pb.SearchPassagesRequest(query=question, page_size=limit, embedding=_to_proto(embedding))
+        request = pb.SearchPassagesRequest(
+            query=wordings[0], more_queries=wordings[1:], page_size=limit, embedding=_to_proto(embedding)
+        )
         try:
             response = await self._stub.SearchPassages(request)
         except grpc.aio.AioRpcError as error:

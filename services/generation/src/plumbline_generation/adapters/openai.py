@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -66,8 +66,9 @@ class OpenAIModel:
     async def write(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Piece, None]:
         """See `LanguageModel`. Tokens that arrive together are one piece."""
         now = asyncio.get_running_loop().time()
-        with chat_span(self._settings, self._client.url, self._endpoint) as span:
-            body = _body(prompt, self._settings)
+        settings = _settings(prompt, self._settings)
+        with chat_span(settings, self._client.url, self._endpoint) as span:
+            body = _body(prompt, settings)
             async with aclosing(Completion(self._client, body, self._clock)) as completion:
                 async with _by(now + limits.first_token, f"no token within {limits.first_token:.3g} s"):
                     piece = await completion.begin(trace_headers(span))
@@ -243,6 +244,12 @@ async def _by(moment: float, reason: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise ModelFailed(reason, AttemptOutcome.TIMED_OUT) from error
+
+
+def _settings(prompt: Prompt, settings: ModelSettings) -> ModelSettings:
+    tokens = settings.max_tokens if prompt.max_tokens is None else min(prompt.max_tokens, settings.max_tokens)
+    temperature = settings.temperature if prompt.temperature is None else prompt.temperature
+    return replace(settings, max_tokens=tokens, temperature=temperature)
 
 
 def _body(prompt: Prompt, settings: ModelSettings) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from enum import Enum
 from typing import Final
 
 from plumbline_generation.domain.attempts import UNTRODDEN, Trail, Usage
+from plumbline_generation.domain.conversation import MAX_QUESTION_CHARACTERS, Condensation, Method
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import Invalid
 from plumbline_kit.release import Unsupported
 
-MAX_QUESTION_CHARACTERS: Final = 8_000
 EXTRACTIVE: Final = "extractive"
 """Stands for the name of a model where none wrote the text."""
 
@@ -61,6 +61,8 @@ class Assignment:
     passages: tuple[Passage, ...]
     application_id: str
     release_id: str
+    condensation: Condensation | None = None
+    """What the question was, where it was asked within a conversation."""
 
     def __post_init__(self) -> None:
         if not self.question.strip():
@@ -171,6 +173,8 @@ class Record:
     """None where the guards are off."""
     grounding: GroundingRecord | None = None
     """None where no model wrote anything."""
+    condensed: Method | None = None
+    """How the question came to stand alone, where it was asked within a conversation."""
     guards: tuple[GuardResult, ...] = ()
     """Of those that are on: the question's, the passages', the text's."""
     dropped: tuple[PassageRef, ...] = ()

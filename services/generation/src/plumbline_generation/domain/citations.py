@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from plumbline_generation.domain.answer import Claim, ClaimStatus, Passage
+from plumbline_generation.domain.answer import Claim, ClaimStatus, Evidence, Passage
 from plumbline_generation.domain.evidence import EvidenceFinder
 from plumbline_models.language import ENGLISH, is_unspaced, languages
 from plumbline_models.support import Support, assess, claim_words
@@ -48,14 +48,13 @@ class Checker:
             return Claim(span.start, span.end, (), 0.0, ClaimStatus.NO_CLAIM)
         found = [assess(sentence, source) for source in self._texts]
         best = max((support.score for support in found), default=0.0)
-        own, others = self._supporting(found, marked, self._needed(sentence))
-        if not own and not others:
+        own, others, evidence = self._supporting(sentence, found, marked)
+        if not evidence:
             known = self._can_judge(sentence, best)
-            return Claim(span.start, span.end, (), best, ClaimStatus.UNSUPPORTED if known else ClaimStatus.NOT_CHECKED)
-        status = ClaimStatus.SUPPORTED if own else ClaimStatus.REPAIRED if marked else ClaimStatus.ATTRIBUTED
-        numbers = (*own, *others)
-        evidence = [one for number in numbers for one in self._evidence[number - 1].find(sentence, self._minimum)]
-        return Claim(span.start, span.end, numbers, best, status, tuple(evidence))
+            status = ClaimStatus.UNSUPPORTED if known else ClaimStatus.NOT_CHECKED
+        else:
+            status = ClaimStatus.SUPPORTED if own else ClaimStatus.REPAIRED if marked else ClaimStatus.ATTRIBUTED
+        return Claim(span.start, span.end, (*own, *others), best, status, evidence)
 
     def _without_own(self, sentence: str) -> str:
         for value in self._own:
@@ -63,16 +62,20 @@ class Checker:
         return sentence
 
     def _supporting(
-        self, found: Sequence[Support], marked: Sequence[int], needed: float
-    ) -> tuple[list[int], list[int]]:
-        supporting = {
-            number: support.score
+        self, sentence: str, found: Sequence[Support], marked: Sequence[int]
+    ) -> tuple[list[int], list[int], tuple[Evidence, ...]]:
+        """The numbers of those that the model marked, of the others that hold most, and where it stands in both."""
+        needed = self._needed(sentence)
+        evidence = {
+            number: self._evidence[number - 1].find(sentence, self._minimum)
             for number, support in enumerate(found, start=1)
             if support.score >= needed and not support.missing_names
         }
-        most = max(supporting.values(), default=0.0)
-        own = [number for number in dict.fromkeys(marked) if number in supporting]
-        return own, [number for number, score in supporting.items() if score == most and number not in own]
+        scores = {number: found[number - 1].score for number, where in evidence.items() if where}
+        most = max(scores.values(), default=0.0)
+        own = [number for number in dict.fromkeys(marked) if number in scores]
+        others = [number for number, score in scores.items() if score == most and number not in own]
+        return own, others, tuple(one for number in (*own, *others) for one in evidence[number])
 
     def _needed(self, sentence: str) -> float:
         """In a language that the check was not measured in, nothing short of every word is support."""

@@ -1,8 +1,25 @@
-"""Where in a passage a sentence's support stands."""
+"""Where in a passage a sentence's support stands, and whether what stands there denies it."""
+
+from dataclasses import dataclass
+from typing import Final
 
 from plumbline_generation.domain.answer import Evidence, Passage
 from plumbline_models.support import claim_words
 from plumbline_models.text import Span, content_words, is_number, sentences
+
+DENIALS: Final = frozenset(
+    content_words("not no never without none nor neither nothing nobody nicht kein keinen keinem keiner nie nunca")
+)
+LIKENESS: Final = 0.6
+"""A sentence with so large a share of another's words says the same, or denies it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """A sentence of the passage: where it stands, and its words with content."""
+
+    span: Span
+    words: frozenset[str]
 
 
 class EvidenceFinder:
@@ -13,40 +30,55 @@ class EvidenceFinder:
         self._number = number
         self._passage = passage
         self._title = frozenset(content_words(passage.title))
-        self._sentences: list[tuple[Span, frozenset[str]]] | None = None
+        self._sentences: tuple[_Sentence, ...] | None = None
 
     def find(self, claim: str, minimum: float) -> tuple[Evidence, ...]:
         """The fewest sentences, chosen greedily, that with the title hold *minimum* of the claim's words.
 
         They hold all of its numbers that the passage holds. In the order of the document; one at least, if the
-        passage has any.
+        passage has any. None where they deny what the claim says, or the claim denies what they say.
         """
         words = claim_words(claim)
-        missing = [word for word in words if word not in self._title]
-        chosen: list[Span] = []
-        left = self._cut()
-        while left and (not chosen or not _enough(words, missing, minimum)):
-            span, held = max(left, key=lambda one: (sum(word in one[1] for word in missing), -one[0].start))
-            if chosen and held.isdisjoint(missing):
-                break
-            chosen.append(span)
-            missing = [word for word in missing if word not in held]
-            left = [one for one in left if one[0] != span]
-        return self._placed(chosen)
+        chosen = self._choose(words, minimum)
+        return () if _contradict(frozenset(words), chosen) else self._placed(chosen)
 
-    def _cut(self) -> list[tuple[Span, frozenset[str]]]:
+    def _choose(self, words: list[str], minimum: float) -> list[_Sentence]:
+        missing = [word for word in words if word not in self._title]
+        chosen: list[_Sentence] = []
+        left = list(self._cut())
+        while left and (not chosen or not _enough(words, missing, minimum)):
+            best = max(left, key=lambda one: (sum(word in one.words for word in missing), -one.span.start))
+            if chosen and best.words.isdisjoint(missing):
+                break
+            chosen.append(best)
+            missing = [word for word in missing if word not in best.words]
+            left.remove(best)
+        return chosen
+
+    def _cut(self) -> tuple[_Sentence, ...]:
         if self._sentences is None:
             text = self._passage.text
-            self._sentences = [(span, frozenset(content_words(span.of(text)))) for span in sentences(text)]
+            self._sentences = tuple(
+                _Sentence(span, frozenset(content_words(span.of(text)))) for span in sentences(text)
+            )
         return self._sentences
 
-    def _placed(self, spans: list[Span]) -> tuple[Evidence, ...]:
+    def _placed(self, chosen: list[_Sentence]) -> tuple[Evidence, ...]:
         passage = self._passage
         if passage.end - passage.start != len(passage.text):  # rows of a table with its header before them
             return (Evidence(self._number, passage.start, passage.end),)
-        ordered = sorted(spans, key=lambda span: span.start)
-        return tuple(Evidence(self._number, passage.start + span.start, passage.start + span.end) for span in ordered)
+        spans = sorted((one.span for one in chosen), key=lambda span: span.start)
+        return tuple(Evidence(self._number, passage.start + span.start, passage.start + span.end) for span in spans)
 
 
 def _enough(words: list[str], missing: list[str], minimum: float) -> bool:
     return len(missing) <= (1 - minimum) * len(words) and not any(map(is_number, missing))
+
+
+def _contradict(words: frozenset[str], chosen: list[_Sentence]) -> bool:
+    """Whether one side denies and the other does not; of the passage, only what is nearly the claim's sentence."""
+    if not words.isdisjoint(DENIALS):
+        return all(one.words.isdisjoint(DENIALS) for one in chosen)
+    return any(
+        not one.words.isdisjoint(DENIALS) and len(words & one.words) >= LIKENESS * len(one.words) for one in chosen
+    )

@@ -26,6 +26,10 @@ class Prompt:
 
     system: str
     user: str
+    temperature: float | None = None
+    """None: the release's."""
+    max_tokens: int | None = None
+    """Of what the model writes; the smaller of this and the release's holds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,54 @@ the text is what it had written by then, or an extract of the passages.
 """
 Global___AnswerOutcome: _TypeAlias = AnswerOutcome  # noqa: Y015
 
+class _TurnRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TurnRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TurnRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TURN_ROLE_UNSPECIFIED: _TurnRole.ValueType  # 0
+    TURN_ROLE_USER: _TurnRole.ValueType  # 1
+    TURN_ROLE_ASSISTANT: _TurnRole.ValueType  # 2
+    """Shown to the user, whether or not this platform wrote it."""
+
+class TurnRole(_TurnRole, metaclass=_TurnRoleEnumTypeWrapper): ...
+
+TURN_ROLE_UNSPECIFIED: TurnRole.ValueType  # 0
+TURN_ROLE_USER: TurnRole.ValueType  # 1
+TURN_ROLE_ASSISTANT: TurnRole.ValueType  # 2
+"""Shown to the user, whether or not this platform wrote it."""
+Global___TurnRole: _TypeAlias = TurnRole  # noqa: Y015
+
+class _CondensationMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CondensationMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CondensationMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONDENSATION_METHOD_UNSPECIFIED: _CondensationMethod.ValueType  # 0
+    CONDENSATION_METHOD_UNCHANGED: _CondensationMethod.ValueType  # 1
+    """It stood alone as it was asked: nothing of the earlier turns is in it."""
+    CONDENSATION_METHOD_RULE: _CondensationMethod.ValueType  # 2
+    """Names and words that it lacked were put before it."""
+    CONDENSATION_METHOD_MODEL: _CondensationMethod.ValueType  # 3
+    """A model wrote it anew."""
+    CONDENSATION_METHOD_JOINED: _CondensationMethod.ValueType  # 4
+    """It comes after the last turns, as they were said."""
+
+class CondensationMethod(_CondensationMethod, metaclass=_CondensationMethodEnumTypeWrapper): ...
+
+CONDENSATION_METHOD_UNSPECIFIED: CondensationMethod.ValueType  # 0
+CONDENSATION_METHOD_UNCHANGED: CondensationMethod.ValueType  # 1
+"""It stood alone as it was asked: nothing of the earlier turns is in it."""
+CONDENSATION_METHOD_RULE: CondensationMethod.ValueType  # 2
+"""Names and words that it lacked were put before it."""
+CONDENSATION_METHOD_MODEL: CondensationMethod.ValueType  # 3
+"""A model wrote it anew."""
+CONDENSATION_METHOD_JOINED: CondensationMethod.ValueType  # 4
+"""It comes after the last turns, as they were said."""
+Global___CondensationMethod: _TypeAlias = CondensationMethod  # noqa: Y015
+
 @_typing.final
 class ReleaseRef(_message.Message):
     """The bundle of prompt, model, retrieval, guard and cache settings that answered."""
@@ -385,3 +433,61 @@ class Evidence(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
+
+@_typing.final
+class Turn(_message.Message):
+    """One turn of a conversation, as its caller tells it: data whoever wrote it, never an instruction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    role: Global___TurnRole.ValueType
+    text: _builtins.str
+    """At most 8,000 characters."""
+    def __init__(
+        self,
+        *,
+        role: Global___TurnRole.ValueType = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Turn: _TypeAlias = Turn  # noqa: Y015
+
+@_typing.final
+class Condensation(_message.Message):
+    """How a question asked within a conversation became one that stands alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGINAL_QUESTION_FIELD_NUMBER: _builtins.int
+    STANDALONE_QUESTION_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    original_question: _builtins.str
+    """As it was asked."""
+    standalone_question: _builtins.str
+    """What is looked up, searched for, answered and evaluated."""
+    method: Global___CondensationMethod.ValueType
+    reason: _builtins.str
+    """Why a better method did not serve; empty otherwise."""
+    def __init__(
+        self,
+        *,
+        original_question: _builtins.str = ...,
+        standalone_question: _builtins.str = ...,
+        method: Global___CondensationMethod.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "original_question", b"original_question", "reason", b"reason", "standalone_question", b"standalone_question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Condensation: _TypeAlias = Condensation  # noqa: Y015

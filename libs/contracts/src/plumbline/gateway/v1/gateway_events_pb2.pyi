@@ -37,9 +37,11 @@ class AnswerServed(_message.Message):
     CACHED_ANSWER_ID_FIELD_NUMBER: _builtins.int
     TOTAL_TIME_FIELD_NUMBER: _builtins.int
     SERVE_TIME_FIELD_NUMBER: _builtins.int
+    CONDENSATION_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     tenant_id: _builtins.str
     question: _builtins.str
+    """What was answered: of a question within a conversation, what stands alone."""
     origin: _gateway_service_pb2.AnswerOrigin.ValueType
     cached_answer_id: _builtins.str
     """Of a cached answer: the answer that was generated and evaluated then."""
@@ -51,6 +53,10 @@ class AnswerServed(_message.Message):
     def total_time(self) -> _duration_pb2.Duration: ...
     @_builtins.property
     def serve_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def condensation(self) -> _answer_pb2.Condensation:
+        """Not set for a question without a conversation."""
+
     def __init__(
         self,
         *,
@@ -63,10 +69,11 @@ class AnswerServed(_message.Message):
         cached_answer_id: _builtins.str = ...,
         total_time: _duration_pb2.Duration | None = ...,
         serve_time: _timestamp_pb2.Timestamp | None = ...,
+        condensation: _answer_pb2.Condensation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "release", b"release", "serve_time", b"serve_time", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "release", b"release", "serve_time", b"serve_time", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "origin", b"origin", "question", b"question", "release", b"release", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "condensation", b"condensation", "origin", b"origin", "question", b"question", "release", b"release", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

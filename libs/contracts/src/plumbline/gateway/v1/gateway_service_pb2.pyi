@@ -3,11 +3,14 @@
 isort:skip_file
 The front door: a question in, an answer with its sources out."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
+from plumbline.generation.v1 import generation_service_pb2 as _generation_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -73,22 +76,28 @@ class AskRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     APPLICATION_ID_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
+    TURNS_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """At most 8,000 characters."""
     application_id: _builtins.str
     """Defaults to "default"."""
     freshness: Global___Freshness.ValueType
     """Defaults to the release's own setting."""
+    @_builtins.property
+    def turns(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Turn]:
+        """What was said before, oldest first: at most 100 turns with 100,000 characters in all."""
+
     def __init__(
         self,
         *,
         question: _builtins.str = ...,
         application_id: _builtins.str = ...,
         freshness: Global___Freshness.ValueType = ...,
+        turns: _abc.Iterable[_answer_pb2.Turn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "freshness", b"freshness", "question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "freshness", b"freshness", "question", b"question", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,6 +177,11 @@ class AskCompleted(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TOTAL_TIME_FIELD_NUMBER: _builtins.int
     RECORDED_FIELD_NUMBER: _builtins.int
+    CONDENSATION_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     origin: Global___AnswerOrigin.ValueType
     cached_answer_id: _builtins.str
@@ -180,12 +194,27 @@ class AskCompleted(_message.Message):
     """True when the event log acknowledged the answer, so that its evaluation is certain.
     A cached answer was evaluated before it was admitted.
     """
+    prompt_tokens: _builtins.int
+    """Of condensing and answering together; 0 where no model was needed or it told none."""
+    completion_tokens: _builtins.int
+    attempt_count: _builtins.int
+    """Endpoints asked or passed over, for both."""
     @_builtins.property
     def answer(self) -> _answer_pb2.Answer: ...
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     @_builtins.property
     def total_time(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def condensation(self) -> _answer_pb2.Condensation:
+        """What the question became; not set where there were no turns."""
+
+    @_builtins.property
+    def costs(self) -> _containers.RepeatedCompositeFieldContainer[_generation_service_pb2.Cost]:
+        """What condensing and answering cost, one entry a currency. Empty where no model was
+        needed, such as for a cached answer, or where no price or no tokens are known.
+        """
+
     def __init__(
         self,
         *,
@@ -198,10 +227,15 @@ class AskCompleted(_message.Message):
         reason: _builtins.str = ...,
         total_time: _duration_pb2.Duration | None = ...,
         recorded: _builtins.bool = ...,
+        condensation: _answer_pb2.Condensation | None = ...,
+        costs: _abc.Iterable[_generation_service_pb2.Cost] | None = ...,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+        attempt_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "model", b"model", "origin", b"origin", "reason", b"reason", "recorded", b"recorded", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "attempt_count", b"attempt_count", "cached_answer_id", b"cached_answer_id", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "costs", b"costs", "model", b"model", "origin", b"origin", "prompt_tokens", b"prompt_tokens", "reason", b"reason", "recorded", b"recorded", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,8 +47,8 @@ class GatewayServiceServicer:
     def Ask(self, request, context):
         """Streams the answer to a question: one started message, text as it is written, claims as
         its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
-        Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
-        unknown application, UNAVAILABLE when the documents cannot be searched.
+        Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
+        NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

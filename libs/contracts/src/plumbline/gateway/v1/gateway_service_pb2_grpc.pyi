@@ -34,8 +34,8 @@ class GatewayServiceStub:
     Ask: _grpc.UnaryStreamMultiCallable[_gateway_service_pb2.AskRequest, _gateway_service_pb2.AskResponse]
     """Streams the answer to a question: one started message, text as it is written, claims as
     its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
-    Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
-    unknown application, UNAVAILABLE when the documents cannot be searched.
+    Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
+    NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
     """
 
 @_typing.type_check_only
@@ -44,8 +44,8 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     Ask: _aio.UnaryStreamMultiCallable[_gateway_service_pb2.AskRequest, _gateway_service_pb2.AskResponse]  # type: ignore[assignment]
     """Streams the answer to a question: one started message, text as it is written, claims as
     its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
-    Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
-    unknown application, UNAVAILABLE when the documents cannot be searched.
+    Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
+    NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
     """
 
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -57,8 +57,8 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_gateway_service_pb2.AskResponse], _abc.AsyncIterator[_gateway_service_pb2.AskResponse]]:
         """Streams the answer to a question: one started message, text as it is written, claims as
         its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
-        Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for an
-        unknown application, UNAVAILABLE when the documents cannot be searched.
+        Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
+        NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
         """
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -222,6 +222,7 @@ class GenerateAnswerRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     PASSAGES_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    CONDENSATION_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """Names the answer in events, traces and the cache: a UUID chosen by the caller."""
     question: _builtins.str
@@ -232,6 +233,12 @@ class GenerateAnswerRequest(_message.Message):
 
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
+    @_builtins.property
+    def condensation(self) -> _answer_pb2.Condensation:
+        """What the question was before it was condensed; not set where it was not asked within a
+        conversation.
+        """
+
     def __init__(
         self,
         *,
@@ -239,10 +246,11 @@ class GenerateAnswerRequest(_message.Message):
         question: _builtins.str = ...,
         passages: _abc.Iterable[_answer_pb2.Passage] | None = ...,
         release: _answer_pb2.ReleaseRef | None = ...,
+        condensation: _answer_pb2.Condensation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condensation", b"condensation", "release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "passages", b"passages", "question", b"question", "release", b"release"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "condensation", b"condensation", "passages", b"passages", "question", b"question", "release", b"release"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -285,6 +293,72 @@ class GenerateAnswerResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
 Global___GenerateAnswerResponse: _TypeAlias = GenerateAnswerResponse  # noqa: Y015
+
+@_typing.final
+class CondenseQuestionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    TURNS_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """At most 8,000 characters."""
+    @_builtins.property
+    def turns(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Turn]:
+        """What was said before, oldest first: at most 100 turns with 100,000 characters in all."""
+
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef: ...
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        turns: _abc.Iterable[_answer_pb2.Turn] | None = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "release", b"release", "turns", b"turns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CondenseQuestionRequest: _TypeAlias = CondenseQuestionRequest  # noqa: Y015
+
+@_typing.final
+class CondenseQuestionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDENSATION_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    prompt_tokens: _builtins.int
+    completion_tokens: _builtins.int
+    @_builtins.property
+    def condensation(self) -> _answer_pb2.Condensation: ...
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelAttempt]:
+        """Of the model, whether or not what it wrote was used; empty where none was asked."""
+
+    @_builtins.property
+    def cost(self) -> Global___Cost: ...
+    def __init__(
+        self,
+        *,
+        condensation: _answer_pb2.Condensation | None = ...,
+        attempts: _abc.Iterable[Global___ModelAttempt] | None = ...,
+        cost: Global___Cost | None = ...,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condensation", b"condensation", "cost", b"cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "cost", b"cost", "prompt_tokens", b"prompt_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CondenseQuestionResponse: _TypeAlias = CondenseQuestionResponse  # noqa: Y015
 
 @_typing.final
 class CheckTextRequest(_message.Message):
@@ -409,6 +483,7 @@ class GenerationRecord(_message.Message):
     COST_FIELD_NUMBER: _builtins.int
     GUARD_FIELD_NUMBER: _builtins.int
     GROUNDING_FIELD_NUMBER: _builtins.int
+    CONDENSATION_METHOD_FIELD_NUMBER: _builtins.int
     GUARDS_FIELD_NUMBER: _builtins.int
     DROPPED_PASSAGES_FIELD_NUMBER: _builtins.int
     REDACTED_FIELD_NUMBER: _builtins.int
@@ -424,6 +499,8 @@ class GenerationRecord(_message.Message):
     """Why the answer is degraded or refused; empty otherwise."""
     endpoint: _builtins.str
     """Name of the endpoint whose model wrote the text; empty when none did."""
+    condensation_method: _answer_pb2.CondensationMethod.ValueType
+    """Not set for a question without a conversation."""
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration: ...
     @_builtins.property
@@ -475,13 +552,14 @@ class GenerationRecord(_message.Message):
         cost: Global___Cost | None = ...,
         guard: Global___GuardRecord | None = ...,
         grounding: Global___GroundingRecord | None = ...,
+        condensation_method: _answer_pb2.CondensationMethod.ValueType = ...,
         guards: _abc.Iterable[Global___GuardResult] | None = ...,
         dropped_passages: _abc.Iterable[_answer_pb2.PassageRef] | None = ...,
         redacted: _abc.Iterable[Global___GuardCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "grounding", b"grounding", "guard", b"guard", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -39,6 +39,11 @@ class GenerationServiceStub:
                 request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerRequest.SerializeToString,
                 response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerResponse.FromString,
                 _registered_method=True)
+        self.CondenseQuestion = channel.unary_unary(
+                '/plumbline.generation.v1.GenerationService/CondenseQuestion',
+                request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CondenseQuestionRequest.SerializeToString,
+                response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CondenseQuestionResponse.FromString,
+                _registered_method=True)
         self.CheckText = channel.unary_unary(
                 '/plumbline.generation.v1.GenerationService/CheckText',
                 request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CheckTextRequest.SerializeToString,
@@ -60,6 +65,16 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CondenseQuestion(self, request, context):
+        """Makes of a question asked within a conversation one that stands alone. An unreachable,
+        slow or rambling model is not an error: a rule takes its place.
+        Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many
+        turns, NOT_FOUND for a release that this server does not hold.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CheckText(self, request, context):
         """Runs the guards alone over a text. What they find and what they fail at is no error.
         Fails with INVALID_ARGUMENT on an oversized text, canary or list of passages.
@@ -75,6 +90,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.GenerateAnswer,
                     request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerRequest.FromString,
                     response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerResponse.SerializeToString,
+            ),
+            'CondenseQuestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.CondenseQuestion,
+                    request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CondenseQuestionRequest.FromString,
+                    response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CondenseQuestionResponse.SerializeToString,
             ),
             'CheckText': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckText,
@@ -109,6 +129,33 @@ class GenerationService:
             '/plumbline.generation.v1.GenerationService/GenerateAnswer',
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerRequest.SerializeToString,
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GenerateAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CondenseQuestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.generation.v1.GenerationService/CondenseQuestion',
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CondenseQuestionRequest.SerializeToString,
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.CondenseQuestionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,12 @@ class GenerationServiceStub:
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold.
     """
+    CondenseQuestion: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CondenseQuestionRequest, _generation_service_pb2.CondenseQuestionResponse]
+    """Makes of a question asked within a conversation one that stands alone. An unreachable,
+    slow or rambling model is not an error: a rule takes its place.
+    Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many
+    turns, NOT_FOUND for a release that this server does not hold.
+    """
     CheckText: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CheckTextRequest, _generation_service_pb2.CheckTextResponse]
     """Runs the guards alone over a text. What they find and what they fail at is no error.
     Fails with INVALID_ARGUMENT on an oversized text, canary or list of passages.
@@ -52,6 +58,12 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold.
+    """
+    CondenseQuestion: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CondenseQuestionRequest, _generation_service_pb2.CondenseQuestionResponse]  # type: ignore[assignment]
+    """Makes of a question asked within a conversation one that stands alone. An unreachable,
+    slow or rambling model is not an error: a rule takes its place.
+    Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many
+    turns, NOT_FOUND for a release that this server does not hold.
     """
     CheckText: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CheckTextRequest, _generation_service_pb2.CheckTextResponse]  # type: ignore[assignment]
     """Runs the guards alone over a text. What they find and what they fail at is no error.
@@ -70,6 +82,18 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
         release that this server does not hold.
+        """
+
+    @_abc_1.abstractmethod
+    def CondenseQuestion(
+        self,
+        request: _generation_service_pb2.CondenseQuestionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.CondenseQuestionResponse, _abc.Awaitable[_generation_service_pb2.CondenseQuestionResponse]]:
+        """Makes of a question asked within a conversation one that stands alone. An unreachable,
+        slow or rambling model is not an error: a rule takes its place.
+        Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many
+        turns, NOT_FOUND for a release that this server does not hold.
         """
 
     @_abc_1.abstractmethod

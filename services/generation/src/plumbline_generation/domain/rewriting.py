@@ -1,0 +1,95 @@
+"""What a model is told so that it makes a question stand alone, and whether what it wrote may be taken for that."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from plumbline_generation.domain.condensing import leans
+from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role
+from plumbline_generation.domain.prompt import Prompt, as_data
+from plumbline_kit.release import ConversationSettings
+from plumbline_models.text import content_words, is_number, normalise
+
+MAX_TURN_CHARACTERS: Final = 400
+"""Of an earlier turn that the model is shown."""
+MAX_WRITTEN_CHARACTERS: Final = 500
+MAX_TOKENS: Final = 64
+"""Of a question."""
+NEW_SHARE: Final = 0.25
+"""The most that a stand-alone question may hold of words that nobody said."""
+KEPT_SHARE: Final = 0.5
+"""The least that it must hold of the words of the question."""
+
+_LABEL: Final = re.compile(r"^\s*(?:User|Question)\s*:", re.IGNORECASE)
+_SPEAKERS: Final = {Role.USER: "User", Role.ASSISTANT: "Assistant"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTurn:
+    """A turn as the template sees it: its text on one line, as data."""
+
+    speaker: str
+    text: str
+
+
+class RewritingPrompt:
+    """A release's prompt for stand-alone questions."""
+
+    def __init__(self, settings: ConversationSettings) -> None:
+        """Raises `ValueError` for a template that does not render."""
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        self._system = settings.system.strip()
+        try:
+            self._template = environment.from_string(settings.template)
+            self._template.render(turns=[ReadTurn("User", "text")], question="question")
+        except TemplateError as error:
+            raise ValueError(f"the release's conversation template does not render: {error}") from error
+
+    def render(self, conversation: Conversation) -> Prompt:
+        """The prompt; no turn can pose as another, nor as the system's."""
+        turns = [
+            ReadTurn(_SPEAKERS[turn.role], as_data(turn.text)[:MAX_TURN_CHARACTERS]) for turn in conversation.turns
+        ]
+        return Prompt(self._system, self._template.render(turns=turns, question=as_data(conversation.question)).strip())
+
+
+def rewritten(written: str, conversation: Conversation) -> Condensation | str:
+    """What the model *written* makes of the question, or why it may not be taken for a question that stands alone."""
+    text = _LABEL.sub("", written).strip().strip("\"'\u201c\u201d").strip()
+    question = conversation.question
+    if flaw := _form_flaw(text, question) or _content_flaw(text, conversation):
+        return flaw
+    if normalise(text) != normalise(question):
+        return Condensation(question, text, Method.MODEL)
+    if conversation.turns and leans(question):
+        return "the model left a question as it was that does not seem to stand alone"
+    return Condensation(question, question, Method.UNCHANGED)
+
+
+def _form_flaw(text: str, question: str) -> str:
+    if not text:
+        return "the model wrote nothing"
+    if len(text) > max(MAX_WRITTEN_CHARACTERS, 2 * len(question)):
+        return "the model wrote too much"
+    if len(text.splitlines()) > 1 or not text.isprintable():
+        return "the model wrote more than one line"
+    if question.rstrip().endswith("?") and not text.endswith("?"):
+        return "the model wrote no question"
+    return ""
+
+
+def _content_flaw(text: str, conversation: Conversation) -> str:
+    """Words alone: whether it asks the same is beyond them."""
+    words, asked = content_words(text), set(content_words(conversation.question))
+    said = asked.union(*(content_words(turn.text) for turn in conversation.turns))
+    new = [word for word in words if word not in said]
+    if not words or len(new) > NEW_SHARE * len(words) or any(map(is_number, new)):
+        return "the model wrote of something that nobody said"
+    if len(asked.intersection(words)) < KEPT_SHARE * len(asked):
+        return "the model lost what was asked"
+    if normalise(text) in {normalise(turn.text) for turn in conversation.turns}:
+        return "the model repeated an earlier turn"
+    return ""
