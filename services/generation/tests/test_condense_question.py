@@ -11,6 +11,7 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
 from plumbline_generation.domain.conversation import Conversation, Method, Role, Turn
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.handlers import Condensed, CondenseQuestion
 from plumbline_generation.testing import FakeModel, an_assignment
 from plumbline_generation.translation import condensation_to_proto
@@ -21,6 +22,7 @@ from plumbline_kit.testing.llm import FakeLLM
 
 Serving = Callable[..., Any]
 SAID = (Turn(Role.USER, "How much does the Aurora desk lamp cost?"), Turn(Role.ASSISTANT, "It costs 49 euros."))
+SCREEN = Screen(ScreenPolicy(), None, FakeClock().monotonic)
 LEANING = Conversation(SAID, "And how heavy is it?")
 REWRITTEN = "How heavy is the Aurora desk lamp?"
 
@@ -34,7 +36,7 @@ def asking_model(release: Release) -> Release:
 async def condense(
     release: Release, model: FakeModel, conversation: Conversation = LEANING, deadline: float = 10.0
 ) -> Condensed:
-    use_case = CondenseQuestion(model, release=release, clock=FakeClock())
+    use_case = CondenseQuestion(model, release=release, clock=FakeClock(), screen=SCREEN)
     return await use_case(conversation, release.application_id, release.id, deadline)
 
 
@@ -48,6 +50,22 @@ async def test_a_model_writes_the_question_anew(asking_model: Release) -> None:
     condensed = await condense(asking_model, FakeModel(pieces=("How heavy is the", " Aurora desk lamp?")))
     assert (condensed.condensation.standalone, condensed.condensation.method) == (REWRITTEN, Method.MODEL)
     assert condensed.finish.usage.prompt_tokens == 90
+
+
+async def test_the_model_reads_placeholders_for_what_was_said(asking_model: Release) -> None:
+    card = "4111 1111 1111 1111"
+    said = Conversation((Turn(Role.USER, f"My card is {card}."),), "Is it valid?")
+    model = FakeModel(
+        pieces=(
+            "Is my card [card",
+            "-1] valid?",
+        )
+    )
+    condensed = await condense(asking_model, model, said)
+    [(prompt, _)] = model.asked
+    assert "4111" not in prompt.user
+    assert "[card-1]" in prompt.user
+    assert condensed.condensation.standalone == f"Is my card {card} valid?"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +109,9 @@ async def test_a_release_that_looks_at_no_turns_changes_nothing(release: Release
 
 async def test_another_release_is_not_found(release: Release) -> None:
     with pytest.raises(NotFound):
-        await CondenseQuestion(FakeModel(), release=release, clock=FakeClock())(LEANING, "default", "other", 10.0)
+        await CondenseQuestion(FakeModel(), release=release, clock=FakeClock(), screen=SCREEN)(
+            LEANING, "default", "other", 10.0
+        )
 
 
 def request_of(

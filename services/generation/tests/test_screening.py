@@ -20,7 +20,7 @@ from plumbline_guards.topics import Topics
 from plumbline_guards.window import Action
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.clock import SystemClock
-from plumbline_kit.release import Release, Unsupported
+from plumbline_kit.release import Release
 from plumbline_kit.testing import FakeClock
 from plumbline_models.encoder import Encoder
 
@@ -77,10 +77,9 @@ async def test_citations_stay_with_their_sentences_behind_a_value_put_back(desk:
     assert done.answer.claims[-1].source_numbers[0] == 2
 
 
-async def test_of_the_caller_s_own_value_no_source_is_asked(desk: NewDesk, release: Release) -> None:
+async def test_of_the_caller_s_own_value_no_source_is_asked(desk: NewDesk, strict: Release) -> None:
     model = FakeModel(("The Aurora desk lamp costs 49 euros by [card-1].",))
-    at = desk(model=model, unsupported=Unsupported.WITHHOLD)
-    streamed, done = await at.answer(an_assignment(at.release, QUESTION))
+    streamed, done = await desk(model=model, release=strict).answer(an_assignment(strict, QUESTION))
     assert streamed == f"The Aurora desk lamp costs 49 euros by {CARD}."
     assert done.answer.claims[0].source_numbers == (1,)
 
