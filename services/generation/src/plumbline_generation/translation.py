@@ -24,7 +24,14 @@ from plumbline_generation.domain.answer import (
 )
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
 from plumbline_generation.domain.breaker import BreakerState
-from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role, Turn
+from plumbline_generation.domain.conversation import (
+    MAX_QUESTION_CHARACTERS,
+    Condensation,
+    Conversation,
+    Method,
+    Role,
+    Turn,
+)
 from plumbline_generation.domain.prompt import PromptTokens
 from plumbline_generation.domain.routing import EndpointStatus, Price, RouteStatus
 from plumbline_generation.handlers import Checked, Condensed, Counted, Direction, Text
@@ -59,6 +66,7 @@ _BREAKERS = {
     BreakerState.HALF_OPEN: pb.BREAKER_STATE_HALF_OPEN,
     BreakerState.OPEN: pb.BREAKER_STATE_OPEN,
 }
+MAX_REASON_CHARACTERS = 500
 _ROLES = {common_pb.TURN_ROLE_USER: Role.USER, common_pb.TURN_ROLE_ASSISTANT: Role.ASSISTANT}
 _METHODS = {
     Method.UNCHANGED: common_pb.CONDENSATION_METHOD_UNCHANGED,
@@ -83,7 +91,7 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         tuple(map(passage_from_proto, request.passages)),
         request.release.application_id,
         request.release.release_id,
-        _condensation_from_proto(request.condensation) if request.HasField("condensation") else None,
+        _condensation_from_proto(request) if request.HasField("condensation") else None,
     )
 
 
@@ -313,13 +321,19 @@ def _role(number: int, role: "common_pb.TurnRole.ValueType") -> Role:
     return _ROLES[role]
 
 
-def _condensation_from_proto(condensation: common_pb.Condensation) -> Condensation:
-    """A method that this build does not know counts as changed: nobody else may be served what comes of it."""
+def _condensation_from_proto(request: pb.GenerateAnswerRequest) -> Condensation:
+    """What is answered is the request's question, whatever its condensation says.
+
+    A method that this build does not know counts as changed: nobody else may be served what comes of it.
+    """
+    condensation = request.condensation
+    if len(condensation.original_question) > MAX_QUESTION_CHARACTERS:
+        raise Invalid.field("condensation.original_question", f"is longer than {MAX_QUESTION_CHARACTERS:,} characters")
     return Condensation(
         condensation.original_question,
-        condensation.standalone_question,
+        request.question,
         _METHODS_FROM_PROTO.get(condensation.method, Method.JOINED),
-        condensation.reason,
+        condensation.reason[:MAX_REASON_CHARACTERS],
     )
 
 
