@@ -28,7 +28,8 @@ def veiled(conversation: Conversation, hidden: Set[Kind]) -> Veiled:
     names = Placeholders(reserved((conversation.question, *(turn.text for turn in conversation.turns))))
 
     def hide(text: str) -> str:
-        return names.hide(text, scan(text), lambda kind, _: kind in hidden).text
+        # Cut: a placeholder may be longer than its value, and no turn may be longer than a turn may be.
+        return names.hide(text, scan(text), lambda kind, _: kind in hidden).text[: len(text)]
 
     turns = tuple(replace(turn, text=hide(turn.text)) for turn in conversation.turns)
     return Veiled(replace(conversation, turns=turns, question=hide(conversation.question)), names.values)
