@@ -22,6 +22,7 @@ from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceSt
 from plumbline_generation.domain.condensing import by_rule
 from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role, Turn
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.handlers import CondenseQuestion
 from plumbline_generation.wiring import build_route, open_clients
 from plumbline_kit.clock import SystemClock
@@ -110,7 +111,10 @@ async def _by_model(
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(client) for client in open_clients(route)]
         model = build_route(route, clients, offsets, release=asking, clock=clock)
-        condense = CondenseQuestion(model, release=asking, clock=clock, hidden=frozenset())
+        screen = Screen(ScreenPolicy(), None, clock.monotonic)
+        condense = CondenseQuestion(
+            model, release=asking, clock=clock, screen=Screen(ScreenPolicy(), None, clock.monotonic)
+        )
         condensed: dict[str, Condensation] = {}
         until = clock.monotonic() + MODEL_BUDGET_SECONDS
         with Progress(console=console) as progress:

@@ -11,7 +11,7 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
 from plumbline_generation.domain.conversation import Conversation, Method, Role, Turn
-from plumbline_generation.domain.screening import HIDDEN_IN_QUESTIONS
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.handlers import Condensed, CondenseQuestion
 from plumbline_generation.testing import FakeModel, an_assignment
 from plumbline_generation.translation import condensation_to_proto
@@ -22,6 +22,7 @@ from plumbline_kit.testing.llm import FakeLLM
 
 Serving = Callable[..., Any]
 SAID = (Turn(Role.USER, "How much does the Aurora desk lamp cost?"), Turn(Role.ASSISTANT, "It costs 49 euros."))
+SCREEN = Screen(ScreenPolicy(), None, FakeClock().monotonic)
 LEANING = Conversation(SAID, "And how heavy is it?")
 REWRITTEN = "How heavy is the Aurora desk lamp?"
 
@@ -35,7 +36,7 @@ def asking_model(release: Release) -> Release:
 async def condense(
     release: Release, model: FakeModel, conversation: Conversation = LEANING, deadline: float = 10.0
 ) -> Condensed:
-    use_case = CondenseQuestion(model, release=release, clock=FakeClock(), hidden=HIDDEN_IN_QUESTIONS)
+    use_case = CondenseQuestion(model, release=release, clock=FakeClock(), screen=SCREEN)
     return await use_case(conversation, release.application_id, release.id, deadline)
 
 
@@ -49,6 +50,22 @@ async def test_a_model_writes_the_question_anew(asking_model: Release) -> None:
     condensed = await condense(asking_model, FakeModel(pieces=("How heavy is the", " Aurora desk lamp?")))
     assert (condensed.condensation.standalone, condensed.condensation.method) == (REWRITTEN, Method.MODEL)
     assert condensed.finish.usage.prompt_tokens == 90
+
+
+async def test_the_model_reads_placeholders_for_what_was_said(asking_model: Release) -> None:
+    card = "4111 1111 1111 1111"
+    said = Conversation((Turn(Role.USER, f"My card is {card}."),), "Is it valid?")
+    model = FakeModel(
+        pieces=(
+            "Is my card [card",
+            "-1] valid?",
+        )
+    )
+    condensed = await condense(asking_model, model, said)
+    [(prompt, _)] = model.asked
+    assert "4111" not in prompt.user
+    assert "[card-1]" in prompt.user
+    assert condensed.condensation.standalone == f"Is my card {card} valid?"
 
 
 @pytest.mark.parametrize(
@@ -68,17 +85,6 @@ async def test_where_the_model_fails_the_rule_takes_its_place(
     assert condensation.method is Method.RULE
     assert "Aurora" in condensation.standalone
     assert reason in condensation.reason
-
-
-async def test_the_model_reads_placeholders_and_the_question_gets_its_values_back(asking_model: Release) -> None:
-    account = "DE89 3704 0044 0532 0130 00"
-    conversation = Conversation((Turn(Role.USER, f"Is {account} the account of the shop?"),), "And what is it for?")
-    model = FakeModel(pieces=("What is the account [iban-1] of the shop for?",))
-    condensation = (await condense(asking_model, model, conversation)).condensation
-    [(prompt, _)] = model.asked
-    assert account not in prompt.user
-    assert condensation.standalone == f"What is the account {account} of the shop for?"
-    assert (condensation.original, condensation.method) == ("And what is it for?", Method.MODEL)
 
 
 async def test_the_model_gets_a_share_of_the_time(asking_model: Release) -> None:
@@ -102,9 +108,10 @@ async def test_a_release_that_looks_at_no_turns_changes_nothing(release: Release
 
 
 async def test_another_release_is_not_found(release: Release) -> None:
-    use_case = CondenseQuestion(FakeModel(), release=release, clock=FakeClock(), hidden=frozenset())
     with pytest.raises(NotFound):
-        await use_case(LEANING, "default", "other", 10.0)
+        await CondenseQuestion(FakeModel(), release=release, clock=FakeClock(), screen=SCREEN)(
+            LEANING, "default", "other", 10.0
+        )
 
 
 def request_of(

@@ -139,3 +139,35 @@ def test_a_passage_that_is_no_plain_piece_of_its_document_is_evidence_as_a_whole
 
 def test_no_text_claims_nothing() -> None:
     assert cite("", Checker(SOURCES, 0.6)) == ()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("Water damage is not covered by the warranty.", "Water damage is covered by the warranty."),
+        ("Water damage is covered by the warranty.", "Water damage is not covered by the warranty."),
+        ("Nobody covers water damage by warranty.", "The warranty covers water damage."),
+    ],
+)
+def test_a_sentence_that_says_the_contrary_of_its_passage_is_not_supported(sentence: str, passage: str) -> None:
+    assert checked(sentence, sources=(a_passage(passage, "Warranty"),)).status is ClaimStatus.UNSUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("Water damage isn't covered.", "Water damage is not covered by the warranty."),
+        ("The lamp costs 49 euros.", "The lamp costs 49 euros. It is not waterproof."),
+        (
+            "The warranty lasts two years.",
+            "The warranty lasts two years, but it does not cover water, dust, rust or theft.",
+        ),
+    ],
+)
+def test_a_denial_that_is_about_something_else_does_not_count(sentence: str, passage: str) -> None:
+    assert checked(sentence, sources=(a_passage(passage, "Warranty"),)).status is ClaimStatus.ATTRIBUTED
+
+
+def test_passages_of_two_languages_support_sentences_of_both() -> None:
+    assert checked("Unsere Giraffen schlafen stehend.", sources=(LAMP, GERMAN)).status is ClaimStatus.UNSUPPORTED
+    assert checked("Die Lampe kostet 49 Euro.", sources=(LAMP, GERMAN)).source_numbers == (2,)

@@ -8,6 +8,7 @@ import pytest
 
 from plumbline_generation.domain.answer import Claim, ClaimStatus, Outcome, Passage
 from plumbline_generation.domain.draft import NOTHING_SUPPORTED, Draft
+from plumbline_generation.domain.grounding import MAX_SENTENCE
 from plumbline_generation.domain.guarding import OutputGuard, output_policy
 from plumbline_generation.domain.settling import Grounding, Settled
 from plumbline_generation.testing import a_passage
@@ -118,6 +119,14 @@ def test_a_block_of_code_is_one_claim_that_words_cannot_judge() -> None:
     assert it.streamed == f"{TRUE}\n{code}\nIt is made of steel."
     assert it.statuses[1] is ClaimStatus.NOT_CHECKED
     assert told(f"{TRUE}\n{code}", unchecked=Unchecked.WITHHOLD).streamed == TRUE
+
+
+def test_a_text_without_an_end_is_cut_however_it_comes() -> None:
+    text = f"{'lamp and ' * 700}{'a. b. ' * 900}\n\nIt is made of steel."
+    whole, other = Told([text], MARK), Told([text[at : at + 7] for at in range(0, len(text), 7)], MARK)
+    assert whole.draft == other.draft
+    assert max(claim.end - claim.start for claim in whole.draft.claims) <= MAX_SENTENCE
+    assert whole.statuses[-1] is ClaimStatus.ATTRIBUTED
 
 
 def test_what_cannot_be_judged_leaves_unless_the_release_says_otherwise() -> None:

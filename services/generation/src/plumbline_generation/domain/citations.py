@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from plumbline_generation.domain.answer import Claim, ClaimStatus, Evidence, Passage
@@ -36,7 +37,7 @@ class Checker:
         self._texts = [source.evidence for source in sources]
         self._evidence = [EvidenceFinder(number, source) for number, source in enumerate(sources, start=1)]
         self._minimum = minimum
-        self._languages = languages("\n".join(self._texts))
+        self._languages = frozenset().union(*map(_languages, self._texts))
 
     def check(self, text: str, span: Span, marked: Sequence[int]) -> Claim:
         """The sentence at *span*, which the model marked with those numbers.
@@ -93,6 +94,11 @@ class Checker:
             return False
         english = ENGLISH in (own or theirs or {ENGLISH})
         return english or best < LOW_SUPPORT
+
+
+@lru_cache(maxsize=1024)
+def _languages(text: str) -> frozenset[str]:
+    return languages(text)
 
 
 def cite(text: str, checker: Checker) -> tuple[Claim, ...]:

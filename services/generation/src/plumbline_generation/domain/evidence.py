@@ -1,6 +1,7 @@
 """Where in a passage a sentence's support stands, and whether what stands there denies it."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from plumbline_generation.domain.answer import Evidence, Passage
@@ -30,7 +31,6 @@ class EvidenceFinder:
         self._number = number
         self._passage = passage
         self._title = frozenset(content_words(passage.title))
-        self._sentences: tuple[_Sentence, ...] | None = None
 
     def find(self, claim: str, minimum: float) -> tuple[Evidence, ...]:
         """The fewest sentences, chosen greedily, that with the title hold *minimum* of the claim's words.
@@ -45,7 +45,7 @@ class EvidenceFinder:
     def _choose(self, words: list[str], minimum: float) -> list[_Sentence]:
         missing = [word for word in words if word not in self._title]
         chosen: list[_Sentence] = []
-        left = list(self._cut())
+        left = list(_cut(self._passage.text))
         while left and (not chosen or not _enough(words, missing, minimum)):
             best = max(left, key=lambda one: (sum(word in one.words for word in missing), -one.span.start))
             if chosen and best.words.isdisjoint(missing):
@@ -55,20 +55,17 @@ class EvidenceFinder:
             left.remove(best)
         return chosen
 
-    def _cut(self) -> tuple[_Sentence, ...]:
-        if self._sentences is None:
-            text = self._passage.text
-            self._sentences = tuple(
-                _Sentence(span, frozenset(content_words(span.of(text)))) for span in sentences(text)
-            )
-        return self._sentences
-
     def _placed(self, chosen: list[_Sentence]) -> tuple[Evidence, ...]:
         passage = self._passage
         if passage.end - passage.start != len(passage.text):  # rows of a table with its header before them
             return (Evidence(self._number, passage.start, passage.end),)
         spans = sorted((one.span for one in chosen), key=lambda span: span.start)
         return tuple(Evidence(self._number, passage.start + span.start, passage.start + span.end) for span in spans)
+
+
+@lru_cache(maxsize=1024)  # popular passages come again and again
+def _cut(text: str) -> tuple[_Sentence, ...]:
+    return tuple(_Sentence(span, frozenset(content_words(span.of(text)))) for span in sentences(text))
 
 
 def _enough(words: list[str], missing: list[str], minimum: float) -> bool:

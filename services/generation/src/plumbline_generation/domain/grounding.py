@@ -14,6 +14,9 @@ from plumbline_generation.domain.refusal import says_it_does_not_know
 from plumbline_kit.release import GuardSettings, Unchecked, Unsupported
 from plumbline_models.text import Span, sentences
 
+MAX_SENTENCE: Final = 2_000
+"""Characters; what goes on for longer without an end is cut there, so that a text's cost is linear in its length."""
+
 _MAY_BELONG: Final = re.compile(r"\[\d*")
 """What follows a sentence and may yet turn out to be a part of it."""
 
@@ -107,15 +110,14 @@ class GroundedText:
     def _next(self) -> Span | None:
         """The first sentence that is not settled; a fenced block of code is one."""
         text = self.guarded.text
-        spans = sentences(text, self._settled)
-        if not spans:
-            return None
-        first = spans[0]
-        if not text.startswith(CODE, first.start):
-            return first
-        fence = text.find(CODE, first.start + len(CODE))
-        end = next((span.end for span in spans if fence != -1 and span.end >= fence + len(CODE)), spans[-1].end)
-        return Span(first.start, end)
+        left = text[self._settled :].lstrip()
+        start = len(text) - len(left)
+        if left.startswith(CODE):
+            fence = text.find(CODE, start + len(CODE))
+            return Span(start, len(text.rstrip()) if fence == -1 else sentences(text, fence)[0].end)
+        near = text[: start + 2 * MAX_SENTENCE]
+        span = next(iter(sentences(near, self._settled)), None)
+        return span and Span(start, min(span.end, start + len(left[:MAX_SENTENCE].rstrip())))
 
     def _is_over(self, span: Span) -> bool:
         """Whether another sentence has begun, so that nothing that follows can belong to this one."""
