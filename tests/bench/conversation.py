@@ -112,9 +112,7 @@ async def _by_model(
         clients = [await stack.enter_async_context(client) for client in open_clients(route)]
         model = build_route(route, clients, offsets, release=asking, clock=clock)
         screen = Screen(ScreenPolicy(), None, clock.monotonic)
-        condense = CondenseQuestion(
-            model, release=asking, clock=clock, screen=Screen(ScreenPolicy(), None, clock.monotonic)
-        )
+        condense = CondenseQuestion(model, release=asking, clock=clock, screen=screen)
         condensed: dict[str, Condensation] = {}
         until = clock.monotonic() + MODEL_BUDGET_SECONDS
         with Progress(console=console) as progress:
