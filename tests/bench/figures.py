@@ -53,7 +53,8 @@ def gain(
     name: str, values: Sequence[float], baseline: Sequence[float], of: str, *, least: float | None = None
 ) -> Figure:
     """The mean difference to *baseline* on the same questions, beside the *least* that is wanted."""
-    figure = mean(name, np.subtract(values, baseline).tolist())
+    gains = np.subtract(values, baseline)
+    figure = mean(name, gains.tolist()) if np.ptp(gains) else Figure(name, float(gains[0]))
     if least is None or figure.value is None:
         return replace(figure, baseline=of)
     return replace(figure, baseline=of, goal=f">= {least}", met=figure.value >= least)

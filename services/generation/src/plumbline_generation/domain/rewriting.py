@@ -8,7 +8,7 @@ from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from plumbline_generation.domain.condensing import leans
-from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role
+from plumbline_generation.domain.conversation import MAX_QUESTION_CHARACTERS, Condensation, Conversation, Method, Role
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_kit.release import ConversationSettings
 from plumbline_models.text import content_words, is_number, normalise
@@ -73,7 +73,7 @@ def rewritten(written: str, conversation: Conversation) -> Condensation | str:
 def _form_flaw(text: str, question: str) -> str:
     if not text:
         return "the model wrote nothing"
-    if len(text) > max(MAX_WRITTEN_CHARACTERS, 2 * len(question)):
+    if len(text) > min(MAX_QUESTION_CHARACTERS, max(MAX_WRITTEN_CHARACTERS, 2 * len(question))):
         return "the model wrote too much"
     if len(text.splitlines()) > 1 or not text.isprintable():
         return "the model wrote more than one line"
