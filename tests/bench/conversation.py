@@ -22,6 +22,7 @@ from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceSt
 from plumbline_generation.domain.condensing import by_rule
 from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role, Turn
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.handlers import CondenseQuestion
 from plumbline_generation.wiring import build_route, open_clients
 from plumbline_kit.clock import SystemClock
@@ -34,8 +35,9 @@ from tests.bench.pooled import Dialogue, Pool, load
 from tests.bench.settings import BenchSettings
 
 RELEASE = Path("deploy/local/release.toml")
-MODEL_SECONDS = 60.0  # the question is what the model writes, not how soon
+MODEL_SECONDS = 60.0  # for one question: it is asked what the model writes, not how soon
 MODEL_QUESTIONS = 20
+MODEL_BUDGET_SECONDS = 120.0  # for all of them: on a busy machine fewer are asked, and figures say how many
 
 Way = Callable[[Dialogue], tuple[str, ...]]
 """What is searched for: one question in one or several wordings."""
@@ -50,9 +52,10 @@ async def main(*, pooled: bool, model_questions: int) -> None:
         documents = submitted if pooled else [submitted[number] for number in pool.mtrag]
         await retrieval.submit_all(bench.driver.retrieval, documents, console)
         by_rules = {one.id: by_rule(_conversation(one).last(release.conversation.turns)) for one in pool.dialogues}
+        measured = await _measure(bench.driver.retrieval, pool, pool.dialogues, _ways(by_rules), console)
         sample = _sample(pool.dialogues, by_rules, model_questions)
         by_model = await _by_model(bench, release, sample, console) if sample else {}
-        measured = await _measure(bench.driver.retrieval, pool, pool.dialogues, _ways(by_rules), console)
+        sample = [one for one in sample if one.id in by_model]
         of_model = await _measure(bench.driver.retrieval, pool, sample, _model_ways(by_rules, by_model), console)
     results = [*_shares(pool.dialogues, by_rules), *_quality(pool.dialogues, measured), *_of_model(by_model, of_model)]
     figures.report("eval-conversation-pooled" if pooled else "eval-conversation", results)
@@ -108,10 +111,14 @@ async def _by_model(
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(client) for client in open_clients(route)]
         model = build_route(route, clients, offsets, release=asking, clock=clock)
-        condense = CondenseQuestion(model, release=asking, clock=clock)
-        condensed = {}
+        screen = Screen(ScreenPolicy(), None, clock.monotonic)
+        condense = CondenseQuestion(model, release=asking, clock=clock, screen=screen)
+        condensed: dict[str, Condensation] = {}
+        until = clock.monotonic() + MODEL_BUDGET_SECONDS
         with Progress(console=console) as progress:
             for one in progress.track(dialogues, description="condense by the local model"):
+                if clock.monotonic() > until:
+                    break
                 deadline = clock.monotonic() + MODEL_SECONDS
                 done = await condense(_conversation(one), asking.application_id, asking.id, deadline)
                 condensed[one.id] = done.condensation

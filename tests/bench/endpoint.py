@@ -3,12 +3,13 @@
 import asyncio
 
 from plumbline_kit.testing.llm import AT_ONCE, FakeLLM
+from tests.bench.questions import asked
 from tests.bench.worker import serve
 
 
 async def main() -> None:
     """Answer each speed (tokens a second; none is no delay) with the port, once it is set."""
-    async with FakeLLM() as model:
+    async with FakeLLM(script=lambda messages: asked(messages[-1]["content"])) as model:
 
         async def set_speed(tokens_per_second: float | None) -> int:
             model.tokens_per_second = tokens_per_second or AT_ONCE

@@ -1,7 +1,10 @@
 """What the generation service adds to the bare endpoint behind it, beside the LiteLLM proxy in the same run.
 
-A fake model answers with 30 tokens at three speeds; 1, 8 and 32 streams ask it bare, through the service (as the
-gateway asks: four passages, guards on, answers recorded in Kafka, spans exported) and through the proxy, in turn.
+A fake model answers with three sentences of 33 tokens at three speeds; 1, 8 and 32 streams ask it bare, through the
+service (as the gateway asks: four passages never seen before, guards on, answers recorded in Kafka, spans exported) and
+through the proxy, in turn. The local release withholds what is unsupported, so that what it lets out first is a
+sentence, which is set against the endpoint's first sentence. "marking" is the same service with a release that only
+marks such sentences, and so has a first token.
 """
 
 import argparse
@@ -10,7 +13,8 @@ import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +26,11 @@ from scipy import stats
 
 from plumbline_kit.addresses import HOST
 from plumbline_kit.release import load_release
+from plumbline_local.catalogue import part
 from plumbline_local.issuer import mint_token
 from plumbline_local.layout import Layout, free_ports
+from plumbline_local.parts import quiet
+from plumbline_local.probes import serving
 from plumbline_local.supervisor import Supervisor
 from tests.bench import figures
 from tests.bench.figures import RESAMPLES, Figure
@@ -37,8 +44,10 @@ STREAMS: Final = (1, 8, 32)
 WARM_UP_SECONDS: Final = 1.0
 ADDED_GOAL_MS: Final = 6.0
 RATE_GOAL: Final = 5.0
-BARE, OURS, PROXY = "bare", "service", "proxy"
-LABELS: Final = {BARE: "endpoint", OURS: "service", PROXY: "LiteLLM"}
+BARE, OURS, MARKING, PROXY = "bare", "service", "marking", "proxy"
+LABELS: Final = {BARE: "endpoint", OURS: "service", MARKING: "service, marking", PROXY: "LiteLLM"}
+FIRST: Final = {OURS: "sentence", MARKING: "token", PROXY: "token"}
+"""What is the first that a target lets out."""
 UNARY: Final = " unary"
 
 Key = tuple[str, str, int]
@@ -50,6 +59,7 @@ class Measured:
     """What came of all rounds of one measurement."""
 
     first_s: list[float] = field(default_factory=list)
+    sentence_s: list[float] = field(default_factory=list)
     total_s: list[float] = field(default_factory=list)
     tokens: int = 0
     wrong: int = 0
@@ -59,11 +69,8 @@ class Measured:
 
     def add(self, load: Mapping[str, Any], cpu_s: Mapping[str, float]) -> None:
         """Another round."""
-        self.first_s += load["first_s"]
-        self.total_s += load["total_s"]
-        self.tokens += load["tokens"]
-        self.wrong += load["wrong"]
-        self.seconds += load["seconds"]
+        for name in ("first_s", "sentence_s", "total_s", "tokens", "wrong", "seconds"):
+            setattr(self, name, getattr(self, name) + load[name])
         for name, seconds in {**cpu_s, "load generator": load["cpu_s"]}.items():
             self.cpu_s[name] += seconds
 
@@ -120,39 +127,49 @@ async def main(options: argparse.Namespace) -> None:
 @asynccontextmanager
 async def running(console: Console, *, with_proxy: bool) -> AsyncIterator[Bench]:
     """Kafka, the service, the endpoint behind it, the proxy unless it cannot be had, and the load generator."""
-    ports = free_ports("sink", "proxy")
+    ports = free_ports("sink", "proxy", MARKING)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plumbline-bench-")))
         layout = Layout.temporary(folder)
         endpoint = await stack.enter_async_context(working("tests.bench.endpoint"))
         urls = [f"{HOST}:{await endpoint.ask(None)}"]
         supervisor = await stack.enter_async_context(Supervisor(layout))
-        release = _marking(layout.release_file, folder / "release.toml")
-        await _start_service(supervisor, urls[0], ports["sink"], release, console)
-        pids = {"endpoint": endpoint.pid, "service": supervisor.pid("generation"), "kafka": supervisor.pid("kafka")}
+        marking = _marking_release(layout)
+        await _start_services(supervisor, urls[0], ports, marking, console)
+        names = {"endpoint": None, OURS: "generation", MARKING: MARKING, "kafka": "kafka"}
+        pids = {name: supervisor.pid(of) if of else endpoint.pid for name, of in names.items()}
         if with_proxy:
             pids |= await _start_proxy(stack, folder, ports["proxy"], urls, layout, console)
-        load = await stack.enter_async_context(working("tests.bench.load", *_load_arguments(layout, release), *urls))
+        load = await stack.enter_async_context(
+            working("tests.bench.load", *_load_arguments(layout, marking, ports[MARKING]), *urls)
+        )
         yield Bench(endpoint, load, {name: psutil.Process(pid) for name, pid in pids.items()})
 
 
-def _marking(release: Path, copy: Path) -> Path:
-    """The release without the wait for a sentence's end that withholding adds to the first token by design."""
-    content = release.read_text(encoding="utf-8")
-    copy.write_text(content.replace('unsupported = "replace"', 'unsupported = "mark"'), encoding="utf-8")
-    return copy
-
-
-async def _start_service(supervisor: Supervisor, endpoint: str, sink: int, release: Path, console: Console) -> None:
+async def _start_services(
+    supervisor: Supervisor, endpoint: str, ports: Mapping[str, int], marking: Path, console: Console
+) -> None:
     console.print("starting Kafka and the service")
     environment = {
         "LLM_BASE_URL": f"http://{endpoint}/v1",
-        "RELEASE_FILE": str(release),
         "CONCURRENT_COMPLETIONS": str(max(STREAMS)),
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{HOST}:{sink}",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{HOST}:{ports['sink']}",
     }
-    await supervisor.run([process("sink", sink, "tests.bench.sink")])
+    await supervisor.run([process("sink", ports["sink"], "tests.bench.sink")])
     await supervisor.start(["kafka", "generation"], env={"generation": environment})
+    port = ports[MARKING]
+    environment |= {"RELEASE_FILE": str(marking), "PORT": str(port)}
+    other = part(supervisor.layout, "generation", environment, quiet)
+    await supervisor.run([replace(other, name=MARKING, port=port, healthy=partial(serving, port))])
+
+
+def _marking_release(layout: Layout) -> Path:
+    """The local release, but for what becomes of a sentence that no passage supports."""
+    local = layout.release_file.read_text(encoding="utf-8")
+    marking = layout.state / "marking.toml"
+    marking.parent.mkdir(parents=True, exist_ok=True)
+    marking.write_text(local.replace('unsupported = "replace"', 'unsupported = "mark"'), encoding="utf-8")
+    return marking
 
 
 async def _start_proxy(
@@ -169,16 +186,18 @@ async def _start_proxy(
     return {"proxy": pid}
 
 
-def _load_arguments(layout: Layout, release: Path) -> list[str]:
+def _load_arguments(layout: Layout, marking: Path, port: int) -> list[str]:
     token = mint_token(layout, tenant="bench")
-    given = {"release": release, "encoder": layout.encoder, "service": layout.address("generation")}
-    return [f"--{name}={value}" for name, value in {**given, "token": token, "key": litellm.KEY}.items()]
+    given = {"encoder": layout.encoder, "token": token, "key": litellm.KEY}
+    services = [(layout.release_file, layout.address("generation")), (marking, f"{HOST}:{port}")]
+    one = [f"--{name}={value}" for name, value in given.items()]
+    return one + [text for release, address in services for text in (f"--release={release}", f"--service={address}")]
 
 
 def _keys(bench: Bench, streams: Sequence[int]) -> list[Key]:
     """In the order of measuring: the targets in turn."""
-    targets = [BARE, OURS, *([PROXY] if PROXY in bench.processes else [])]
-    unary = [f"{target}{UNARY}" for target in targets if target != OURS]
+    targets = [BARE, OURS, MARKING, *([PROXY] if PROXY in bench.processes else [])]
+    unary = [f"{target}{UNARY}" for target in targets if target in (BARE, PROXY)]
     return [
         (target, speed, count)
         for speed, rate in SPEEDS.items()
@@ -222,16 +241,19 @@ def _costs(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
     """What the rest of the machine spent for one answer, so that nobody takes it for the targets' own."""
     for target in dict.fromkeys(target for target, _, _ in measured):
         ran = [one for (asked, _, _), one in measured.items() if asked == target]
-        for name in ("load generator", "endpoint", *(("kafka",) if target == OURS else ())):
+        for name in ("load generator", "endpoint", *(("kafka",) if target in (OURS, MARKING) else ())):
             spent = sum(one.cpu_s[name] for one in ran) / sum(one.answers for one in ran)
             yield Figure(f"{_label(target)}: {name}'s cpu_ms_per_answer", spent * 1e3)
 
 
 def _goals(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
     speed, alone = "no delay", min(streams for _, _, streams in measured)
-    for measure, name in (("first", "first_token"), ("total", "total")):
+    for target, measure in ((MARKING, "token"), (OURS, "sentence"), (OURS, "total")):
         added = _added(
-            f"service: added_{name}_p50_ms, {speed}, {alone} at once", measured, (OURS, speed, alone), measure
+            f"{LABELS[target]}: added_{measure}_p50_ms, {speed}, {alone} at once",
+            measured,
+            (target, speed, alone),
+            measure,
         )
         met = None if added.value is None else added.value < ADDED_GOAL_MS
         yield Figure(added.name, added.value, added.low, added.high, goal=f"< {ADDED_GOAL_MS:g}", met=met)
@@ -246,7 +268,7 @@ def _cell(measured: Mapping[Key, Measured], speed: str, streams: int, kind: str)
     place, bare = f"{speed}, {streams} at once", measured[f"{BARE}{kind}", speed, streams]
     yield Figure(f"{place}: {_label(BARE + kind)}: total_p50_ms", float(np.median(bare.total_s)) * 1e3)
     yield Figure(f"{place}: {_label(BARE + kind)}: answers_per_s", bare.per_s)
-    for key in ((f"{target}{kind}", speed, streams) for target in (OURS, PROXY)):
+    for key in ((f"{target}{kind}", speed, streams) for target in (OURS, MARKING, PROXY)):
         if key in measured:
             yield from _target(f"{place}: {_label(key[0])}", measured, key, bare)
 
@@ -254,8 +276,10 @@ def _cell(measured: Mapping[Key, Measured], speed: str, streams: int, kind: str)
 def _target(name: str, measured: Mapping[Key, Measured], key: Key, bare: Measured) -> Iterator[Figure]:
     one = measured[key]
     if not key[0].endswith(UNARY):
-        yield _added(f"{name}: added_first_token_p50_ms", measured, key, "first")
-        yield Figure(f"{name}: added_us_per_token", (one.token_s - bare.token_s) * 1e6)
+        first = FIRST[key[0]]
+        yield _added(f"{name}: added_first_{first}_p50_ms", measured, key, first)
+        if first == "token":
+            yield Figure(f"{name}: added_us_per_token", (one.token_s - bare.token_s) * 1e6)
         yield Figure(f"{name}: tokens_per_s", one.tokens / one.seconds)
     yield _added(f"{name}: added_total_p50_ms", measured, key, "total")
     yield Figure(f"{name}: answers_per_s", one.per_s, baseline=_label(BARE), ratio=one.per_s / bare.per_s)
@@ -271,8 +295,11 @@ def _added(name: str, measured: Mapping[Key, Measured], key: Key, measure: str) 
     target, speed, streams = key
     kind = UNARY if target.endswith(UNARY) else ""
     bare = measured[f"{BARE}{kind}", speed, streams]
-    both = [np.asarray(getattr(one, f"{measure}_s")) * 1e3 for one in (measured[key], bare)]
+    name_of = {"token": "first_s", "sentence": "sentence_s", "total": "total_s"}[measure]
+    both = [np.asarray(getattr(one, name_of)) * 1e3 for one in (measured[key], bare)]
     value = float(np.median(both[0]) - np.median(both[1]))
+    if min(map(len, both)) < 2:
+        return Figure(name, value)
     interval = stats.bootstrap(
         both,
         lambda one, other, axis: np.median(one, axis=axis) - np.median(other, axis=axis),
@@ -286,7 +313,7 @@ def _added(name: str, measured: Mapping[Key, Measured], key: Key, measure: str) 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="how often every target has its turn")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one turn")
+    parser.add_argument("--seconds", type=float, default=1.8, help="of one turn")
     parser.add_argument("--streams", type=int, nargs="+", default=STREAMS, help="at once")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="leave the LiteLLM proxy out")
     return parser.parse_args()

@@ -16,14 +16,28 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
 from plumbline_kit.release import load_release
 from plumbline_models.encoder import Encoder
-from tests.bench.questions import Questions, fact
+from tests.bench.questions import FIRST_SENTENCE_TOKENS, Questions, fact
 from tests.bench.worker import serve
 
 QUESTIONS: Final = 1_500
 TIMEOUT: Final = 30.0
 
-Reply = tuple[float, float, str]
-"""Seconds to the first token and to the end, and the text."""
+Arrival = tuple[float, int]
+"""When some of the body came, and how long it was then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came, and when: seconds from the request on."""
+
+    first_s: float
+    """To the first token."""
+    sentence_s: float
+    """To the first token after the first sentence."""
+    total_s: float
+    body: str
+
+
 Ask = Callable[[int], Awaitable[Reply]]
 
 
@@ -32,6 +46,7 @@ class Load:
     """What came of one measurement."""
 
     first_s: list[float] = field(default_factory=list)
+    sentence_s: list[float] = field(default_factory=list)
     total_s: list[float] = field(default_factory=list)
     tokens: int = 0
     wrong: int = 0
@@ -56,12 +71,12 @@ class Service:
         began = first = time.perf_counter()
         pieces: list[str] = []
         async for message in self._stub.GenerateAnswer(request, metadata=self._metadata, timeout=TIMEOUT):
-            if not pieces:
+            if not pieces and message.text_delta:
                 first = time.perf_counter()
             pieces.append(message.text_delta)
         end = time.perf_counter()
         whole = message.completed.answer.outcome == common_pb.ANSWER_OUTCOME_ANSWERED and message.completed.recorded
-        return first - began, end - began, "".join(pieces) if whole else ""
+        return Reply(first - began, first - began, end - began, "".join(pieces) if whole else "")
 
 
 class Completions:
@@ -80,10 +95,12 @@ class Completions:
         began = time.perf_counter()
         writer.write(self._requests[number])
         head = await reader.readuntil(b"\r\n\r\n")
-        first, body = await self._read(reader, head)
-        end = time.perf_counter()
+        arrivals, body = await self._read(reader, head)
         self._idle.append((reader, writer))
-        return first - began, end - began, body if head.startswith(b"HTTP/1.1 200") else ""
+        if not head.startswith(b"HTTP/1.1 200"):
+            body = b""
+        first, sentence = (_nth_event(arrivals, body, count) for count in (1, FIRST_SENTENCE_TOKENS + 1))
+        return Reply(first - began, sentence - began, arrivals[-1][0] - began, body.decode())
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
@@ -99,20 +116,24 @@ class Completions:
         return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def _read_events(reader: asyncio.StreamReader, head: bytes) -> tuple[float, str]:
-    """When the first event came, and the text of all."""
-    first, body = 0.0, b""
+async def _read_events(reader: asyncio.StreamReader, head: bytes) -> tuple[list[Arrival], bytes]:
+    arrivals, body = [], b""
     while size := int(await reader.readuntil(b"\r\n"), 16):
         body += (await reader.readexactly(size + 2))[:-2]
-        first = first or time.perf_counter()
+        arrivals.append((time.perf_counter(), len(body)))
     await reader.readexactly(2)
-    return first, body.decode()
+    return arrivals, body
 
 
-async def _read_whole(reader: asyncio.StreamReader, head: bytes) -> tuple[float, str]:
+async def _read_whole(reader: asyncio.StreamReader, head: bytes) -> tuple[list[Arrival], bytes]:
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     body = await reader.readexactly(int(lengths[0].partition(b":")[2]))
-    return time.perf_counter(), body.decode()
+    return [(time.perf_counter(), len(body))], body
+
+
+def _nth_event(arrivals: Sequence[Arrival], body: bytes, count: int) -> float:
+    """When the *count*-th event was there, or the end."""
+    return next((at for at, size in arrivals if body.count(b"data: ", 0, size) >= count), arrivals[-1][0])
 
 
 def _said(reply: str) -> str:
@@ -132,10 +153,11 @@ async def measure(ask: Ask, numbers: "itertools.count[int]", streams: int, secon
     async def caller() -> None:
         while time.perf_counter() < began + seconds:
             number = next(numbers) % QUESTIONS
-            first, total, text = await ask(number)
-            load.first_s.append(first)
-            load.total_s.append(total)
-            texts.append((number, text))
+            reply = await ask(number)
+            load.first_s.append(reply.first_s)
+            load.sentence_s.append(reply.sentence_s)
+            load.total_s.append(reply.total_s)
+            texts.append((number, reply.body))
 
     await asyncio.gather(*(caller() for _ in range(streams)))
     load.seconds, load.cpu_s = time.perf_counter() - began, time.process_time() - cpu
@@ -147,8 +169,12 @@ async def measure(ask: Ask, numbers: "itertools.count[int]", streams: int, secon
 
 async def main(options: argparse.Namespace) -> None:
     """Answer `{"target": …, "streams": …, "seconds": …}` with a `Load`."""
-    questions = Questions(load_release(options.release), Encoder.load(options.encoder, threads=1).offsets)
-    targets: dict[str, Ask] = {"service": Service(questions, options.service, options.token)}
+    offsets = Encoder.load(options.encoder, threads=1).offsets
+    questions = Questions(load_release(options.release[0]), offsets)
+    targets: dict[str, Ask] = {}
+    for name, address, release in zip(("service", "marking"), options.service, options.release, strict=True):
+        held = Questions(load_release(release), offsets)
+        targets[name] = Service(held, address, options.token)
     for name, url in zip(("bare", "proxy"), options.urls, strict=False):
         targets[name] = Completions(questions, url, options.key, stream=True)
         targets[f"{name} unary"] = Completions(questions, url, options.key, stream=False)
@@ -162,8 +188,10 @@ async def main(options: argparse.Namespace) -> None:
 
 def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, kind in {"release": Path, "encoder": Path, "service": str, "token": str, "key": str}.items():
+    for name, kind in {"encoder": Path, "token": str, "key": str}.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
+    parser.add_argument("--release", type=Path, action="append", help="of the service, and of the one that marks")
+    parser.add_argument("--service", action="append", help="where they listen")
     parser.add_argument("urls", nargs="+", help="host and port of the bare endpoint, and of the proxy if there is one")
     return parser.parse_args(arguments)
 

@@ -1,5 +1,6 @@
 """Questions with their passages for `bench-generation`, no two of them with a passage in common."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +16,23 @@ from plumbline_kit.release import Release
 DOCUMENTS: Final = Path("demo/documents/products")
 PASSAGE_CHARACTERS: Final = 900
 """About what retrieval cuts documents into."""
+FIRST_SENTENCE_TOKENS: Final = 8
+
+_ASKED: Final = re.compile(r"Question: How much does the Aurora (\d+)-0 ")
 
 
 def fact(number: int, rank: int = 0) -> str:
-    """The first sentence of a passage, which the fake model answers the question *number* with; 30 tokens."""
+    """The beginning of a passage, with which the fake model answers the question *number*; 33 tokens."""
     return (
-        f"The Aurora {number}-{rank} desk lamp costs {40 + number} euros, gives a warm and even light for reading and"
-        " writing, and dims in five steps with one light touch on its round foot."
+        f"The Aurora {number}-{rank} desk lamp costs {40 + number} euros. It gives a warm and even light for reading"
+        " and writing. It dims in five steps with one light touch on its round foot."
     )
+
+
+def asked(prompt: str) -> str:
+    """The fact that answers a prompt."""
+    found = _ASKED.search(prompt)
+    return fact(int(found[1])) if found else "I do not know."
 
 
 class Questions:

@@ -11,6 +11,7 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
 from plumbline_generation.domain.conversation import Conversation, Method, Role, Turn
+from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.handlers import Condensed, CondenseQuestion
 from plumbline_generation.testing import FakeModel, an_assignment
 from plumbline_generation.translation import condensation_to_proto
@@ -21,6 +22,7 @@ from plumbline_kit.testing.llm import FakeLLM
 
 Serving = Callable[..., Any]
 SAID = (Turn(Role.USER, "How much does the Aurora desk lamp cost?"), Turn(Role.ASSISTANT, "It costs 49 euros."))
+SCREEN = Screen(ScreenPolicy(), None, FakeClock().monotonic)
 LEANING = Conversation(SAID, "And how heavy is it?")
 REWRITTEN = "How heavy is the Aurora desk lamp?"
 
@@ -34,7 +36,7 @@ def asking_model(release: Release) -> Release:
 async def condense(
     release: Release, model: FakeModel, conversation: Conversation = LEANING, deadline: float = 10.0
 ) -> Condensed:
-    use_case = CondenseQuestion(model, release=release, clock=FakeClock())
+    use_case = CondenseQuestion(model, release=release, clock=FakeClock(), screen=SCREEN)
     return await use_case(conversation, release.application_id, release.id, deadline)
 
 
@@ -48,6 +50,22 @@ async def test_a_model_writes_the_question_anew(asking_model: Release) -> None:
     condensed = await condense(asking_model, FakeModel(pieces=("How heavy is the", " Aurora desk lamp?")))
     assert (condensed.condensation.standalone, condensed.condensation.method) == (REWRITTEN, Method.MODEL)
     assert condensed.finish.usage.prompt_tokens == 90
+
+
+async def test_the_model_reads_placeholders_for_what_was_said(asking_model: Release) -> None:
+    card = "4111 1111 1111 1111"
+    said = Conversation((Turn(Role.USER, f"My card is {card}."),), "Is it valid?")
+    model = FakeModel(
+        pieces=(
+            "Is my card [card",
+            "-1] valid?",
+        )
+    )
+    condensed = await condense(asking_model, model, said)
+    [(prompt, _)] = model.asked
+    assert "4111" not in prompt.user
+    assert "[card-1]" in prompt.user
+    assert condensed.condensation.standalone == f"Is my card {card} valid?"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +109,9 @@ async def test_a_release_that_looks_at_no_turns_changes_nothing(release: Release
 
 async def test_another_release_is_not_found(release: Release) -> None:
     with pytest.raises(NotFound):
-        await CondenseQuestion(FakeModel(), release=release, clock=FakeClock())(LEANING, "default", "other", 10.0)
+        await CondenseQuestion(FakeModel(), release=release, clock=FakeClock(), screen=SCREEN)(
+            LEANING, "default", "other", 10.0
+        )
 
 
 def request_of(
@@ -138,6 +158,22 @@ async def test_a_wrong_conversation_says_which_field_is_wrong(
         with pytest.raises(grpc.aio.AioRpcError, match="INVALID_ARGUMENT") as failure:
             await service.stub.CondenseQuestion(request_of(release, *turns, question=question), timeout=10)
     assert field in str(failure.value.details())
+
+
+async def test_an_original_question_that_could_not_have_been_asked_is_refused(
+    serving: Serving, release: Release
+) -> None:
+    assignment = an_assignment(release)
+    request = pb.GenerateAnswerRequest(
+        answer_id=assignment.answer_id,
+        question=assignment.question,
+        release=common_pb.ReleaseRef(application_id=release.application_id, release_id=release.id),
+        condensation=common_pb.Condensation(original_question="x" * 8_001),
+    )
+    async with serving() as service:
+        with pytest.raises(grpc.aio.AioRpcError, match="INVALID_ARGUMENT") as failure:
+            _ = [message async for message in service.stub.GenerateAnswer(request, timeout=10)]
+    assert "condensation.original_question" in str(failure.value.details())
 
 
 async def test_event_and_record_keep_the_question_before_and_after(serving: Serving, release: Release) -> None:

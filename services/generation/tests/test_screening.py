@@ -72,15 +72,14 @@ async def test_a_placeholder_in_a_document_names_nobody_s_value(desk: NewDesk, r
 
 async def test_citations_stay_with_their_sentences_behind_a_value_put_back(desk: NewDesk, release: Release) -> None:
     model = FakeModel(("You have [card-1]. The Aurora desk lamp costs 49 euros [2].",))
-    twin = a_passage(document_id="twin")
+    twin = a_passage("The Aurora desk lamp costs 49 euros. It comes in blue and green.", document_id="twin")
     _, done = await desk(model=model).answer(an_assignment(release, QUESTION, (a_passage(), twin)))
     assert done.answer.claims[-1].source_numbers[0] == 2
 
 
 async def test_of_the_caller_s_own_value_no_source_is_asked(desk: NewDesk, strict: Release) -> None:
     model = FakeModel(("The Aurora desk lamp costs 49 euros by [card-1].",))
-    at = desk(model=model, release=strict)
-    streamed, done = await at.answer(an_assignment(at.release, QUESTION))
+    streamed, done = await desk(model=model, release=strict).answer(an_assignment(strict, QUESTION))
     assert streamed == f"The Aurora desk lamp costs 49 euros by {CARD}."
     assert done.answer.claims[0].source_numbers == (1,)
 

@@ -33,11 +33,13 @@ def request_about(text: str, release: Release, passage: str | None = None) -> pb
     """A question and a passage with *text* in them."""
     ref = common_pb.PassageRef(document_id="lamp", version=3, passage_hash="ab" * 32)
     found = f"The Aurora desk lamp costs 49 euros, {text}, today." if passage is None else passage
+    question = f"How much does the Aurora desk lamp cost, {text}?"
     return pb.GenerateAnswerRequest(
         answer_id=str(uuid.uuid4()),
-        question=f"How much does the Aurora desk lamp cost, {text}?",
+        question=question,
         passages=[common_pb.Passage(ref=ref, title="Aurora desk lamp", text=found)],
         release=common_pb.ReleaseRef(application_id=release.application_id, release_id=release.id),
+        condensation=common_pb.Condensation(original_question=f"{text}?", standalone_question=question),
     )
 
 
@@ -119,6 +121,8 @@ async def test_claims_still_point_at_their_sentences_and_values_agree(serving: S
     [record] = bus.records(ANSWER_GENERATED)
     fact = record.body
     assert fact is not None
+    assert fact.condensation.original_question == "[card-1]?"
+    assert fact.condensation.standalone_question == fact.question
     assert fact.question == "How much does the Aurora desk lamp cost, [card-1]?"
     assert (
         fact.answer.text == fact.answer.sources[0].text == "The Aurora desk lamp is paid to [iban-1]. It is in stock."
@@ -128,7 +132,7 @@ async def test_claims_still_point_at_their_sentences_and_values_agree(serving: S
         "It is in stock.",
     ]
     assert {(one.kind, one.count) for one in fact.record.redacted} == {
-        (pb.GUARD_FINDING_KIND_CARD, 1),
+        (pb.GUARD_FINDING_KIND_CARD, 3),
         (pb.GUARD_FINDING_KIND_IBAN, 2),
     }
 

@@ -1,7 +1,7 @@
 """The use case: write an answer that rests on the passages it was given."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -20,6 +20,7 @@ from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened
 from plumbline_generation.domain.settling import Grounding, Settled
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed
 from plumbline_guards.findings import Finding
+from plumbline_guards.placeholders import Restorer
 from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.clock import Clock
@@ -28,6 +29,7 @@ from plumbline_kit.identity import Identity
 from plumbline_kit.release import Release
 
 NO_TIME: Final = "no time was left for the model"
+CONVERSATION_UNSCANNED: Final = "the guards could not check the conversation"
 MAX_CHECKED_CHARACTERS: Final = 100_000
 MAX_CANARY_CHARACTERS: Final = 256
 REWRITING_SHARE: Final = 0.6
@@ -318,9 +320,10 @@ class Condensed:
 class CondenseQuestion:
     """Makes of a question asked within a conversation one that stands alone."""
 
-    def __init__(self, model: LanguageModel, *, release: Release, clock: Clock) -> None:
+    def __init__(self, model: LanguageModel, *, release: Release, clock: Clock, screen: Screen) -> None:
         """Raises `ValueError` for a release whose conversation prompt does not render."""
         self._model = model
+        self._screen = screen
         self._release = release
         self._prompt = RewritingPrompt(release.conversation)
         self._clock = clock
@@ -347,14 +350,25 @@ class CondenseQuestion:
         if seconds <= 0:
             raise ModelFailed(NO_TIME)
         text, finish = "", Finish()
-        prompt = self._prompt.render(conversation)
+        hidden, values = self._hidden(conversation)
+        prompt = self._prompt.render(hidden)
         async with aclosing(self._model.write(prompt, Limits(seconds, seconds))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Finish):
                     finish = piece
                 elif len(text := text + piece) > 2 * (MAX_WRITTEN_CHARACTERS + len(conversation.question)):
                     break
-        return text, finish
+        restorer = Restorer(values)
+        return restorer.take(text) + restorer.finish(), finish
+
+    def _hidden(self, conversation: Conversation) -> tuple[Conversation, Mapping[str, str]]:
+        """What the model may read of it, and the values that it does not."""
+        try:
+            texts, values = self._screen.hidden([*(turn.text for turn in conversation.turns), conversation.question])
+            turns = [replace(turn, text=text) for turn, text in zip(conversation.turns, texts, strict=False)]
+            return Conversation(tuple(turns), texts[-1]), values
+        except Exception as error:  # whatever goes wrong in a guard, the rule needs no model
+            raise ModelFailed(CONVERSATION_UNSCANNED) from error
 
 
 def _passages(packed: tuple[Packed, ...]) -> tuple[Passage, ...]:

@@ -19,7 +19,14 @@ from plumbline_generation.domain.answer import (
     Record,
 )
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
-from plumbline_generation.domain.conversation import Condensation, Conversation, Method, Role, Turn
+from plumbline_generation.domain.conversation import (
+    MAX_QUESTION_CHARACTERS,
+    Condensation,
+    Conversation,
+    Method,
+    Role,
+    Turn,
+)
 from plumbline_generation.handlers import Checked, Condensed, Direction, Text
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
@@ -47,6 +54,7 @@ _ATTEMPTS = {
     AttemptOutcome.PROMPT_TOO_LONG: pb.ATTEMPT_OUTCOME_PROMPT_TOO_LONG,
 }
 """An abandoned attempt is in no record: nobody is left to get one."""
+MAX_REASON_CHARACTERS = 500
 _ROLES = {common_pb.TURN_ROLE_USER: Role.USER, common_pb.TURN_ROLE_ASSISTANT: Role.ASSISTANT}
 _METHODS = {
     Method.UNCHANGED: common_pb.CONDENSATION_METHOD_UNCHANGED,
@@ -71,7 +79,7 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         tuple(map(_passage_from_proto, request.passages)),
         request.release.application_id,
         request.release.release_id,
-        _condensation_from_proto(request.condensation) if request.HasField("condensation") else None,
+        _condensation_from_proto(request) if request.HasField("condensation") else None,
     )
 
 
@@ -235,13 +243,19 @@ def _role(number: int, role: "common_pb.TurnRole.ValueType") -> Role:
     return _ROLES[role]
 
 
-def _condensation_from_proto(condensation: common_pb.Condensation) -> Condensation:
-    """A method that this build does not know counts as changed: nobody else may be served what comes of it."""
+def _condensation_from_proto(request: pb.GenerateAnswerRequest) -> Condensation:
+    """What is answered is the request's question, whatever its condensation says.
+
+    A method that this build does not know counts as changed: nobody else may be served what comes of it.
+    """
+    condensation = request.condensation
+    if len(condensation.original_question) > MAX_QUESTION_CHARACTERS:
+        raise Invalid.field("condensation.original_question", f"is longer than {MAX_QUESTION_CHARACTERS:,} characters")
     return Condensation(
         condensation.original_question,
-        condensation.standalone_question,
+        request.question,
         _METHODS_FROM_PROTO.get(condensation.method, Method.JOINED),
-        condensation.reason,
+        condensation.reason[:MAX_REASON_CHARACTERS],
     )
 
 

@@ -113,7 +113,7 @@ def build_api(
     generate = GenerateAnswer(
         model, journal, offsets, release=release, patience=patience, clock=clock, guard=guard, screen=screen
     )
-    condense = CondenseQuestion(model, release=release, clock=clock)
+    condense = CondenseQuestion(model, release=release, clock=clock, screen=screen)
     return GenerationService(generate, condense, CheckText(guard, screen), release, SentenceMeters(meter()))
 
 

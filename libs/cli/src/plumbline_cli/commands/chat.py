@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -28,19 +29,20 @@ def chat(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for each answer.")] = 60.0,
     as_json: Json = False,
 ) -> None:
-    """Ask one question after the other, until the end of the input (Ctrl-D)."""
+    """Ask one question after the other, until the end of the input (Ctrl-D) or Ctrl-C."""
     session: Session = context.obj
     history = Conversation.of(conversation)
-    for question in _questions(session):
-        request = pb.AskRequest(
-            question=question, application_id=application, freshness=FRESHNESS[freshness], turns=history.turns
-        )
-        try:
-            answer = _answer(session, request, timeout, as_json=as_json)
-        except Problem as problem:  # what was said so far is worth another try
-            session.err.print(f"plumbline: {problem}", markup=False, soft_wrap=True)
-            continue
-        history.add(question, answer.answer.text)
+    with suppress(KeyboardInterrupt):
+        for question in _questions(session):
+            request = pb.AskRequest(
+                question=question, application_id=application, freshness=FRESHNESS[freshness], turns=history.turns
+            )
+            try:
+                answer = _answer(session, request, timeout, as_json=as_json)
+            except Problem as problem:  # what was said so far is worth another try
+                session.err.print(f"plumbline: {problem}", markup=False, soft_wrap=True)
+            else:
+                history.add(question, answer.answer.text)
 
 
 def _answer(session: Session, request: pb.AskRequest, seconds: float, *, as_json: bool) -> pb.AskCompleted:

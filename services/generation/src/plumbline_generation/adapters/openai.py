@@ -66,7 +66,7 @@ class OpenAIModel:
     async def write(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Piece, None]:
         """See `LanguageModel`. Tokens that arrive together are one piece."""
         now = asyncio.get_running_loop().time()
-        settings = _settings(prompt, self._settings)
+        settings = _asked(prompt, self._settings)
         with chat_span(settings, self._client.url, self._endpoint) as span:
             body = _body(prompt, settings)
             async with aclosing(Completion(self._client, body, self._clock)) as completion:
@@ -246,7 +246,7 @@ async def _by(moment: float, reason: str) -> AsyncIterator[None]:
         raise ModelFailed(reason, AttemptOutcome.TIMED_OUT) from error
 
 
-def _settings(prompt: Prompt, settings: ModelSettings) -> ModelSettings:
+def _asked(prompt: Prompt, settings: ModelSettings) -> ModelSettings:
     tokens = settings.max_tokens if prompt.max_tokens is None else min(prompt.max_tokens, settings.max_tokens)
     temperature = settings.temperature if prompt.temperature is None else prompt.temperature
     return replace(settings, max_tokens=tokens, temperature=temperature)

@@ -148,7 +148,8 @@ def _terms(text: str) -> Iterator[Term]:
     for word in _WORD.finditer(text):
         stems = frozenset(content_words(word[0]))
         if stems and len(word[0]) <= MAX_TERM_CHARACTERS:
-            yield Term(stems, word[0], _looks_like_a_name(word[0], text[: word.start()].rstrip()[-1:]))
+            before = text[max(0, word.start() - 8) : word.start()].rstrip()[-1:]
+            yield Term(stems, word[0], _looks_like_a_name(word[0], before))
 
 
 def _looks_like_a_name(word: str, before: str) -> bool:

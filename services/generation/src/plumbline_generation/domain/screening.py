@@ -102,6 +102,12 @@ class Screen:
         screened.look_at_passages()
         return screened
 
+    def hidden(self, texts: Sequence[str]) -> tuple[list[str], Mapping[str, str]]:
+        """*texts* of one caller as a model may read them, and their values by placeholder. May raise anything."""
+        names, hides = Placeholders(reserved(texts)), self.policy.hidden_in_questions
+        read = [plain(text).text for text in texts]
+        return [names.hide(text, scan(text), lambda kind, _: kind in hides).text for text in read], names.values
+
     def question(self, text: str) -> "Screened":
         """A question alone."""
         screened = Screened(self, text, (), Placeholders(reserved((text,))))
