@@ -80,7 +80,17 @@ def test_citations_are_kept_found_repaired_or_removed(
 
 @pytest.mark.parametrize(
     "sentence",
-    ["Yes.", "No!", "Hello there!", "## Key Features", "It comes in three parts:", "Shall I go on?", "---", "Sí."],
+    [
+        "Yes.",
+        "No!",
+        "Hello there!",
+        "## Key Features",
+        "It comes in three parts:",
+        "Shall I go on?",
+        "---",
+        "Sí.",
+        "1.",
+    ],
 )
 def test_what_claims_nothing_says_so(sentence: str) -> None:
     assert checked(sentence).status is ClaimStatus.NO_CLAIM

@@ -178,6 +178,12 @@ def test_a_model_that_does_not_know_claims_nothing(policy: Unsupported) -> None:
     assert it.streamed == it.draft.text
 
 
+@pytest.mark.parametrize("policy", Unsupported)
+def test_a_model_that_does_not_know_refuses_even_if_it_breaks_off_after_that(policy: Unsupported) -> None:
+    it = Told(["I don't know. It was inv"], policy, failure="broke off")
+    assert (it.draft.outcome, it.claims, it.draft.answer(PASSAGES).claims) == (Outcome.REFUSED, (), ())
+
+
 def test_a_model_that_does_not_know_is_not_heard_out_where_sentences_are_withheld() -> None:
     assert told("Sorry. I don't know, but try Nordlys.").streamed.startswith("The documents do not answer")
 

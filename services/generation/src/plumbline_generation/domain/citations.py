@@ -20,7 +20,8 @@ MAX_LEAD_WORDS: Final = 12
 
 _SAYS_NOTHING: Final = re.compile(
     r"(?:yes|no|sure|sorry|unfortunately|certainly|absolutely|of course|ok(?:ay)?|hello|hi|thanks|thank you"
-    r"|ja|nein|hallo|danke|s\u00ed|no|hola|gracias|oui|non|bonjour|merci)(?: there| you)?[\s.,!:]*",
+    r"|ja|nein|hallo|danke|s\u00ed|no|hola|gracias|oui|non|bonjour|merci)(?: there| you)?[\s.,!:]*"
+    r"|[1-9][.)]",  # the number of an item that was not written
     re.IGNORECASE,
 )
 

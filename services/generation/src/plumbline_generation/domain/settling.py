@@ -66,7 +66,7 @@ class Grounding:
         return replace(settled, windows=(window, *settled.windows), grounding=settled.grounding or text.record)
 
     def _settle(self, text: GroundedText, failure: str) -> Settled:
-        if text.refuses and not failure:
+        if text.refuses:
             return self._refusal_of(text)
         if self._settings.unsupported is Unsupported.REPLACE and text.record and 2 * text.withheld >= text.sentences:
             return self._replaced(text, failure)
@@ -81,8 +81,8 @@ class Grounding:
         return self.refuse(NOTHING_SUPPORTED)
 
     def _refusal_of(self, text: GroundedText) -> Settled:
-        if text.shown:
-            return Settled(Draft(text.shown, outcome=Outcome.REFUSED, reason=MODEL_DOES_NOT_KNOW))
+        if text.kept:
+            return Settled(Draft(text.kept, outcome=Outcome.REFUSED, reason=MODEL_DOES_NOT_KNOW))
         return self.refuse(MODEL_DOES_NOT_KNOW)
 
     def _replaced(self, text: GroundedText, failure: str) -> Settled:
