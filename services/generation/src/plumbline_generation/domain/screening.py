@@ -42,8 +42,8 @@ HIDDEN_IN_PASSAGES: Final = SECRETS | PERSONS_NUMBERS
 """What leaves in no answer. An IBAN may be quoted, so the model reads it."""
 HIDEABLE: Final = (*sorted(HIDDEN_IN_QUESTIONS, key=lambda kind: kind.name), Kind.EMAIL, Kind.PHONE, Kind.IP_ADDRESS)
 """What can be hidden."""
-AT_ONCE_CHARACTERS: Final = 8_000
-"""Of a question and new passages, that are looked at on the event loop: as quick as a thread's turn."""
+AT_ONCE_CHARACTERS: Final = 2_000
+"""Of a question and new passages, that are looked at on the event loop; more would hold up the other answers."""
 Similarity = Callable[[str], float]
 """How near a question is to the nearest example of what is answered: a cosine."""
 MEMORY: Final = 4_096
