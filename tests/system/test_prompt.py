@@ -1,4 +1,4 @@
-"""A prompt in front of the local model: what it keeps between requests, and what texts cannot make it take for its own."""
+"""A prompt in front of the local model: what it keeps between requests, and what no text makes it take for its own."""
 
 from collections.abc import Iterator
 from dataclasses import replace
