@@ -75,7 +75,7 @@ def test_a_file_that_is_no_prompt_is_a_sentence(plumbline: Any, tmp_path: Path) 
 def test_an_example_is_rendered_as_the_model_gets_it(plumbline: Any, page: Path) -> None:
     result = plumbline("prompt", "render", page)
     assert "staff of Brindlewick" in result.stdout
-    assert "[1] Aurora desk lamp (as of 2026-05-31)" in result.stdout
+    assert "[1] Aurora desk lamp (as of 2026-05-31, trust high)" in result.stdout
     [shown] = plumbline.json("prompt", "render", page, "--set", "firm=Tidewater", "--example", "not in the passages")
     assert "staff of Tidewater" in shown["system"]
     assert shown["user"].endswith("Question: Who designed the Aurora desk lamp?")
