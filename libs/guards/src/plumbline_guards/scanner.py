@@ -228,10 +228,15 @@ def _continuation(tail: str) -> Callable[[str, str], bool] | None:
     if lettered and _IBAN_BEGUN.search(tail):
         return lambda gap, character: len(gap) == 1 and gap.isspace() and character.isalnum()
     if tail.rstrip(_HIDDEN_ENDS)[-1:] in _NUMBER_ENDS:
-        return lambda gap, character: len(gap) <= 2 and gap.isspace() and character in _NUMBER_STARTS
+        return lambda gap, character: len(gap) <= 2 and gap.isspace() and _follows_a_number(character)
     if tail.lower().endswith(_KEYWORD_ENDS):
         return lambda _, character: character in "=:"
     return None
+
+
+def _follows_a_number(character: str) -> bool:
+    """Whether it begins more of a number, or a name, which tells a house's number from a telephone's."""
+    return character in _NUMBER_STARTS or (character.isupper() and _RUN.match(character) is not None)
 
 
 def _safe_cut(unit: str, find: Find, parts: list[Part]) -> int:

@@ -80,6 +80,7 @@ SAFE_LINKS: Final = (
 HARMLESS: Final = (
     "The Aurora desk lamp costs 49 euros, weighs 1.2 kilograms and was made on 2024-03-05 at 12:30:45.",
     "Version 1.2.3.4.5 of std::vector<int> has 1,234,567 users; order 1700000000 is from 05/11/2023.",
+    "Suite 913 0547 Bay Street, then 722 1840 \u00c9toile Avenue and Apt. 21 368 High Road.",
     "Password: must be at least eight characters long. A token is a word.",
     "A private key begins with -----BEGIN PRIVATE KEY----- and is never shown.",
     "https://brindlewick.example/lamp?page=2 \u0438 \u6f22\u5b57, \U0001f469\u200d\U0001f4bb",

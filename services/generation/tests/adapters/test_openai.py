@@ -1,5 +1,6 @@
 """The model over HTTP, on a server that fails as it is told."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -209,6 +210,32 @@ async def test_one_connection_serves_many_answers(release: Release) -> None:
         for _ in range(3):
             await written(model)
         assert server.connections == 1
+
+
+async def test_a_request_whose_kept_connection_ends_under_it_is_sent_on_a_fresh_one(release: Release) -> None:
+    async with FakeLLM(keeps=False) as server, connected(server, release) as model:
+        for _ in range(3):
+            *text, finish = await written(model)
+            assert "".join(map(str, text)) == "The lamp costs 41 euros."
+            assert isinstance(finish, Finish)
+        assert (len(server.requests), server.connections) == (3, 3)
+
+
+async def test_a_fresh_connection_that_ends_under_its_request_is_a_failure(release: Release) -> None:
+    accepted: list[asyncio.StreamWriter] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with ApiClient(url, "", connections=1) as client:
+            model = OpenAIModel(client, release.model, endpoint="local", clock=SystemClock())
+            with pytest.raises(ModelFailed) as failed:
+                await written(model)
+    assert (failed.value.outcome, len(accepted)) == (AttemptOutcome.UNREACHABLE, 1)
 
 
 async def test_its_span_says_what_was_asked_and_counted(release: Release, spans: InMemorySpanExporter) -> None:

@@ -93,6 +93,9 @@ class FakeLLM:
     rank: Relevance = shared_words
     first_token_seconds: float = 0.0
     tokens_per_second: float = AT_ONCE
+    keeps: bool = True
+    """False: a connection serves one answer and ends, without a header that says so, while the next request is under
+    way on it, which is never read."""
     port: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     """The bodies that were received, oldest first."""
@@ -149,7 +152,9 @@ class FakeLLM:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while await self._answer(reader, writer):
-                pass
+                if not self.keeps:
+                    await reader.read(1)
+                    return
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer the next request. Whether the connection goes on."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Final, Self
 
 import aiohttp
@@ -35,12 +36,27 @@ class ApiClient:
 
     def __init__(self, base_url: str, api_key: str, *, connections: int) -> None:
         self.url = URL(base_url) / "chat/completions"
-        self.session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # each call bounds the rest
-            cookie_jar=aiohttp.DummyCookieJar(),
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._kept = _session(
+            aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_SECONDS), headers, [_tells_of_kept()]
         )
+        self._fresh = _session(aiohttp.TCPConnector(limit=connections, force_close=True), headers)
+
+    async def post(self, body: dict[str, Any], headers: dict[str, str]) -> aiohttp.ClientResponse:
+        """The head of the response. Raises `aiohttp.ClientError`.
+
+        A server may end a kept connection while the next request is on its way. That request was not read, so it is
+        sent once more, on a connection of its own.
+        """
+        sent = Sent()
+        try:
+            return await self._kept.post(
+                self.url, json=body, headers=headers, allow_redirects=False, trace_request_ctx=sent
+            )
+        except aiohttp.ClientConnectionError:
+            if not sent.on_kept_connection:
+                raise
+        return await self._fresh.post(self.url, json=body, headers=headers, allow_redirects=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,7 +66,38 @@ class ApiClient:
 
     async def aclose(self) -> None:
         """Let go of the connections."""
-        await self.session.close()
+        await self._kept.close()
+        await self._fresh.close()
+
+
+@dataclass(slots=True)
+class Sent:
+    """How a request was sent."""
+
+    on_kept_connection: bool = False
+
+
+def _session(
+    connector: aiohttp.TCPConnector, headers: dict[str, str], traces: list[aiohttp.TraceConfig] | None = None
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        headers=headers,
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # each call bounds the rest
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=traces,
+    )
+
+
+def _tells_of_kept() -> aiohttp.TraceConfig:
+    """Tells the `Sent` of a request when it goes out on a connection that was used before."""
+
+    async def note(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+        context.trace_request_ctx.on_kept_connection = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
 
 
 class OpenAIModel:
@@ -94,11 +141,8 @@ class Completion:
 
     async def begin(self, headers: dict[str, str]) -> Piece:
         """The first piece. Raises `ModelFailed`."""
-        client = self._client
         try:
-            self._response = await client.session.post(
-                client.url, json=self._body, headers=headers, allow_redirects=False
-            )
+            self._response = await self._client.post(self._body, headers)
         except aiohttp.ClientError as error:
             reason = f"the model could not be reached ({type(error).__name__})"
             raise ModelFailed(reason, AttemptOutcome.UNREACHABLE) from error
