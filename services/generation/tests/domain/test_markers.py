@@ -51,7 +51,7 @@ def test_without_markers_leaves_plain_text() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 100_000])
-@pytest.mark.parametrize("text", [" " * 50_000 + "x", "It is red." + "\n" * 50_000 + "x", "[" * 50_000, "[1] " * 12_500])
+@pytest.mark.parametrize("text", [" " * 50_000 + "x", "red." + "\n" * 50_000 + "x", "[" * 50_000, "[1] " * 12_500])
 def test_a_text_takes_the_time_of_its_length(text: str, size: int) -> None:
     began, released = time.process_time(), MarkerFilter()
     for start in range(0, len(text), size):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _MARKER: Final = re.compile(r"(?<!\s)\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
-"""With the space before it. That is looked for from its beginning only, else white space takes the square of its length."""
+"""With the space before it, looked for from its beginning only: else white space takes the square of its length."""
 _BEGUN: Final = re.compile(r"\[[\d,\s]{0,40}")
 
 
