@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +28,12 @@ KEEP_SECONDS: Final = 60.0
 READ_OUT_SECONDS: Final = 0.05
 NO_COMPLETION: Final = "the model sent something else than a chat completion"
 CONFIGURATION_STATUSES: Final = (401, 403, 404, 405)
+COUNTED: Final = ("prompt_tokens", "completion_tokens")
+MOST_TOKENS: Final = 2**31 - 1
+"""What a record can hold."""
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Of a character: some servers cut UTF-16, and JSON can say so."""
 
 Piece = str | Finish
 
@@ -209,10 +216,18 @@ class Chunk:
             event = json.loads(data)
             choice = event["choices"][0] if event["choices"] else {"delta": {}}
             counted = event.get("usage")
-            usage = Usage(int(counted["prompt_tokens"]), int(counted["completion_tokens"])) if counted else None
+            usage = Usage(*(_tokens(counted[name]) for name in COUNTED)) if counted else None
             return cls(str(choice["delta"].get("content") or ""), choice.get("finish_reason"), usage)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise ModelFailed(NO_COMPLETION, AttemptOutcome.MALFORMED) from error
+
+
+def _tokens(value: Any) -> int:
+    """Raises `ValueError` for a number that is no count of tokens."""
+    count = int(value)
+    if not 0 <= count <= MOST_TOKENS:
+        raise ValueError(f"{count} tokens")
+    return count
 
 
 class CompletionReader:
@@ -224,6 +239,7 @@ class CompletionReader:
         self._events = EventReader()
         self._usage = NOT_COUNTED
         self._reason: str | None = None
+        self._half = ""
 
     def take(self, read: bytes) -> Iterator[str]:
         """The texts that *read* completes; without any bytes the stream has ended.
@@ -244,7 +260,16 @@ class CompletionReader:
     def _take(self, chunk: "Chunk") -> str:
         self._reason = chunk.finish_reason or self._reason
         self._usage = chunk.usage or self._usage
-        return chunk.text
+        return self._whole(chunk.text)
+
+    def _whole(self, text: str) -> str:
+        """*text* with the character that the last one began, and without the one that it begins."""
+        text, self._half = self._half + text, ""
+        if not _HALF.search(text):
+            return text
+        if "\ud800" <= text[-1] < "\udc00":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _end(self) -> None:
         if self._reason is None:
@@ -275,7 +300,7 @@ def _seconds(retry_after: str, now: datetime) -> float | None:
         return float(retry_after)
     try:
         date = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
