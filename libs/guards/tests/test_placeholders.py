@@ -82,7 +82,9 @@ def test_no_value_is_put_into_a_link(link: str, size: int) -> None:
     assert out == f"See {link}[card-1]> and {CARD}"
 
 
-@pytest.mark.parametrize("text", ["Of a < b,", "Card/", "<b>Yours:</b>", "See https://shop.example/x. It is", "[x](/y)\n"])
+@pytest.mark.parametrize(
+    "text", ["Of a < b,", "Card/", "<b>Yours:</b>", "See https://shop.example/x. It is", "[x](/y)\n"]
+)
 def test_a_value_is_put_beside_a_link(text: str) -> None:
     restorer = Restorer({"[card-1]": CARD})
     assert restorer.take(f"{text} [card-1].") == f"{text} {CARD}."

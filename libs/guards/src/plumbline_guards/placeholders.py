@@ -88,6 +88,11 @@ def reserved(texts: Collection[str]) -> frozenset[str]:
     return frozenset(name for text in texts for name in _PLACEHOLDER.findall(text))
 
 
+def without_placeholders(text: str) -> str:
+    """*text* without anything that looks like a placeholder: its word and number are nobody's."""
+    return _PLACEHOLDER.sub("", text)
+
+
 def _key(value: str) -> str:
     return "".join(filter(str.isalnum, value)).casefold() or value
 

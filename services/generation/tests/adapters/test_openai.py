@@ -131,7 +131,13 @@ async def test_it_asks_once_and_fails_before_the_text_with_a_reason(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("Thu, 01 Jan 2026 00:01:00 GMT", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("soon", None), (FAR, None)],
+    [
+        ("7", 7),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("soon", None),
+        (FAR, None),
+    ],
 )
 async def test_it_tells_how_long_the_server_wants_to_be_left_alone(
     release: Release, header: str, seconds: float | None

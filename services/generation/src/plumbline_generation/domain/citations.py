@@ -7,6 +7,7 @@ from typing import Final
 
 from plumbline_generation.domain.answer import Claim, ClaimStatus, Evidence, Passage
 from plumbline_generation.domain.evidence import EvidenceFinder
+from plumbline_guards.placeholders import without_placeholders
 from plumbline_models.language import ENGLISH, is_unspaced, languages
 from plumbline_models.support import Support, assess, claim_words
 from plumbline_models.text import Span, sentences
@@ -32,7 +33,7 @@ class Checker:
     def __init__(self, sources: Sequence[Passage], minimum: float, own: Sequence[str] = ()) -> None:
         """A source supports a sentence from *minimum* of its content words on, if it holds its numbers and names.
 
-        Of what the caller gave, *own*, no source is asked.
+        Of what the caller gave, *own*, no source is asked, nor of a placeholder, which stands for what a source holds.
         """
         self._own = tuple(own)
         self._texts = [source.evidence for source in sources]
@@ -61,7 +62,7 @@ class Checker:
     def _without_own(self, sentence: str) -> str:
         for value in self._own:
             sentence = sentence.replace(value, "")
-        return sentence
+        return without_placeholders(sentence)
 
     def _supporting(
         self, sentence: str, found: Sequence[Support], marked: Sequence[int]
