@@ -23,7 +23,7 @@ from plumbline_gateway.domain import (
     Tier,
     extract,
 )
-from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, an_answer
+from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, a_passage, an_answer
 from plumbline_kit.errors import (
     DeadlineExceeded,
     Exhausted,
@@ -162,6 +162,14 @@ async def test_generation_that_dies_while_writing_leaves_its_words_unsupported(
     assert (answer.text[written.start : written.end], written.source_numbers) == ("The lamp is", ())
     assert answer.text[cited.start : cited.end].startswith("The Aurora desk lamp costs 49 euros.")
     assert cited.source_numbers == (1,)
+
+
+async def test_an_extract_without_generation_tells_no_card(front_door: Door, completed: Last) -> None:
+    passage = a_passage("The lamp was paid with 4111 1111 1111 1111, see javascript:pay(). It is blue.")
+    door = front_door(search=FakeSearch(passages=(passage,)), generator=FakeGenerator(deltas=(), error=AWAY))
+    answer = completed(await door.ask()).result.answer
+    assert answer.text == "The lamp was paid with [card], see [link]. It is blue."
+    assert (answer.claims[0].start, answer.claims[0].end) == (0, len(answer.text))
 
 
 async def test_without_generation_and_passages_the_answer_is_a_refusal(front_door: Door, completed: Last) -> None:
