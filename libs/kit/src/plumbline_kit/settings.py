@@ -95,6 +95,8 @@ class ServiceSettings:
     otlp_traces_endpoint: str
     """Empty turns the export off."""
     otlp_metrics_endpoint: str
+    metric_interval_ms: int
+    """Between two exports of metrics."""
     log_level: str
     reflection: bool
     release_file: Path
@@ -116,6 +118,7 @@ class ServiceSettings:
             auth_audience=env.text("AUTH_AUDIENCE", "plumbline"),
             otlp_traces_endpoint=env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""),
             otlp_metrics_endpoint=env.text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", ""),
+            metric_interval_ms=env.integer("OTEL_METRIC_EXPORT_INTERVAL", 10_000, least=1),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             reflection=env.flag("GRPC_REFLECTION", False),
             release_file=env.path("RELEASE_FILE", Path("deploy/local/release.toml")),

@@ -96,12 +96,18 @@ class AnswerChecks(_Table):
 
 
 class PromptTest(_Table):
-    """What must hold of an example."""
+    """What must hold of an example: of its messages, of an answer to them, or of both."""
 
     name: Line
     example: str
-    prompt: PromptChecks = PromptChecks()
+    prompt: PromptChecks | None = None
     answer: AnswerChecks | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.prompt and not self.answer:
+            raise ValueError("it tests nothing: it needs prompt.… or answer.…")
+        return self
 
 
 class Lint(_Table):

@@ -198,6 +198,8 @@ class Passage:
     end: int
     score: float
     provenance: Provenance = field(default_factory=Provenance)
+    similarity: float | None = None
+    """Cosine to the question it was found for; None where nothing compared them."""
 
 
 @dataclass(frozen=True, slots=True)

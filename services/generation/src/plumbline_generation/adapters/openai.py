@@ -26,6 +26,9 @@ CONNECT_SECONDS: Final = 2.0
 KEEP_SECONDS: Final = 60.0
 READ_OUT_SECONDS: Final = 0.05
 NO_COMPLETION: Final = "the model sent something else than a chat completion"
+NO_END: Final = "the model wrote far more than it was asked for"
+MAX_TOKEN_CHARACTERS: Final = 128
+"""No vocabulary has longer tokens; a text that is longer than so many for each token allowed knows no limit."""
 CONFIGURATION_STATUSES: Final = (401, 403, 404, 405)
 
 Piece = str | Finish
@@ -136,7 +139,7 @@ class Completion:
         self._body = body
         self._clock = clock
         self._response: aiohttp.ClientResponse | None = None
-        self._said = CompletionReader()
+        self._said = CompletionReader(MAX_TOKEN_CHARACTERS * body["max_tokens"])
         self._failure: ModelFailed | None = None
 
     async def begin(self, headers: dict[str, str]) -> Piece:
@@ -218,7 +221,9 @@ class Chunk:
 class CompletionReader:
     """Takes the bytes of a streamed completion, cut anywhere, and tells the text and how it ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_characters: int) -> None:
+        """A text longer than *max_characters* is none that was asked for."""
+        self._left = max_characters
         self.finish: Finish | None = None
         """Set once the completion has ended."""
         self._events = EventReader()
@@ -244,6 +249,9 @@ class CompletionReader:
     def _take(self, chunk: "Chunk") -> str:
         self._reason = chunk.finish_reason or self._reason
         self._usage = chunk.usage or self._usage
+        self._left -= len(chunk.text)
+        if self._left < 0:
+            raise ModelFailed(NO_END, AttemptOutcome.MALFORMED)
         return chunk.text
 
     def _end(self) -> None:
