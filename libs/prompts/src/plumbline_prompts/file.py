@@ -89,7 +89,7 @@ class AnswerChecks(_Table):
     cites: tuple[int, ...] = ()
     """Numbers that it marks itself, as in [1]."""
     rests_on: tuple[int, ...] = ()
-    """Numbers of passages that hold most of its words, and all of its numbers and names."""
+    """Numbers of passages that hold most of its words, all of its numbers and names, and deny nothing of it."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     at_least: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The share of the repeats in which all of this must hold."""

@@ -31,7 +31,7 @@ from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened
 from plumbline_generation.domain.settling import Grounding, Settled
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Ledger, Limits, ModelFailed, Models
 from plumbline_guards.findings import Finding
-from plumbline_guards.placeholders import Restorer
+from plumbline_guards.placeholders import Restorer, without_placeholders
 from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.clock import Clock
@@ -171,8 +171,9 @@ class GenerateAnswer:
         self, screened: Screened, packed: Packed, call: Call
     ) -> AsyncGenerator[str | Claim | Written, None]:
         guard, passages, question = self._release.guard, packed.sources, screened.question
-        grounding = Grounding(question, passages, guard, self._guard, screened.values)
-        reason = screened.reason or reason_to_refuse(question, passages, guard.minimum_question_support)
+        asked = without_placeholders(question)
+        grounding = Grounding(asked, passages, guard, self._guard, screened.values)
+        reason = screened.reason or reason_to_refuse(asked, passages, guard.minimum_question_support)
         if not reason:
             prompt = self._prompts.write(question, replace(packed, blocks=screened.shown))
             async with aclosing(self._ask_model(prompt, grounding, call)) as pieces:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,12 @@ NO_END: Final = "the model wrote far more than it was asked for"
 MAX_TOKEN_CHARACTERS: Final = 128
 """No vocabulary has longer tokens; a text that is longer than so many for each token allowed knows no limit."""
 CONFIGURATION_STATUSES: Final = (401, 403, 404, 405)
+COUNTED: Final = ("prompt_tokens", "completion_tokens")
+MOST_TOKENS: Final = 2**31 - 1
+"""What a record can hold."""
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Of a character: some servers cut UTF-16, and JSON can say so."""
 
 Piece = str | Finish
 
@@ -212,10 +219,18 @@ class Chunk:
             event = json.loads(data)
             choice = event["choices"][0] if event["choices"] else {"delta": {}}
             counted = event.get("usage")
-            usage = Usage(int(counted["prompt_tokens"]), int(counted["completion_tokens"])) if counted else None
+            usage = Usage(*(_tokens(counted[name]) for name in COUNTED)) if counted else None
             return cls(str(choice["delta"].get("content") or ""), choice.get("finish_reason"), usage)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise ModelFailed(NO_COMPLETION, AttemptOutcome.MALFORMED) from error
+
+
+def _tokens(value: Any) -> int:
+    """Raises `ValueError` for a number that is no count of tokens."""
+    count = int(value)
+    if not 0 <= count <= MOST_TOKENS:
+        raise ValueError(f"{count} tokens")
+    return count
 
 
 class CompletionReader:
@@ -229,6 +244,7 @@ class CompletionReader:
         self._events = EventReader()
         self._usage = NOT_COUNTED
         self._reason: str | None = None
+        self._half = ""
 
     def take(self, read: bytes) -> Iterator[str]:
         """The texts that *read* completes; without any bytes the stream has ended.
@@ -252,7 +268,16 @@ class CompletionReader:
         self._left -= len(chunk.text)
         if self._left < 0:
             raise ModelFailed(NO_END, AttemptOutcome.MALFORMED)
-        return chunk.text
+        return self._whole(chunk.text)
+
+    def _whole(self, text: str) -> str:
+        """*text* with the character that the last one began, and without the one that it begins."""
+        text, self._half = self._half + text, ""
+        if not _HALF.search(text):
+            return text
+        if "\ud800" <= text[-1] < "\udc00":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _end(self) -> None:
         if self._reason is None:
@@ -283,7 +308,7 @@ def _seconds(retry_after: str, now: datetime) -> float | None:
         return float(retry_after)
     try:
         date = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 

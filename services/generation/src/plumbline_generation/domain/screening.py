@@ -95,8 +95,7 @@ class Screen:
 
     def screened(self, assignment: Assignment) -> "Screened":
         """What may be answered of *assignment*, and from which of its passages."""
-        texts = (text for passage in assignment.passages for text in (passage.title, passage.text))
-        names = Placeholders(reserved((assignment.question, *texts)))
+        names = Placeholders(reserved((assignment.question, *map(_readable, assignment.passages))))
         screened = Screened(self, assignment.question, assignment.passages, names)
         screened.look_at_question()
         screened.look_at_passages()
