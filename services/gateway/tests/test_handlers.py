@@ -184,6 +184,14 @@ async def test_what_is_wrong_with_the_caller_is_not_hidden_by_an_extract(front_d
         await door.ask()
 
 
+async def test_a_used_up_budget_is_not_hidden_where_generation_insists_on_it(front_door: Door) -> None:
+    used_up = Exhausted("used up", retry_after=60.0, reason="OVER_BUDGET")
+    door = front_door(generator=FakeGenerator(deltas=(), error=used_up))
+    with pytest.raises(Exhausted) as failure:
+        await door.ask()
+    assert failure.value is used_up
+
+
 @pytest.mark.parametrize(
     ("outcome", "origin"),
     [

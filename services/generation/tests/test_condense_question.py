@@ -37,7 +37,7 @@ async def condense(
     release: Release, model: FakeModel, conversation: Conversation = LEANING, deadline: float = 10.0
 ) -> Condensed:
     use_case = CondenseQuestion(model, release=release, clock=FakeClock(), screen=SCREEN)
-    return await use_case(conversation, release.application_id, release.id, deadline)
+    return await use_case(conversation, release.application_id, release.id, tenant="acme", deadline=deadline)
 
 
 async def test_by_rule_no_model_is_asked(release: Release) -> None:
@@ -110,7 +110,7 @@ async def test_a_release_that_looks_at_no_turns_changes_nothing(release: Release
 async def test_another_release_is_not_found(release: Release) -> None:
     with pytest.raises(NotFound):
         await CondenseQuestion(FakeModel(), release=release, clock=FakeClock(), screen=SCREEN)(
-            LEANING, "default", "other", 10.0
+            LEANING, "default", "other", tenant="acme", deadline=10.0
         )
 
 
