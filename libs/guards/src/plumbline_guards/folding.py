@@ -1,4 +1,4 @@
-"""Texts that look the same read the same: what cannot be seen is left out; wide characters, digits, dashes are ASCII."""
+"""Texts that look the same read the same: what cannot be seen is left out; wide letters, digits, dashes are ASCII."""
 
 import re
 from typing import Final
