@@ -9,6 +9,7 @@ marks such sentences, and so has a first token.
 
 import argparse
 import asyncio
+import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -167,7 +168,7 @@ def _marking_release(layout: Layout) -> Path:
     """The local release, but for what becomes of a sentence that no passage supports."""
     local = layout.release_file.read_text(encoding="utf-8")
     marking = layout.state / "marking.toml"
-    marking.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(layout.release_file.parent / "prompts", layout.state / "prompts")
     marking.write_text(local.replace('unsupported = "replace"', 'unsupported = "mark"'), encoding="utf-8")
     return marking
 

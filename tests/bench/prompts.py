@@ -89,10 +89,12 @@ def main() -> None:
     """Run the benchmark; `PLUMBLINE_DATA` names the data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--choosing", action="store_true", help="on the half that settings are chosen by")
-    choosing = parser.parse_args().choosing
-    with _bench(BenchSettings.from_env().data, held_out=not choosing) as bench:
-        rows = [*_prefix(bench), *_order(bench)]
-    figures.report("bench-prompts-choosing" if choosing else "bench-prompts", rows)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="prompts whose kept prefix is looked at")
+    parser.add_argument("--questions", type=int, default=QUESTIONS, help="asked in both orders of passages")
+    told = parser.parse_args()
+    with _bench(BenchSettings.from_env().data, held_out=not told.choosing) as bench:
+        rows = [*_prefix(bench, told.rounds), *_order(bench, bench.questions[: told.questions])]
+    figures.report("bench-prompts-choosing" if told.choosing else "bench-prompts", rows)
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def _bench(data: Path, *, held_out: bool) -> Iterator[Bench]:
     server = llm.serve(port)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/v1", timeout=SECONDS, trust_env=False) as client:
         vectors = encoder.encode([f"{passage.title}\n{passage.text}" for passage in passages])
-        yield Bench(client, encoder, load_release(layout.release_file), passages, vectors, drawn[:QUESTIONS])
+        yield Bench(client, encoder, load_release(layout.release_file), passages, vectors, drawn)
     del server
 
 
@@ -123,11 +125,11 @@ def _xquad(data: Path) -> tuple[list[Passage], list[Asked]]:
     return passages, questions
 
 
-def _prefix(bench: Bench) -> Iterator[figures.Figure]:
+def _prefix(bench: Bench, rounds: int) -> Iterator[figures.Figure]:
     """Time to the first token: a prompt that is new but for its instructions, again, with another question."""
     writer = bench.writer()
     replies: dict[str, list[Reply]] = {name: [] for name in ("other_passages", "same_prompt", "other_question")}
-    for one, other in zip(bench.questions[:ROUNDS], bench.questions[ROUNDS:], strict=False):
+    for one, other in zip(bench.questions[:rounds], bench.questions[rounds:], strict=False):
         packed = writer.pack(bench.found(one.text))
         prompt = writer.write(one.text, packed)
         replies["other_passages"].append(bench.ask(prompt, 1))
@@ -141,10 +143,10 @@ def _prefix(bench: Bench) -> Iterator[figures.Figure]:
         yield figures.timings(f"{name}_first_token", seconds, new, "other_passages_first_token")[0]
 
 
-def _order(bench: Bench) -> Iterator[figures.Figure]:
+def _order(bench: Bench, questions: Sequence[Asked]) -> Iterator[figures.Figure]:
     """Whether the best at the ends helps: the share of the answers that hold the words of the right one, in pairs."""
     right: dict[str, list[float]] = {"best_first": [], "best_at_ends": []}
-    for asked in bench.questions:
+    for asked in questions:
         for order, outcomes in right.items():
             writer = bench.writer(order)
             prompt = writer.write(asked.text, writer.pack(bench.found(asked.text)))

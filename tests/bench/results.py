@@ -1,6 +1,7 @@
 """Turn the newest figures of every benchmark into docs/results.md, and those of growth into docs/growth.svg."""
 
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,19 @@ of 95 %: Wilson for shares, BCa bootstrap for means. What could not be measured 
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page. Of a benchmark that was not run here since, it keeps the section."""
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(OUT.glob("*.json"))]
-    RESULTS.write_text(HEAD + "".join(map(_section, documents)), encoding="utf-8")
+    known = sections(RESULTS.read_text(encoding="utf-8"))
+    newest = known | {document["target"]: _section(document) for document in documents}
+    RESULTS.write_text(HEAD + "".join(newest[target] for target in sorted(newest)), encoding="utf-8")
     for document in documents:
         if document["target"] == "bench-growth":
             GROWTH.write_text(growth_picture(document["figures"]), encoding="utf-8")
+
+
+def sections(page: str) -> dict[str, str]:
+    """By target, what the page says of it."""
+    return {text.split("`")[1].removeprefix("make "): text for text in re.split(r"(?=\n## )", page)[1:]}
 
 
 def growth_picture(figures: list[dict[str, Any]]) -> str:

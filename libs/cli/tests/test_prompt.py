@@ -75,7 +75,7 @@ def test_a_file_that_is_no_prompt_is_a_sentence(plumbline: Any, tmp_path: Path) 
 def test_an_example_is_rendered_as_the_model_gets_it(plumbline: Any, page: Path) -> None:
     result = plumbline("prompt", "render", page)
     assert "staff of Brindlewick" in result.stdout
-    assert "[1] Aurora desk lamp (as of 2026-05-31)" in result.stdout
+    assert "[1] Aurora desk lamp (as of 2026-05-31, trust high)" in result.stdout
     [shown] = plumbline.json("prompt", "render", page, "--set", "firm=Tidewater", "--example", "not in the passages")
     assert "staff of Tidewater" in shown["system"]
     assert shown["user"].endswith("Question: Who designed the Aurora desk lamp?")
@@ -108,7 +108,7 @@ def test_what_cannot_be_done_is_a_sentence(plumbline: Any, page: Path, arguments
 
 def test_messages_are_tested_without_a_model_and_hostile_texts_put_in(plumbline: Any, page: Path) -> None:
     outcomes = plumbline.json("prompt", "test", without_tokens(page))
-    assert [(one["kind"], one["passed"]) for one in outcomes] == [("data", True)] * 2 + [("prompt", True)] * 3
+    assert [(one["kind"], one["passed"]) for one in outcomes] == [("data", True)] * 2 + [("prompt", True)]
     result = plumbline("prompt", "test", without_tokens(page))
     assert result.exit_code == 0
     assert "2 tests of answers were not run" in result.stderr
@@ -145,7 +145,7 @@ async def test_wrong_answers_fail_and_are_shown(plumbline: Any, page: Path) -> N
         asked = ("--endpoint", llm.base_url, "--model", "small")
         result = await asyncio.to_thread(plumbline, "prompt", "test", without_tokens(page), *asked)
     assert result.exit_code == 1
-    assert "2 of 7 failed" in result.stderr
+    assert "2 of 5 failed" in result.stderr
     assert "It costs 59 euros." in result.stdout.replace("\n", " ")
 
 
@@ -189,4 +189,7 @@ def test_models_are_listed(plumbline: Any) -> None:
     assert lines[1].split() == ["own", "small", "1", "no", "bound", "0", "1", "of", "4", "open"]
     assert "fall-over" in lines[2]
     assert "0.15 in, 0.6 out EUR" in lines[2]
-    assert [each["name"] for each in plumbline.json("models")] == ["own", "spare"]
+    assert lines[3] == "7,000 of 10,000 tokens left until 2026-01-02 00:00 UTC, 500 held for answers under way"
+    *endpoints, budget = plumbline.json("models")
+    assert [each["name"] for each in endpoints] == ["own", "spare"]
+    assert budget["budget"]["used_tokens"] == "2500"

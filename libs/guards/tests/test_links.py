@@ -1,5 +1,7 @@
 """Which links lead astray."""
 
+import time
+
 import pytest
 
 from plumbline_guards.findings import Finding, Kind
@@ -57,3 +59,10 @@ def test_a_name_of_another_script_is_a_host_like_others_unless_it_imitates_one()
     hosts = hosts_in(["https://m\u00fcller.example and https://sh\u043ep.example"])
     assert not found("https://m\u00fcller.example/x", hosts)
     assert found("https://sh\u043ep.example/x", hosts)
+
+
+@pytest.mark.parametrize("text", ["a." * 50_000, "-a.a." * 20_000, "https://shop.example/" + ")" * 100_000])
+def test_hosts_of_a_long_text_take_the_time_of_its_length(text: str) -> None:
+    began = time.process_time()
+    hosts_in([text])
+    assert time.process_time() - began < 5

@@ -82,13 +82,13 @@ def test_a_text_behind_half_a_control_token_breaks_out(write: Write, before: str
 
 def test_a_change_tells_versions_renderings_tokens_and_what_is_kept(write: Write) -> None:
     before = write()
-    after = write(("Question:", "Q:"))
+    after = write(("Question:", "Asked:"))
     change = compare(before, after, words)
     assert change.versions[0] != change.versions[1]
     [example] = change.examples
     assert (example.tokens, example.kept) == ((27, 27), "the instructions, and 30 characters of what follows")
     assert "Question: How much?" in example.rendered[0]
-    assert "Q: How much?" in example.rendered[1]
+    assert "Asked: How much?" in example.rendered[1]
 
 
 def test_other_instructions_break_the_prefix_from_where_they_differ(write: Write) -> None:

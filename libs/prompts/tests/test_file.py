@@ -41,6 +41,7 @@ def test_a_release_sets_variables_within_their_kind(write: Write) -> None:
         ([], '\n[[examples]]\nname = "price"\nquestion = "?"\n', "two examples have the name price"),
         ([], '\n[variables.question]\ndefault = "?"\n', "question is given with every request"),
         ([], '\n[[tests]]\nname = "x"\nexample = "price"\nanswer.matches = "("\n', "no regular expression"),
+        ([], '\n[[tests]]\nname = "x"\nexample = "price"\n', r"tests\[2\]: .*it tests nothing"),
         ([], "\n[[tests]]\n", r"tests\[2\]\.name"),
         ([("template = '''", "template = ''")], "", "prompt file .*answer.toml"),
     ],

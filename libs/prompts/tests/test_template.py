@@ -64,6 +64,14 @@ def test_nothing_that_a_template_does_to_a_text_brings_a_control_token_back(filt
     assert "<|im_" not in PromptTemplate(settings).render("<|im_ end|>", []).user
 
 
+@pytest.mark.parametrize(
+    "made", ["firm.format(question)", "firm % question", "firm ~ question", "[firm, question] | join"]
+)
+def test_what_a_template_makes_of_a_constant_and_a_text_is_a_text(made: str) -> None:
+    settings = PromptSettings("Answer.", f"{{{{ {made} }}}}", {"firm": "%s" if "%" in made else "{}"})
+    assert "<|im_" not in PromptTemplate(settings).render("<|im_end|>", []).user
+
+
 def test_a_problem_tells_part_and_line() -> None:
     assert (problem("\n\n{% for %}").part, problem("\n\n{% for %}").line) == ("template", 3)
     assert problem("one\n{{ nothing }}").line == 2

@@ -47,6 +47,7 @@ PASSAGE = common_pb.Passage(
     as_of_time={"seconds": 1_700_000_000},
     freshness=common_pb.FRESHNESS_CURRENT,
     trust=common_pb.SOURCE_TRUST_HIGH,
+    similarity=0.5,
 )
 
 

@@ -9,7 +9,7 @@ from plumbline_cli.asking import Endpoint, Reply
 from plumbline_cli.problems import Problem
 from plumbline_kit.release import Constant
 from plumbline_prompts.checks import check_answer, check_prompt
-from plumbline_prompts.file import Example, PromptFile, PromptTest
+from plumbline_prompts.file import AnswerChecks, Example, PromptChecks, PromptFile, PromptTest
 from plumbline_prompts.hostile import breaches
 from plumbline_prompts.template import PromptTemplate
 
@@ -56,9 +56,10 @@ class Trial:
         for example in self.prompt.examples:
             yield self._data(example)
         for test in self.prompt.tests:
-            yield self._messages(test)
+            if test.prompt:
+                yield self._messages(test, test.prompt)
             if test.answer and self.endpoint:
-                yield self._answers(test, self.endpoint, tell)
+                yield self._answers(test, test.answer, self.endpoint, tell)
 
     @property
     def answers(self) -> int:
@@ -74,22 +75,21 @@ class Trial:
         failures = tuple(f"breaks out: {attack!r}" for attack in found)
         return Outcome(example.name, "data", not failures, failures)
 
-    def _messages(self, test: PromptTest) -> Outcome:
+    def _messages(self, test: PromptTest, checks: PromptChecks) -> Outcome:
         example = self.prompt.example(test.example)
         rendered = self._template(example).render(example.question, example.numbered())
-        failures = check_prompt(test.prompt, rendered, self.count or _cannot_count)
+        failures = check_prompt(checks, rendered, self.count or _cannot_count)
         return Outcome(test.name, "prompt", not failures, tuple(failures))
 
-    def _answers(self, test: PromptTest, endpoint: Endpoint, tell: Callable[[], None]) -> Outcome:
-        assert test.answer
+    def _answers(self, test: PromptTest, checks: AnswerChecks, endpoint: Endpoint, tell: Callable[[], None]) -> Outcome:
         example = self.prompt.example(test.example)
         rendered = self._template(example).render(example.question, example.numbered())
         replies: list[Reply] = []
         for repeat in range(1, self.repeats + 1):
             replies.append(endpoint.ask(rendered, seed=repeat))
             tell()
-        judged = [check_answer(test.answer, reply.text, reply.seconds, example.numbered()) for reply in replies]
-        return _outcome(test.name, judged, replies, test.answer.at_least)
+        judged = [check_answer(checks, reply.text, reply.seconds, example.numbered()) for reply in replies]
+        return _outcome(test.name, judged, replies, checks.at_least)
 
 
 def _outcome(name: str, judged: Sequence[Sequence[str]], replies: Sequence[Reply], at_least: float) -> Outcome:

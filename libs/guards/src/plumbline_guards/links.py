@@ -21,12 +21,11 @@ WEB: Final = ("http", "https")
 _HOST: Final = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?!\d+(?:[/?#]|$)))?[/\\]*(?P<user>[^/\\?#@]*@)?(?P<host>\[[^]]*\]|[^/\\?#:]*)"
 )
-_BARE_HOST: Final = re.compile(r"(?:\w[\w-]{0,62}\.)+[a-z]{2,24}", re.IGNORECASE)
+_BARE_HOST: Final = re.compile(r"(?:\w[\w-]{0,62}\.){1,8}[a-z]{2,24}", re.IGNORECASE)
 _NAME: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _NESTED: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}:[/\\]{2}")
 _NUMBER: Final = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}\.?", re.IGNORECASE)
 _TRAILING: Final = ".,;:!?*_~"
-_CLOSING: Final = {")": "("}
 
 
 def links(text: str) -> Iterable[tuple[int, int]]:
@@ -37,11 +36,12 @@ def links(text: str) -> Iterable[tuple[int, int]]:
 
 def _end(text: str, start: int, end: int) -> int:
     """Without the punctuation behind it, and without brackets that were opened before it."""
+    unopened = text.count(")", start, end) - text.count("(", start, end)
     while end > start + 1:
-        last = text[end - 1]
-        opened = _CLOSING.get(last)
-        if last not in _TRAILING and (opened is None or text.count(opened, start, end) >= text.count(last, start, end)):
+        closes = text[end - 1] == ")" and unopened > 0
+        if not closes and text[end - 1] not in _TRAILING:
             break
+        unopened -= closes
         end -= 1
     return end
 

@@ -25,6 +25,9 @@ _SHAPES: Final = (
 _PHONE: Final = re.compile(
     r"(?<![\w+./:#-])(?<!\d )(?:" + "|".join(_SHAPES) + ")" + _EXTENSION + r"(?!\w)(?![/:.-]\d)(?! \d)"
 )
+_LOCAL: Final = re.compile(r"[1-9]\d{1,3}(?: \d{2,4}){1,3}")
+_LOCAL_DIGITS: Final = 8
+_STREET: Final = re.compile(r" [^\W\d_]{2}")
 _ONE_DATE: Final = re.compile(r"(?:19|20)\d\d[ .-]\d\d?[ .-]\d\d?")
 
 
@@ -32,5 +35,14 @@ def phones(text: str) -> Iterator[tuple[int, int]]:
     """Offsets of what is written as a telephone number."""
     for candidate in _PHONE.finditer(text):
         number = candidate[0].partition("x")[0]
-        if sum(map(str.isdigit, number)) in DIGITS and not _ONE_DATE.fullmatch(number):
+        digits = sum(map(str.isdigit, number))
+        if digits in DIGITS and not _ONE_DATE.fullmatch(number) and not _is_address(candidate, digits):
             yield candidate.span()
+
+
+def _is_address(candidate: re.Match[str], digits: int) -> bool:
+    """Whether a flat's and a house's number stand before the name of a street: "Suite 913 0547 Bay Street"."""
+    if digits > _LOCAL_DIGITS or not _LOCAL.fullmatch(candidate[0]):
+        return False
+    name = _STREET.match(candidate.string, candidate.end())
+    return name is not None and name[0].strip().istitle()

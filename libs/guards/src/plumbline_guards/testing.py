@@ -21,6 +21,9 @@ EXAMPLES: Final = (
     (Kind.CARD, "3782-822463-10005"),
     (Kind.CARD, "4111\u200b1111\u200b1111\u200b1111"),
     (Kind.CARD, "\uff14111 1111 1111 1111"),
+    (Kind.CARD, "4111 \u034f1111\u2003\ufe001111\t1111"),
+    (Kind.CARD, "\u0338".join("4111111111111111")),
+    (Kind.CARD, "\u0664\u0661\u0661\u0661" + " \u0661\u0661\u0661\u0661" * 3),
     (Kind.IBAN, "GB82WEST12345698765432"),
     (Kind.IBAN, "GB82 WEST 1234 5698 7654 32"),
     (Kind.IBAN, "DE89 3704 0044 0532 0130 00"),
@@ -80,6 +83,7 @@ SAFE_LINKS: Final = (
 HARMLESS: Final = (
     "The Aurora desk lamp costs 49 euros, weighs 1.2 kilograms and was made on 2024-03-05 at 12:30:45.",
     "Version 1.2.3.4.5 of std::vector<int> has 1,234,567 users; order 1700000000 is from 05/11/2023.",
+    "Suite 913 0547 Bay Street, then 722 1840 \u00c9toile Avenue and Apt. 21 368 High Road.",
     "Password: must be at least eight characters long. A token is a word.",
     "A private key begins with -----BEGIN PRIVATE KEY----- and is never shown.",
     "https://brindlewick.example/lamp?page=2 \u0438 \u6f22\u5b57, \U0001f469\u200d\U0001f4bb",

@@ -64,15 +64,16 @@ class TopicWatch:
     def take(self, piece: str, *, final: bool = False) -> list[Part]:
         """What is settled by the next *piece*; everything if the text ends with it."""
         self.held += piece
-        parts = [Part(self._rest_of_word())]
+        parts, at, begin = [Part(self._rest_of_word())], 0, 0
+        text = self.held
+        words = [_Word(*word.span(), _read(word[0])) for word in _WORD.finditer(text)]
         while True:
-            text = self.held
-            words = [_Word(*word.span(), _read(word[0])) for word in _WORD.finditer(text)]
-            free, found = self._search(text, words, final=final)
+            free, found = self._search(text, words, begin, final=final)
             if not found:
-                return [*parts, self._settled(words, free, final=final)]
-            parts += (Part(text[: found.start]), Part(text[found.start : found.stop], Kind.DENIED_TOPIC))
-            self.held = text[found.stop :]
+                return [*parts, self._settled(words, at, free, final=final)]
+            start, end = words[found.start].start, words[found.stop - 1].end
+            parts += (Part(text[at:start]), Part(text[start:end], Kind.DENIED_TOPIC))
+            at, begin = end, found.stop
 
     def _rest_of_word(self) -> str:
         """What is held of a word whose beginning was given out."""
@@ -82,24 +83,24 @@ class TopicWatch:
         self._within_word = self._within_word and not self.held
         return taken
 
-    def _settled(self, words: Sequence[_Word], free: int, *, final: bool) -> Part:
-        """Up to *free*, but no word that may go on, unless it is too long for a phrase."""
+    def _settled(self, words: Sequence[_Word], at: int, free: int, *, final: bool) -> Part:
+        """From *at* to *free*, but no word that may go on, unless it is too long for a phrase."""
         text = self.held
         open_end = not final and bool(words) and words[-1].end == len(text)
         if open_end and len(text) - words[-1].start <= MAX_WORD:
             free = min(free, words[-1].start)
         self._within_word = self._within_word or (open_end and free == len(text))
         self.held = text[free:]
-        return Part(text[:free])
+        return Part(text[at:free])
 
-    def _search(self, text: str, words: Sequence[_Word], *, final: bool) -> tuple[int, range | None]:
-        """How far *text* holds no phrase, whatever follows, and which stands there."""
+    def _search(self, text: str, words: Sequence[_Word], begin: int, *, final: bool) -> tuple[int, range | None]:
+        """How far *text* holds no phrase from the word *begin* on, whatever follows, and which words there are one."""
         whole = len(words) - (not final and bool(words) and words[-1].end == len(text))
-        for index in range(whole):
+        for index in range(begin, whole):
             for phrase in self._topics.beginning_with(words[index].read):
                 matched = self._matched(phrase, words, index, whole)
                 if matched == len(phrase):
-                    return words[index].start, range(words[index].start, words[index + matched - 1].end)
+                    return words[index].start, range(index, index + matched)
                 open_end = index + matched >= whole and len(text) - words[index + matched - 1].end <= MAX_GAP + MAX_WORD
                 if matched and open_end and not final:
                     return words[index].start, None

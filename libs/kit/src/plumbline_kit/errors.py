@@ -25,6 +25,9 @@ class FieldViolation:
 class PlumblineError(Exception):
     """Base of all errors that are part of a service's promise. Its text may reach the caller."""
 
+    reason: str = ""
+    """What went wrong, for programs: a word in capitals, where callers tell one case of the error from the others."""
+
 
 class Invalid(PlumblineError):
     """The request or message is wrong and will be wrong next time too."""
@@ -58,9 +61,10 @@ class DeadlineExceeded(PlumblineError):
 class Retryable(PlumblineError):
     """Trying again later may help."""
 
-    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+    def __init__(self, message: str, *, retry_after: float = 1.0, reason: str = "") -> None:
         """*retry_after* is a hint in seconds."""
         super().__init__(message)
+        self.reason = reason
         self.retry_after = retry_after
 
 

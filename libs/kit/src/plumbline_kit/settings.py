@@ -95,13 +95,15 @@ class ServiceSettings:
     otlp_traces_endpoint: str
     """Empty turns the export off."""
     otlp_metrics_endpoint: str
+    metric_interval_ms: int
+    """Between two exports of metrics."""
     log_level: str
     reflection: bool
     release_file: Path
     drain_seconds: float
     """How long running calls may go on once the service is told to stop."""
     max_connection_age_seconds: float
-    """After this long a client has to connect again, and so finds new servers."""
+    """After this long a client has to connect again, and so finds new servers; running calls end where they are."""
 
     @classmethod
     def from_env(cls, env: Env, name: str) -> "ServiceSettings":
@@ -116,6 +118,7 @@ class ServiceSettings:
             auth_audience=env.text("AUTH_AUDIENCE", "plumbline"),
             otlp_traces_endpoint=env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""),
             otlp_metrics_endpoint=env.text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", ""),
+            metric_interval_ms=env.integer("OTEL_METRIC_EXPORT_INTERVAL", 10_000, least=1),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             reflection=env.flag("GRPC_REFLECTION", False),
             release_file=env.path("RELEASE_FILE", Path("deploy/local/release.toml")),

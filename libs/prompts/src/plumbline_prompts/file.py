@@ -89,19 +89,25 @@ class AnswerChecks(_Table):
     cites: tuple[int, ...] = ()
     """Numbers that it marks itself, as in [1]."""
     rests_on: tuple[int, ...] = ()
-    """Numbers of passages that hold most of its words, and all of its numbers and names."""
+    """Numbers of passages that hold most of its words, all of its numbers and names, and deny nothing of it."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     at_least: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The share of the repeats in which all of this must hold."""
 
 
 class PromptTest(_Table):
-    """What must hold of an example."""
+    """What must hold of an example: of its messages, of an answer to them, or of both."""
 
     name: Line
     example: str
-    prompt: PromptChecks = PromptChecks()
+    prompt: PromptChecks | None = None
     answer: AnswerChecks | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.prompt and not self.answer:
+            raise ValueError("it tests nothing: it needs prompt.… or answer.…")
+        return self
 
 
 class Lint(_Table):

@@ -1,7 +1,7 @@
 """What the model is told: a release's templates over passages and a question."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,10 +45,6 @@ class PromptPassage:
     """The headings it lies under."""
 
 
-class _Constant(str):
-    """A value that the release sets: as trusted as the template."""
-
-
 SAMPLE: Final = PromptPassage(1, "title", "text", "2026-05-31", "medium", "section")
 
 
@@ -57,11 +53,8 @@ class PromptTemplate:
 
     def __init__(self, settings: PromptSettings) -> None:
         """Raises `TemplateProblem` for templates that do not render."""
-        own = [text for source in (settings.system, settings.template) for text in own_words(source)]
-        environment = _environment(DataFilter.beside(own))
-        self._constants: Mapping[str, object] = {
-            name: _Constant(value) if isinstance(value, str) else value for name, value in settings.variables.items()
-        }
+        self._constants = settings.variables
+        environment = data_environment((settings.system, settings.template), tuple(self._constants.values()))
         self._system = _Part("system", settings.system, environment).render(self._constants)
         self._user = _Part("template", settings.template, environment)
         self.render("question", [SAMPLE])
@@ -114,9 +107,16 @@ def own_words(source: str) -> Iterator[str]:
         yield node.data
 
 
-def _environment(as_data: DataFilter) -> ImmutableSandboxedEnvironment:
+def data_environment(sources: Iterable[str], constants: Sequence[object] = ()) -> ImmutableSandboxedEnvironment:
+    """Jinja in a sandbox with strict variables, in which all that an expression puts out is data.
+
+    Delimiters are those of the templates *sources*. Of *constants* each comes out as it is, and nothing made of one:
+    a text could be part of that.
+    """
+    as_data = DataFilter.beside(text for source in sources for text in own_words(source))
+
     def put_out(value: object) -> object:
-        return value if isinstance(value, _Constant) else as_data(str(value))
+        return value if any(value is constant for constant in constants) else as_data(str(value))
 
     return ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=put_out

@@ -41,6 +41,7 @@ from plumbline_kit.telemetry import annotate, names
 
 log = structlog.get_logger()
 
+OVER_BUDGET = "OVER_BUDGET"
 CALLERS_ERRORS = (Invalid, Unauthenticated, PermissionDenied)
 """What no other way to an answer would mend."""
 
@@ -195,6 +196,8 @@ class AskQuestion:
         except CALLERS_ERRORS:
             raise
         except PlumblineError as error:
+            if error.reason == OVER_BUDGET:
+                raise  # the release wants no other answer than a model's
             log.warning("generation_unreachable", answer_id=assignment.answer_id, reason=str(error))
             text = "".join(written)
             answer = degraded_answer(text, assignment.passages)

@@ -102,6 +102,7 @@ def passage_from_proto(passage: common_pb.Passage) -> Passage:
         passage.end_offset,
         passage.score,
         _provenance_from_proto(passage),
+        passage.similarity if passage.HasField("similarity") else None,
     )
 
 
@@ -132,6 +133,7 @@ def passage_to_proto(passage: Passage) -> common_pb.Passage:
         source_id=provenance.source_id,
         freshness=provenance.freshness,  # type: ignore[arg-type]  # the stub wants its own integer
         trust=provenance.trust,  # type: ignore[arg-type]  # the stub wants its own integer
+        similarity=passage.similarity,
     )
     if provenance.as_of is not None:
         message.as_of_time.FromDatetime(provenance.as_of)

@@ -229,6 +229,7 @@ def test_all_that_is_told_of_a_passage_goes_through_the_gateway() -> None:
             as_of_time={"seconds": 1_700_000_000},
             freshness=common_pb.FRESHNESS_STALE,
             trust=common_pb.SOURCE_TRUST_LOW,
+            similarity=0.5,
         )
     )
     assert passage_to_proto(passage_from_proto(told)) == told

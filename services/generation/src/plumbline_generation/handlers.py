@@ -17,24 +17,25 @@ from plumbline_generation.domain.answer import (
     Record,
     check_question,
 )
-from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
+from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, AttemptOutcome, Trail, Usage
+from plumbline_generation.domain.budget import OVER_BUDGET, Budgets, BudgetStatus, Spent, account_of, next_day
 from plumbline_generation.domain.condensing import by_rule
 from plumbline_generation.domain.conversation import Condensation, Conversation
 from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed
 from plumbline_generation.domain.prompt import Prompt, PromptTokens, PromptWriter
 from plumbline_generation.domain.refusal import reason_to_refuse
-from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
+from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, TOO_MUCH, RewritingPrompt, rewritten
 from plumbline_generation.domain.routing import RouteStatus
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
 from plumbline_generation.domain.settling import Grounding, Settled
-from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed, Models
+from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Ledger, Limits, ModelFailed, Models
 from plumbline_guards.findings import Finding
-from plumbline_guards.placeholders import Restorer
+from plumbline_guards.placeholders import Restorer, without_placeholders
 from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.clock import Clock
-from plumbline_kit.errors import Invalid
+from plumbline_kit.errors import Exhausted, Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.release import Release
 
@@ -135,13 +136,17 @@ class GenerateAnswer:
     async def __call__(
         self, assignment: Assignment, caller: Identity, deadline: float
     ) -> AsyncGenerator[Delta | Claimed | Guarded | Completed, None]:
-        """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
+        """*deadline* is in the clock's monotonic seconds.
+
+        Raises `NotFound` for a release that is not held here, and `Exhausted` where the caller's tokens are used up and
+        the release says so.
+        """
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
         screened, packed = await self._read(assignment)
         for event in _news(screened.results):
             yield event
-        async with aclosing(self._write(screened, packed, deadline)) as pieces:
+        async with aclosing(self._write(screened, packed, call)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
                     for event in _news(guard_result(*piece.settled.windows)):
@@ -163,14 +168,15 @@ class GenerateAnswer:
         return screened, packed
 
     async def _write(
-        self, screened: Screened, packed: Packed, deadline: float
+        self, screened: Screened, packed: Packed, call: Call
     ) -> AsyncGenerator[str | Claim | Written, None]:
         guard, passages, question = self._release.guard, packed.sources, screened.question
-        grounding = Grounding(question, passages, guard, self._guard, screened.values)
-        reason = screened.reason or reason_to_refuse(question, passages, guard.minimum_question_support)
+        asked = without_placeholders(question)
+        grounding = Grounding(asked, passages, guard, self._guard, screened.values)
+        reason = screened.reason or reason_to_refuse(asked, passages, guard.minimum_question_support)
         if not reason:
             prompt = self._prompts.write(question, replace(packed, blocks=screened.shown))
-            async with aclosing(self._ask_model(prompt, grounding, deadline)) as pieces:
+            async with aclosing(self._ask_model(prompt, grounding, call)) as pieces:
                 async for piece in pieces:
                     yield piece
             return
@@ -179,12 +185,12 @@ class GenerateAnswer:
         yield Written(refused)
 
     async def _ask_model(
-        self, prompt: Prompt, grounding: Grounding, deadline: float
+        self, prompt: Prompt, grounding: Grounding, call: Call
     ) -> AsyncGenerator[str | Claim | Written, None]:
         grounded = grounding.begin()
         finish, first, failure = Finish(), None, ""
         try:
-            async with aclosing(self._model.write(prompt, self._limits(deadline))) as pieces:
+            async with aclosing(self._model.write(prompt, self._limits(call))) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Finish):
                         finish = piece
@@ -195,6 +201,7 @@ class GenerateAnswer:
                     if grounded.closed:
                         break
         except ModelFailed as error:
+            self._insist_on_budget(error)
             failure, finish = str(error), Finish(trail=error.trail)
         for event in grounded.finish(ended_itself=finish.ended_itself, failed=bool(failure)):
             yield event
@@ -203,12 +210,18 @@ class GenerateAnswer:
             yield event
         yield Written(settled, finish.usage, first, finish.trail)
 
-    def _limits(self, deadline: float) -> Limits:
+    def _insist_on_budget(self, error: ModelFailed) -> None:
+        """Raises `Exhausted` where the release wants no other answer than a model's."""
+        if error.outcome is AttemptOutcome.OVER_BUDGET and self._release.model.over_budget == "fail":
+            now = self._clock.now()
+            raise Exhausted(str(error), retry_after=(next_day(now) - now).total_seconds(), reason=OVER_BUDGET)
+
+    def _limits(self, call: Call) -> Limits:
         model = self._release.model
-        total = min(model.total_seconds, deadline - self._clock.monotonic() - self._patience.margin)
+        total = min(model.total_seconds, call.deadline - self._clock.monotonic() - self._patience.margin)
         if total <= 0:
             raise ModelFailed(NO_TIME)
-        return Limits(min(model.first_token_seconds, total), total)
+        return Limits(min(model.first_token_seconds, total), total, call.caller.tenant)
 
     async def _complete(
         self, written: Written, assignment: Assignment, screened: Screened, packed: Packed, call: Call
@@ -341,30 +354,33 @@ class CondenseQuestion:
         self._clock = clock
 
     async def __call__(
-        self, conversation: Conversation, application_id: str, release_id: str, deadline: float
+        self, conversation: Conversation, application_id: str, release_id: str, *, tenant: str, deadline: float
     ) -> Condensed:
-        """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
+        """The tokens are *tenant*'s; *deadline* is in the clock's monotonic seconds.
+
+        Raises `NotFound` for a release that is not held here.
+        """
         settings = self._release.require(application_id, release_id).conversation
         recent = conversation.last(settings.turns)
         if settings.method == "rule" or not recent.turns:
             return Condensed(by_rule(recent))
         try:
-            text, finish = await self._written(recent, deadline)
+            text, finish = await self._written(recent, tenant, deadline)
         except ModelFailed as error:
             return Condensed(by_rule(recent, str(error)), Finish(trail=error.trail))
-        condensation = rewritten(text, recent)
+        condensation = rewritten(text, recent) if finish.ended_itself else TOO_MUCH
         if isinstance(condensation, str):
             condensation = by_rule(recent, condensation)
         return Condensed(condensation, finish)
 
-    async def _written(self, conversation: Conversation, deadline: float) -> tuple[str, Finish]:
+    async def _written(self, conversation: Conversation, tenant: str, deadline: float) -> tuple[str, Finish]:
         seconds = REWRITING_SHARE * (deadline - self._clock.monotonic())
         if seconds <= 0:
             raise ModelFailed(NO_TIME)
         text, finish = "", Finish()
         hidden, values = self._hidden(conversation)
         prompt = self._prompt.render(hidden)
-        async with aclosing(self._model.write(prompt, Limits(seconds, seconds))) as pieces:
+        async with aclosing(self._model.write(prompt, Limits(seconds, seconds, tenant))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Finish):
                     finish = piece
@@ -424,3 +440,18 @@ class ListModels:
     async def __call__(self) -> RouteStatus:
         """The endpoints in the route's order."""
         return self._models.status()
+
+
+class GetBudget:
+    """What a tenant has left today."""
+
+    def __init__(self, budgets: Budgets, ledger: Ledger, clock: Clock) -> None:
+        self._budgets = budgets
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, tenant: str) -> BudgetStatus:
+        """Raises `Unavailable` where the ledger is away. Without a budget nothing is counted."""
+        now, tokens = self._clock.now(), self._budgets.of(tenant)
+        spent = Spent() if tokens is None else await self._ledger.spent(account_of(tenant, now), now)
+        return BudgetStatus(tokens, spent, next_day(now))

@@ -24,6 +24,7 @@ from plumbline_generation.domain.answer import (
 )
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
 from plumbline_generation.domain.breaker import BreakerState
+from plumbline_generation.domain.budget import BudgetStatus
 from plumbline_generation.domain.conversation import (
     MAX_QUESTION_CHARACTERS,
     Condensation,
@@ -59,6 +60,7 @@ _ATTEMPTS = {
     AttemptOutcome.CIRCUIT_OPEN: pb.ATTEMPT_OUTCOME_CIRCUIT_OPEN,
     AttemptOutcome.FULL: pb.ATTEMPT_OUTCOME_FULL,
     AttemptOutcome.PROMPT_TOO_LONG: pb.ATTEMPT_OUTCOME_PROMPT_TOO_LONG,
+    AttemptOutcome.OVER_BUDGET: pb.ATTEMPT_OUTCOME_OVER_BUDGET,
 }
 """An abandoned attempt is in no record: nobody is left to get one."""
 _BREAKERS = {
@@ -241,6 +243,15 @@ def route_to_proto(route: RouteStatus) -> pb.ListModelsResponse:
     return pb.ListModelsResponse(endpoints=map(_endpoint_to_proto, route.endpoints), hedge_time=hedge)
 
 
+def budget_to_proto(budget: BudgetStatus) -> pb.GetBudgetResponse:
+    """How a tenant's budget stands."""
+    response = pb.GetBudgetResponse(
+        tokens_per_day=budget.tokens_per_day, used_tokens=budget.spent.used, reserved_tokens=budget.spent.reserved
+    )
+    response.reset_time.FromDatetime(budget.resets)
+    return response
+
+
 def _endpoint_to_proto(status: EndpointStatus) -> pb.ModelEndpoint:
     endpoint = status.endpoint
     return pb.ModelEndpoint(
@@ -349,6 +360,7 @@ def passage_from_proto(passage: common_pb.Passage) -> Passage:
         passage.end_offset,
         passage.score,
         _provenance_from_proto(passage),
+        passage.similarity if passage.HasField("similarity") else None,
     )
 
 
@@ -387,6 +399,7 @@ def _passage_to_proto(passage: Passage) -> common_pb.Passage:
         source_id=provenance.source_id,
         freshness=provenance.freshness,  # type: ignore[arg-type]  # the stub wants its own integer
         trust=provenance.trust,  # type: ignore[arg-type]  # the stub wants its own integer
+        similarity=passage.similarity,
     )
     if provenance.as_of is not None:
         message.as_of_time.FromDatetime(provenance.as_of)

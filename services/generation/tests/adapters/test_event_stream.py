@@ -22,8 +22,9 @@ def test_lines_end_in_three_ways_and_chunks_anywhere(end: str, size: int) -> Non
     assert list(read((end.join(lines)).encode(), size)) == [text, "one\ntwo"]
 
 
-def test_what_is_not_utf_8_is_malformed_after_the_events_before_it() -> None:
-    stream = read(b"data: one\n\n" + b"data: \xe2\x82\n\n", 11)
+@pytest.mark.parametrize("size", [11, 1_000], ids=["apart", "together"])
+def test_what_is_not_utf_8_is_malformed_after_the_events_before_it(size: int) -> None:
+    stream = read(b"data: one\n\n" + b"data: \xe2\x82\n\n", size)
     assert next(stream) == "one"
     with pytest.raises(MalformedStream):
         next(stream)
@@ -31,6 +32,6 @@ def test_what_is_not_utf_8_is_malformed_after_the_events_before_it() -> None:
 
 @pytest.mark.parametrize("body", [b"x" * 100, b"data: 12345678\n" * 10], ids=["a line", "an event"])
 def test_what_has_no_end_is_malformed(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
-    monkeypatch.setattr(event_stream, "MAX_EVENT_CHARACTERS", 50)
+    monkeypatch.setattr(event_stream, "MAX_EVENT_BYTES", 50)
     with pytest.raises(MalformedStream):
         list(read(body, 10))

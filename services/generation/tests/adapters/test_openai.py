@@ -1,5 +1,6 @@
 """The model over HTTP, on a server that fails as it is told."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -21,6 +22,7 @@ from plumbline_kit.testing.llm import FakeLLM
 
 PROMPT = Prompt("Answer.", "[1] Lamp: The lamp costs 41 euros.\n\nQuestion: How much?")
 PATIENT = Limits(5, 5)
+FAR = "Fri, 31 Dec 99999999999 23:59:59 GMT"
 
 
 @asynccontextmanager
@@ -93,6 +95,7 @@ async def test_it_tells_when_a_limit_of_tokens_ended_the_text(release: Release) 
 
 
 NO_COMPLETION = "something else"
+COUNTED = '{"choices": [], "usage": {"prompt_tokens": %s, "completion_tokens": 1}}'
 
 
 @pytest.mark.parametrize(
@@ -110,6 +113,10 @@ NO_COMPLETION = "something else"
         ({"garbage": '{"error": {"message": "context is full"}}'}, AttemptOutcome.MALFORMED, NO_COMPLETION),
         ({"garbage": "[]"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
         ({"garbage": '{"choices": [{"delta": null}]}'}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": "[" * 100_000}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": COUNTED % "-1"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": COUNTED % "1e400"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": COUNTED % "3000000000"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
     ],
 )
 async def test_it_asks_once_and_fails_before_the_text_with_a_reason(
@@ -124,7 +131,13 @@ async def test_it_asks_once_and_fails_before_the_text_with_a_reason(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("Thu, 01 Jan 2026 00:01:00 GMT", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("soon", None)],
+    [
+        ("7", 7),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("soon", None),
+        (FAR, None),
+    ],
 )
 async def test_it_tells_how_long_the_server_wants_to_be_left_alone(
     release: Release, header: str, seconds: float | None
@@ -142,6 +155,21 @@ async def test_characters_that_are_cut_between_chunks_arrive_whole(release: Rele
         with server.failing(byte_by_byte=True):
             *pieces, finish = await written(model)
     assert "".join(map(str, pieces)) == text
+    assert isinstance(finish, Finish)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [("Oil \\ud83e", "\\ude94 lamp", "Oil \U0001fa94 lamp"), ("a\\ud83e", "b\\ude94", "a\ufffdb\ufffd")],
+)
+async def test_a_character_of_two_halves_arrives_whole_and_half_a_one_as_a_sign(
+    release: Release, first: str, second: str, told: str
+) -> None:
+    chunks = [f'data: {{"choices": [{{"delta": {{"content": "{half}"}}}}]}}\n\n' for half in (first, second)]
+    async with FakeLLM(script=lambda _: "once") as server, connected(server, release) as model:
+        with server.failing(raw="".join(chunks).encode()):
+            *pieces, finish = await written(model)
+    assert "".join(map(str, pieces)) == told
     assert isinstance(finish, Finish)
 
 
@@ -209,6 +237,32 @@ async def test_one_connection_serves_many_answers(release: Release) -> None:
         for _ in range(3):
             await written(model)
         assert server.connections == 1
+
+
+async def test_a_request_whose_kept_connection_ends_under_it_is_sent_on_a_fresh_one(release: Release) -> None:
+    async with FakeLLM(keeps=False) as server, connected(server, release) as model:
+        for _ in range(3):
+            *text, finish = await written(model)
+            assert "".join(map(str, text)) == "The lamp costs 41 euros."
+            assert isinstance(finish, Finish)
+        assert (len(server.requests), server.connections) == (3, 3)
+
+
+async def test_a_fresh_connection_that_ends_under_its_request_is_a_failure(release: Release) -> None:
+    accepted: list[asyncio.StreamWriter] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with ApiClient(url, "", connections=1) as client:
+            model = OpenAIModel(client, release.model, endpoint="local", clock=SystemClock())
+            with pytest.raises(ModelFailed) as failed:
+                await written(model)
+    assert (failed.value.outcome, len(accepted)) == (AttemptOutcome.UNREACHABLE, 1)
 
 
 async def test_its_span_says_what_was_asked_and_counted(release: Release, spans: InMemorySpanExporter) -> None:

@@ -1,5 +1,7 @@
 """The model's own markers never leak."""
 
+import time
+
 import pytest
 
 from plumbline_generation.domain.markers import Mark, MarkerFilter, without_markers
@@ -46,3 +48,13 @@ def test_a_marker_before_the_text_leaves_no_space() -> None:
 
 def test_without_markers_leaves_plain_text() -> None:
     assert without_markers("Red [1, 2] and [x].") == "Red and [x]."
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("text", [" " * 50_000 + "x", "red." + "\n" * 50_000 + "x", "[" * 50_000, "[1] " * 12_500])
+def test_a_text_takes_the_time_of_its_length(text: str, size: int) -> None:
+    began, released = time.process_time(), MarkerFilter()
+    for start in range(0, len(text), size):
+        released.take(text[start : start + size])
+    without_markers(text)
+    assert time.process_time() - began < 5

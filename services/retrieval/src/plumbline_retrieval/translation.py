@@ -202,6 +202,7 @@ def passage_message(found: Found) -> common.Passage:
         as_of_time=timestamp(found.as_of or found.submitted_at),
         freshness=FRESHNESS[found.freshness],
         trust=TRUST[found.trust],
+        similarity=found.similarity,
         preceding_text=found.preceding,
         following_text=found.following,
     )

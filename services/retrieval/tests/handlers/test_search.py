@@ -35,6 +35,15 @@ async def test_a_question_finds_its_passage(bench: Any, document: Make) -> None:
     assert 0 < result.support <= 1
 
 
+async def test_what_is_found_tells_its_cosine_to_the_nearest_wording(bench: Any, document: Make) -> None:
+    await bench.hear(1, document("lamp costs 12"))
+    alone = (await bench.search()(ANNA, Query("colour"), None, "")).found[0].similarity
+    both = (await bench.search()(ANNA, Query("colour", more=("lamp costs 12",)), None, "")).found[0].similarity
+    assert alone is not None
+    assert both is not None
+    assert alone < both < 1.01  # a vector in 8 bits is not quite as long as 1
+
+
 async def test_a_given_vector_is_used_and_nothing_is_encoded(bench: Any, document: Make, vector: Make) -> None:
     await bench.hear(1, document("costs 12"))
     search = bench.search()

@@ -258,7 +258,8 @@ def _show_outcomes(session: Session, trial: Trial, outcomes: list[Outcome]) -> N
     failed = sum(not outcome.passed for outcome in outcomes)
     unasked = 0 if trial.endpoint else sum(test.answer is not None for test in trial.prompt.tests)
     if unasked:
-        session.err.print(f"{unasked} tests of answers were not run: name an --endpoint and a --model", style="yellow")
+        tests = f"{unasked} tests of answers were" if unasked > 1 else "one test of answers was"
+        session.err.print(f"{tests} not run: name an --endpoint and a --model", style="yellow")
     words = f"{failed} of {len(outcomes)} failed" if failed else f"all {len(outcomes)} passed"
     session.err.print(words if outcomes else "nothing is tested", style="red" if failed or not outcomes else "green")
 

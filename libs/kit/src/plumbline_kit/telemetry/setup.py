@@ -23,7 +23,6 @@ from plumbline_kit.telemetry.export import EXPORT_SECONDS, NOISY, MetricExporter
 
 SCOPE: Final = "plumbline"
 SPAN_DELAY_MS: Final = 500
-METRIC_INTERVAL_MS: Final = 10_000
 
 Exporter = SpanExporter | MetricExporter
 
@@ -62,7 +61,7 @@ def configure(settings: ServiceSettings) -> Telemetry:
         exporters.append(spans)
     if settings.otlp_metrics_endpoint:
         points = MetricExporter(settings.otlp_metrics_endpoint)
-        readers.append(PeriodicExportingMetricReader(points, export_interval_millis=METRIC_INTERVAL_MS))
+        readers.append(PeriodicExportingMetricReader(points, export_interval_millis=settings.metric_interval_ms))
         exporters.append(points)
     meters = MeterProvider(metric_readers=readers, resource=resource)
     trace.set_tracer_provider(traces)

@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import cycle
@@ -66,11 +66,13 @@ class Failure:
     drop_after: int | None = None
     """The connection breaks after so many tokens; where there are none, before the answer."""
     hang: bool = False
-    """Nothing is ever answered."""
+    """Nothing is ever answered, or nothing more."""
     garbage: str = ""
     """Streamed as the data of every event of a token; where there are none, the whole answer."""
     raw: bytes = b""
     """Streamed in place of every event of a token, as it is."""
+    after: int = 0
+    """So many tokens come as they should before the stream hangs or holds something else."""
     byte_by_byte: bool = False
     """Every byte of the stream is a chunk of its own, so that characters are cut."""
     endless: bool = False
@@ -79,6 +81,14 @@ class Failure:
     """So large a share of the requests goes wrong, evenly: at 0.3 the fourth, the seventh, the tenth and so on."""
     times: int | None = None
     """So many requests go wrong, then none does; None: all of them."""
+
+    async def sent(self, number: int, token_event: str) -> bytes:
+        """What goes out in place of the event of the token of that 0-based number."""
+        if number < self.after:
+            return _event(token_event)
+        if self.hang:
+            await asyncio.Event().wait()
+        return self.raw or _event(self.garbage or token_event)
 
 
 WELL: Final = Failure()
@@ -93,11 +103,18 @@ class FakeLLM:
     rank: Relevance = shared_words
     first_token_seconds: float = 0.0
     tokens_per_second: float = AT_ONCE
+    keeps: bool = True
+    """False: a connection serves one answer and ends, without a header that says so, while the next request is under
+    way on it, which is never read."""
     port: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     """The bodies that were received, oldest first."""
     headers: list[dict[str, str]] = field(default_factory=list)
     """Their headers, names in lower case."""
+    serves: Collection[str] = ()
+    """The models that it knows; none: it answers for any."""
+    tokens_sent: int = 0
+    """In streams."""
     abandoned: int = 0
     """How many requests for an answer lost their caller before the end."""
     connections: int = 0
@@ -149,7 +166,9 @@ class FakeLLM:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while await self._answer(reader, writer):
-                pass
+                if not self.keeps:
+                    await reader.read(1)
+                    return
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer the next request. Whether the connection goes on."""
@@ -190,11 +209,14 @@ class FakeLLM:
         return failure
 
     async def _reply(self, writer: asyncio.StreamWriter, path: str, request: dict[str, Any], failure: Failure) -> bool:
-        if failure.hang:
+        if failure.hang and not failure.after:
             await asyncio.Event().wait()
         if failure.status != 200:
             extra = f"Retry-After: {failure.retry_after}\r\n" if failure.retry_after else ""
             return await _send(writer, failure.status, {"error": {"message": "told to fail"}}, extra)
+        if self.serves and request.get("model") not in self.serves:
+            error = {"message": f"the model {request.get('model')!r} does not exist", "code": "model_not_found"}
+            return await _send(writer, 404, {"error": error})
         if self.first_token_seconds:
             await asyncio.sleep(self.first_token_seconds)
         if path != CHAT:
@@ -234,10 +256,11 @@ class FakeLLM:
     async def _stream(self, writer: asyncio.StreamWriter, completion: "_Completion", failure: Failure) -> bool:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         tokens: Iterable[str] = completion.tokens[: failure.drop_after]
-        async for token in self._paced(cycle(tokens) if failure.endless else tokens):
-            sent = failure.raw or _event(failure.garbage or completion.token_event(token))
+        async for number, token in self._paced(cycle(tokens) if failure.endless else tokens):
+            sent = await failure.sent(number, completion.token_event(token))
             _write_chunks(writer, sent, 1 if failure.byte_by_byte else len(sent))
             await writer.drain()
+            self.tokens_sent += 1
         if failure.drop_after is not None:
             return False
         for event in completion.last_events():
@@ -246,9 +269,9 @@ class FakeLLM:
         await writer.drain()
         return True
 
-    async def _paced(self, tokens: Iterable[str]) -> AsyncIterator[str]:
-        for token in tokens:
-            yield token
+    async def _paced(self, tokens: Iterable[str]) -> AsyncIterator[tuple[int, str]]:
+        for number, token in enumerate(tokens):
+            yield number, token
             if self.tokens_per_second != AT_ONCE:
                 await asyncio.sleep(1 / self.tokens_per_second)
 

@@ -1,10 +1,9 @@
 """Server-sent events out of bytes, as the HTML standard (9.2.6) reads them, but strict about UTF-8."""
 
-import codecs
 from collections.abc import Iterator
 from typing import Final
 
-MAX_EVENT_CHARACTERS: Final = 1_000_000
+MAX_EVENT_BYTES: Final = 1_000_000
 
 
 class MalformedStream(Exception):
@@ -15,45 +14,48 @@ class EventReader:
     """Reads one stream. An event that its end cuts off is none."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._rest = ""
-        self._data: list[str] = []
+        self._rest = b""
+        self._data: list[bytes] = []
         self._held = 0
 
     def take(self, chunk: bytes) -> Iterator[str]:
-        """The data of each event that *chunk* completes. Raises `MalformedStream`.
+        """The data of each event that *chunk* completes. Raises `MalformedStream`, once those before have been told.
 
         Chunks may end anywhere, within a character too.
         """
         for line in self._lines(chunk):
-            if line.startswith("data:"):
-                self._hold(line.removeprefix("data:").removeprefix(" "))
+            if line.startswith(b"data:"):
+                self._hold(line.removeprefix(b"data:").removeprefix(b" "))
             elif not line and self._data:
                 data, self._data, self._held = self._data, [], 0
-                yield "\n".join(data)
+                yield _decoded(b"\n".join(data))
 
-    def _hold(self, data: str) -> None:
+    def _hold(self, data: bytes) -> None:
         self._data.append(data)
         self._held += len(data)
-        if self._held > MAX_EVENT_CHARACTERS:
+        if self._held > MAX_EVENT_BYTES:
             raise MalformedStream("an event has no end")
 
-    def _lines(self, chunk: bytes) -> list[str]:
-        try:
-            *whole, self._rest = _split(self._rest + self._decoder.decode(chunk))
-        except UnicodeDecodeError as error:
-            raise MalformedStream("the stream is not UTF-8") from error
-        if len(self._rest) > MAX_EVENT_CHARACTERS:
+    def _lines(self, chunk: bytes) -> Iterator[bytes]:
+        *whole, self._rest = _split(self._rest + chunk)
+        yield from whole
+        if len(self._rest) > MAX_EVENT_BYTES:
             raise MalformedStream("a line has no end")
-        return whole
 
 
-def _split(text: str) -> list[str]:
-    """Lines by the ends that the standard knows; `str.splitlines` knows more, which JSON may hold."""
-    if "\r" not in text:
-        return text.split("\n")
-    held = text.endswith("\r")  # its "\n" may be on the way
-    lines = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedStream("the stream is not UTF-8") from error
+
+
+def _split(read: bytes) -> list[bytes]:
+    """Lines by the ends that the standard knows; no byte of a longer character looks like one."""
+    if b"\r" not in read:
+        return read.split(b"\n")
+    held = read.endswith(b"\r")  # its "\n" may be on the way
+    lines = read.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     if held:
-        lines[-1] += "\r"
+        lines[-1] += b"\r"
     return lines

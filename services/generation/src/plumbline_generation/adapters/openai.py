@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Final, Self
 
 import aiohttp
@@ -25,7 +27,16 @@ CONNECT_SECONDS: Final = 2.0
 KEEP_SECONDS: Final = 60.0
 READ_OUT_SECONDS: Final = 0.05
 NO_COMPLETION: Final = "the model sent something else than a chat completion"
+NO_END: Final = "the model wrote far more than it was asked for"
+MAX_TOKEN_CHARACTERS: Final = 128
+"""No vocabulary has longer tokens; a text that is longer than so many for each token allowed knows no limit."""
 CONFIGURATION_STATUSES: Final = (401, 403, 404, 405)
+COUNTED: Final = ("prompt_tokens", "completion_tokens")
+MOST_TOKENS: Final = 2**31 - 1
+"""What a record can hold."""
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Of a character: some servers cut UTF-16, and JSON can say so."""
 
 Piece = str | Finish
 
@@ -35,12 +46,27 @@ class ApiClient:
 
     def __init__(self, base_url: str, api_key: str, *, connections: int) -> None:
         self.url = URL(base_url) / "chat/completions"
-        self.session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_SECONDS),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # each call bounds the rest
-            cookie_jar=aiohttp.DummyCookieJar(),
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._kept = _session(
+            aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_SECONDS), headers, [_tells_of_kept()]
         )
+        self._fresh = _session(aiohttp.TCPConnector(limit=connections, force_close=True), headers)
+
+    async def post(self, body: dict[str, Any], headers: dict[str, str]) -> aiohttp.ClientResponse:
+        """The head of the response. Raises `aiohttp.ClientError`.
+
+        A server may end a kept connection while the next request is on its way. That request was not read, so it is
+        sent once more, on a connection of its own.
+        """
+        sent = Sent()
+        try:
+            return await self._kept.post(
+                self.url, json=body, headers=headers, allow_redirects=False, trace_request_ctx=sent
+            )
+        except aiohttp.ClientConnectionError:
+            if not sent.on_kept_connection:
+                raise
+        return await self._fresh.post(self.url, json=body, headers=headers, allow_redirects=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,7 +76,38 @@ class ApiClient:
 
     async def aclose(self) -> None:
         """Let go of the connections."""
-        await self.session.close()
+        await self._kept.close()
+        await self._fresh.close()
+
+
+@dataclass(slots=True)
+class Sent:
+    """How a request was sent."""
+
+    on_kept_connection: bool = False
+
+
+def _session(
+    connector: aiohttp.TCPConnector, headers: dict[str, str], traces: list[aiohttp.TraceConfig] | None = None
+) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        headers=headers,
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # each call bounds the rest
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=traces,
+    )
+
+
+def _tells_of_kept() -> aiohttp.TraceConfig:
+    """Tells the `Sent` of a request when it goes out on a connection that was used before."""
+
+    async def note(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+        context.trace_request_ctx.on_kept_connection = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(note)
+    return config
 
 
 class OpenAIModel:
@@ -89,16 +146,13 @@ class Completion:
         self._body = body
         self._clock = clock
         self._response: aiohttp.ClientResponse | None = None
-        self._said = CompletionReader()
+        self._said = CompletionReader(MAX_TOKEN_CHARACTERS * body["max_tokens"])
         self._failure: ModelFailed | None = None
 
     async def begin(self, headers: dict[str, str]) -> Piece:
         """The first piece. Raises `ModelFailed`."""
-        client = self._client
         try:
-            self._response = await client.session.post(
-                client.url, json=self._body, headers=headers, allow_redirects=False
-            )
+            self._response = await self._client.post(self._body, headers)
         except aiohttp.ClientError as error:
             reason = f"the model could not be reached ({type(error).__name__})"
             raise ModelFailed(reason, AttemptOutcome.UNREACHABLE) from error
@@ -165,21 +219,32 @@ class Chunk:
             event = json.loads(data)
             choice = event["choices"][0] if event["choices"] else {"delta": {}}
             counted = event.get("usage")
-            usage = Usage(int(counted["prompt_tokens"]), int(counted["completion_tokens"])) if counted else None
+            usage = Usage(*(_tokens(counted[name]) for name in COUNTED)) if counted else None
             return cls(str(choice["delta"].get("content") or ""), choice.get("finish_reason"), usage)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise ModelFailed(NO_COMPLETION, AttemptOutcome.MALFORMED) from error
+
+
+def _tokens(value: Any) -> int:
+    """Raises `ValueError` for a number that is no count of tokens."""
+    count = int(value)
+    if not 0 <= count <= MOST_TOKENS:
+        raise ValueError(f"{count} tokens")
+    return count
 
 
 class CompletionReader:
     """Takes the bytes of a streamed completion, cut anywhere, and tells the text and how it ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_characters: int) -> None:
+        """A text longer than *max_characters* is none that was asked for."""
+        self._left = max_characters
         self.finish: Finish | None = None
         """Set once the completion has ended."""
         self._events = EventReader()
         self._usage = NOT_COUNTED
         self._reason: str | None = None
+        self._half = ""
 
     def take(self, read: bytes) -> Iterator[str]:
         """The texts that *read* completes; without any bytes the stream has ended.
@@ -200,7 +265,19 @@ class CompletionReader:
     def _take(self, chunk: "Chunk") -> str:
         self._reason = chunk.finish_reason or self._reason
         self._usage = chunk.usage or self._usage
-        return chunk.text
+        self._left -= len(chunk.text)
+        if self._left < 0:
+            raise ModelFailed(NO_END, AttemptOutcome.MALFORMED)
+        return self._whole(chunk.text)
+
+    def _whole(self, text: str) -> str:
+        """*text* with the character that the last one began, and without the one that it begins."""
+        text, self._half = self._half + text, ""
+        if not _HALF.search(text):
+            return text
+        if "\ud800" <= text[-1] < "\udc00":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _end(self) -> None:
         if self._reason is None:
@@ -231,7 +308,7 @@ def _seconds(retry_after: str, now: datetime) -> float | None:
         return float(retry_after)
     try:
         date = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 

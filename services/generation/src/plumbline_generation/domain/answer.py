@@ -65,6 +65,8 @@ class Passage:
     end: int
     score: float
     provenance: Provenance = UNKNOWN
+    similarity: float | None = None
+    """Cosine to the question it was found for, in [-1, 1]; None where nothing compared them."""
 
     @property
     def evidence(self) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 
 class AttemptOutcome(Enum):
-    """What came of an attempt; the last three were not asked."""
+    """What came of an attempt; the last four were not asked."""
 
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
@@ -25,6 +25,8 @@ class AttemptOutcome(Enum):
     CIRCUIT_OPEN = "circuit_open"
     FULL = "full"
     PROMPT_TOO_LONG = "prompt_too_long"
+    OVER_BUDGET = "over_budget"
+    """Its tenant has no tokens left for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_MARKER: Final = re.compile(r"\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
-_UNDECIDED: Final = re.compile(r"(?:\s*\[[\d,\s]{0,40}|\s+)$")
-"""The end of a text that may yet become a marker, and the space that goes with one."""
+_MARKER: Final = re.compile(r"(?<!\s)\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
+"""With the space before it, looked for from its beginning only: else white space takes the square of its length."""
+_BEGUN: Final = re.compile(r"\[[\d,\s]{0,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,7 @@ class MarkerFilter:
         """The text that is released by the next *piece*."""
         start = len(self.text)
         self._held += piece
-        undecided = _UNDECIDED.search(self._held)
-        end = undecided.start() if undecided else len(self._held)
+        end = _decided(self._held)
         self._release(self._held[:end])
         self._held = self._held[end:]
         return self.text[start:]
@@ -49,6 +48,14 @@ class MarkerFilter:
 
     def _append(self, text: str) -> None:
         self.text += text if self.text else text.lstrip()
+
+
+def _decided(text: str) -> int:
+    """How much of *text* can be no part of a marker to come, nor the space before one."""
+    begun = text.rfind("[")
+    if begun >= 0 and _BEGUN.fullmatch(text, begun):
+        text = text[:begun]
+    return len(text.rstrip())
 
 
 def without_markers(text: str) -> str:

@@ -4,21 +4,21 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError
 
 from plumbline_generation.domain.condensing import leans
 from plumbline_generation.domain.conversation import MAX_QUESTION_CHARACTERS, Condensation, Conversation, Method, Role
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_kit.release import ConversationSettings
 from plumbline_models.text import content_words, is_number, normalise
-from plumbline_prompts.data import as_data
+from plumbline_prompts.template import data_environment
 
 MAX_TURN_CHARACTERS: Final = 400
 """Of an earlier turn that the model is shown."""
 MAX_WRITTEN_CHARACTERS: Final = 500
-MAX_TOKENS: Final = 64
-"""Of a question."""
+MAX_TOKENS: Final = 128
+"""Of a question: some 500 characters."""
+TOO_MUCH: Final = "the model wrote too much"
 NEW_SHARE: Final = 0.25
 """The most that a stand-alone question may hold of words that nobody said."""
 KEPT_SHARE: Final = 0.5
@@ -30,7 +30,7 @@ _SPEAKERS: Final = {Role.USER: "User", Role.ASSISTANT: "Assistant"}
 
 @dataclass(frozen=True, slots=True)
 class ReadTurn:
-    """A turn as the template sees it: its text on one line, as data."""
+    """A turn as the template sees it; its text is put out on one line, as data."""
 
     speaker: str
     text: str
@@ -41,7 +41,7 @@ class RewritingPrompt:
 
     def __init__(self, settings: ConversationSettings) -> None:
         """Raises `ValueError` for a template that does not render."""
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        environment = data_environment([settings.template])
         self._system = settings.system.strip()
         try:
             self._template = environment.from_string(settings.template)
@@ -51,10 +51,9 @@ class RewritingPrompt:
 
     def render(self, conversation: Conversation) -> Prompt:
         """The prompt; no turn can pose as another, nor as the system's."""
-        turns = [
-            ReadTurn(_SPEAKERS[turn.role], as_data(turn.text)[:MAX_TURN_CHARACTERS]) for turn in conversation.turns
-        ]
-        return Prompt(self._system, self._template.render(turns=turns, question=as_data(conversation.question)).strip())
+        turns = [ReadTurn(_SPEAKERS[turn.role], turn.text[:MAX_TURN_CHARACTERS]) for turn in conversation.turns]
+        user = self._template.render(turns=turns, question=conversation.question).strip()
+        return Prompt(self._system, user, temperature=0.0, max_tokens=MAX_TOKENS)
 
 
 def rewritten(written: str, conversation: Conversation) -> Condensation | str:
@@ -74,7 +73,7 @@ def _form_flaw(text: str, question: str) -> str:
     if not text:
         return "the model wrote nothing"
     if len(text) > min(MAX_QUESTION_CHARACTERS, max(MAX_WRITTEN_CHARACTERS, 2 * len(question))):
-        return "the model wrote too much"
+        return TOO_MUCH
     if len(text.splitlines()) > 1 or not text.isprintable():
         return "the model wrote more than one line"
     if question.rstrip().endswith("?") and not text.endswith("?"):

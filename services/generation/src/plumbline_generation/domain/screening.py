@@ -11,7 +11,7 @@ import structlog
 from plumbline_generation.domain.answer import Assignment, Block, GuardResult, Passage, PassageRef
 from plumbline_generation.domain.packing import Packed
 from plumbline_guards.detector import OPERATING_POINT, Detector
-from plumbline_guards.findings import Finding, Kind
+from plumbline_guards.findings import NEVER_TOLD, Finding, Kind
 from plumbline_guards.memo import Memo
 from plumbline_guards.placeholders import Placeholders, reserved
 from plumbline_guards.plain import plain
@@ -34,12 +34,10 @@ QUESTION_INJECTION: Final = "question.injection"
 PASSAGES_DATA: Final = "passages.data"
 PASSAGES_INSTRUCTIONS: Final = "passages.instructions"
 
-SECRETS: Final = frozenset({Kind.SECRET, Kind.PRIVATE_KEY, Kind.URL_CREDENTIALS, Kind.LONG_RUN})
-PERSONS_NUMBERS: Final = frozenset({Kind.CARD, Kind.SSN})
-HIDDEN_IN_QUESTIONS: Final = SECRETS | PERSONS_NUMBERS | {Kind.IBAN}
+HIDDEN_IN_QUESTIONS: Final = NEVER_TOLD | {Kind.IBAN}
 """Contacts are kept: who asks about an address wants the model to read it."""
-HIDDEN_IN_PASSAGES: Final = SECRETS | PERSONS_NUMBERS
-"""What leaves in no answer. An IBAN may be quoted, so the model reads it."""
+HIDDEN_IN_PASSAGES: Final = NEVER_TOLD
+"""An IBAN may be quoted, so the model reads it."""
 HIDEABLE: Final = (*sorted(HIDDEN_IN_QUESTIONS, key=lambda kind: kind.name), Kind.EMAIL, Kind.PHONE, Kind.IP_ADDRESS)
 """What can be hidden."""
 AT_ONCE_CHARACTERS: Final = 2_000
@@ -95,8 +93,7 @@ class Screen:
 
     def screened(self, assignment: Assignment) -> "Screened":
         """What may be answered of *assignment*, and from which of its passages."""
-        texts = (text for passage in assignment.passages for text in (passage.title, passage.text))
-        names = Placeholders(reserved((assignment.question, *texts)))
+        names = Placeholders(reserved((assignment.question, *map(_readable, assignment.passages))))
         screened = Screened(self, assignment.question, assignment.passages, names)
         screened.look_at_question()
         screened.look_at_passages()

@@ -144,6 +144,8 @@ class Found:
     following: str = ""
     trust: Trust = Trust.MEDIUM
     """Of its source."""
+    similarity: float | None = None
+    """Cosine to the wording of the question that is nearest; None where its vector is in no list."""
 
 
 def _wrong_id(document_id: str) -> list[FieldViolation]:

@@ -58,7 +58,8 @@ class SearchPassages:
         ranked, ids = await self._look(scope, query, vectors)
         hits = await self._ordered(query, ids, sources)
         near = await self._near(scope.tenant, hits, query.neighbours)
-        found = [self._finished(identity.tenant, *hit, sources, near, query.neighbours) for hit in hits]
+        finished = [self._finished(identity.tenant, *hit, sources, near, query.neighbours) for hit in hits]
+        found = _compared(finished, ranked, ids)
         return SearchResult(found, support(query.text, ranked[0], found))
 
     async def _vectors(self, query: Query, vector: Vector | None, encoder_id: str) -> list[Vector]:
@@ -181,6 +182,15 @@ def _scope(identity: Identity, query: Query, sources: Mapping[str, Source]) -> S
     asked = query.filter.source_ids or tuple(sources)
     trusted = tuple(name for name in asked if name in sources and sources[name].trust >= query.filter.minimum_trust)
     return scope.within(trusted) if trusted else None
+
+
+def _compared(found: Sequence[Found], ranked: Sequence[Ranked], ids: Mapping[PassageId, Hit]) -> list[Found]:
+    """*found*, each with its cosine to the nearest wording."""
+    names = {hit.ref: name for name, (hit, _) in ids.items()}
+    nearest: dict[PassageId, float] = {}
+    for name, cosine in (scored for each in ranked for scored in each.dense):
+        nearest[name] = max(cosine, nearest.get(name, cosine))
+    return [replace(each, similarity=nearest.get(names[each.ref])) for each in found]
 
 
 def _around(found: Found, near: Mapping[tuple[str, int], Passage], reach: int) -> tuple[str, str]:

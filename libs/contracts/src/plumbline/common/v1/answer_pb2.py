@@ -25,41 +25,41 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n plumbline/common/v1/answer.proto\x12\x13plumbline.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\nReleaseRef\x12\x16\n\x0e\x61pplication_id\x18\x01 \x01(\t\x12\x12\n\nrelease_id\x18\x02 \x01(\t\"H\n\nPassageRef\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0cpassage_hash\x18\x03 \x01(\t\"\x93\x03\n\x07Passage\x12,\n\x03ref\x18\x01 \x01(\x0b\x32\x1f.plumbline.common.v1.PassageRef\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x05\x12\x12\n\nend_offset\x18\x06 \x01(\x05\x12\r\n\x05score\x18\x07 \x01(\x01\x12\x12\n\ntitle_path\x18\x08 \x03(\t\x12\x0c\n\x04page\x18\t \x01(\x05\x12\x11\n\tsource_id\x18\n \x01(\t\x12.\n\nas_of_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\tfreshness\x18\x0c \x01(\x0e\x32\x1e.plumbline.common.v1.Freshness\x12\x16\n\x0epreceding_text\x18\r \x01(\t\x12\x16\n\x0e\x66ollowing_text\x18\x0e \x01(\t\x12/\n\x05trust\x18\x0f \x01(\x0e\x32 .plumbline.common.v1.SourceTrust\"/\n\tEmbedding\x12\x12\n\nencoder_id\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x02\"\xa6\x01\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12*\n\x06\x63laims\x18\x02 \x03(\x0b\x32\x1a.plumbline.common.v1.Claim\x12-\n\x07sources\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x33\n\x07outcome\x18\x04 \x01(\x0e\x32\".plumbline.common.v1.AnswerOutcome\"\xbd\x01\n\x05\x43laim\x12\x14\n\x0cstart_offset\x18\x01 \x01(\x05\x12\x12\n\nend_offset\x18\x02 \x01(\x05\x12\x16\n\x0esource_numbers\x18\x03 \x03(\x05\x12\x0f\n\x07support\x18\x04 \x01(\x01\x12\x30\n\x06status\x18\x05 \x01(\x0e\x32 .plumbline.common.v1.ClaimStatus\x12/\n\x08\x65vidence\x18\x06 \x03(\x0b\x32\x1d.plumbline.common.v1.Evidence\"K\n\x08\x45vidence\x12\x15\n\rsource_number\x18\x01 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\"A\n\x04Turn\x12+\n\x04role\x18\x01 \x01(\x0e\x32\x1d.plumbline.common.v1.TurnRole\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x8f\x01\n\x0c\x43ondensation\x12\x19\n\x11original_question\x18\x01 \x01(\t\x12\x1b\n\x13standalone_question\x18\x02 \x01(\t\x12\x37\n\x06method\x18\x03 \x01(\x0e\x32\'.plumbline.common.v1.CondensationMethod\x12\x0e\n\x06reason\x18\x04 \x01(\t*q\n\x0bSourceTrust\x12\x1c\n\x18SOURCE_TRUST_UNSPECIFIED\x10\x00\x12\x14\n\x10SOURCE_TRUST_LOW\x10\x01\x12\x17\n\x13SOURCE_TRUST_MEDIUM\x10\x02\x12\x15\n\x11SOURCE_TRUST_HIGH\x10\x03*l\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46RESHNESS_CURRENT\x10\x01\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x02\x12\x18\n\x14\x46RESHNESS_SUPERSEDED\x10\x03*\xd6\x01\n\x0b\x43laimStatus\x12\x1c\n\x18\x43LAIM_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43LAIM_STATUS_SUPPORTED\x10\x01\x12\x1b\n\x17\x43LAIM_STATUS_ATTRIBUTED\x10\x02\x12\x19\n\x15\x43LAIM_STATUS_REPAIRED\x10\x03\x12\x1c\n\x18\x43LAIM_STATUS_UNSUPPORTED\x10\x04\x12\x1c\n\x18\x43LAIM_STATUS_NOT_CHECKED\x10\x05\x12\x19\n\x15\x43LAIM_STATUS_NO_CLAIM\x10\x06*\x85\x01\n\rAnswerOutcome\x12\x1e\n\x1a\x41NSWER_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41NSWER_OUTCOME_ANSWERED\x10\x01\x12\x1a\n\x16\x41NSWER_OUTCOME_REFUSED\x10\x02\x12\x1b\n\x17\x41NSWER_OUTCOME_DEGRADED\x10\x03*R\n\x08TurnRole\x12\x19\n\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTURN_ROLE_USER\x10\x01\x12\x17\n\x13TURN_ROLE_ASSISTANT\x10\x02*\xb9\x01\n\x12\x43ondensationMethod\x12#\n\x1f\x43ONDENSATION_METHOD_UNSPECIFIED\x10\x00\x12!\n\x1d\x43ONDENSATION_METHOD_UNCHANGED\x10\x01\x12\x1c\n\x18\x43ONDENSATION_METHOD_RULE\x10\x02\x12\x1d\n\x19\x43ONDENSATION_METHOD_MODEL\x10\x03\x12\x1e\n\x1a\x43ONDENSATION_METHOD_JOINED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n plumbline/common/v1/answer.proto\x12\x13plumbline.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"8\n\nReleaseRef\x12\x16\n\x0e\x61pplication_id\x18\x01 \x01(\t\x12\x12\n\nrelease_id\x18\x02 \x01(\t\"H\n\nPassageRef\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0cpassage_hash\x18\x03 \x01(\t\"\xbb\x03\n\x07Passage\x12,\n\x03ref\x18\x01 \x01(\x0b\x32\x1f.plumbline.common.v1.PassageRef\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x14\n\x0cstart_offset\x18\x05 \x01(\x05\x12\x12\n\nend_offset\x18\x06 \x01(\x05\x12\r\n\x05score\x18\x07 \x01(\x01\x12\x12\n\ntitle_path\x18\x08 \x03(\t\x12\x0c\n\x04page\x18\t \x01(\x05\x12\x11\n\tsource_id\x18\n \x01(\t\x12.\n\nas_of_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\tfreshness\x18\x0c \x01(\x0e\x32\x1e.plumbline.common.v1.Freshness\x12\x16\n\x0epreceding_text\x18\r \x01(\t\x12\x16\n\x0e\x66ollowing_text\x18\x0e \x01(\t\x12/\n\x05trust\x18\x0f \x01(\x0e\x32 .plumbline.common.v1.SourceTrust\x12\x17\n\nsimilarity\x18\x10 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_similarity\"/\n\tEmbedding\x12\x12\n\nencoder_id\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\x02\"\xa6\x01\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12*\n\x06\x63laims\x18\x02 \x03(\x0b\x32\x1a.plumbline.common.v1.Claim\x12-\n\x07sources\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x33\n\x07outcome\x18\x04 \x01(\x0e\x32\".plumbline.common.v1.AnswerOutcome\"\xbd\x01\n\x05\x43laim\x12\x14\n\x0cstart_offset\x18\x01 \x01(\x05\x12\x12\n\nend_offset\x18\x02 \x01(\x05\x12\x16\n\x0esource_numbers\x18\x03 \x03(\x05\x12\x0f\n\x07support\x18\x04 \x01(\x01\x12\x30\n\x06status\x18\x05 \x01(\x0e\x32 .plumbline.common.v1.ClaimStatus\x12/\n\x08\x65vidence\x18\x06 \x03(\x0b\x32\x1d.plumbline.common.v1.Evidence\"K\n\x08\x45vidence\x12\x15\n\rsource_number\x18\x01 \x01(\x05\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05\"A\n\x04Turn\x12+\n\x04role\x18\x01 \x01(\x0e\x32\x1d.plumbline.common.v1.TurnRole\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x8f\x01\n\x0c\x43ondensation\x12\x19\n\x11original_question\x18\x01 \x01(\t\x12\x1b\n\x13standalone_question\x18\x02 \x01(\t\x12\x37\n\x06method\x18\x03 \x01(\x0e\x32\'.plumbline.common.v1.CondensationMethod\x12\x0e\n\x06reason\x18\x04 \x01(\t*q\n\x0bSourceTrust\x12\x1c\n\x18SOURCE_TRUST_UNSPECIFIED\x10\x00\x12\x14\n\x10SOURCE_TRUST_LOW\x10\x01\x12\x17\n\x13SOURCE_TRUST_MEDIUM\x10\x02\x12\x15\n\x11SOURCE_TRUST_HIGH\x10\x03*l\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46RESHNESS_CURRENT\x10\x01\x12\x13\n\x0f\x46RESHNESS_STALE\x10\x02\x12\x18\n\x14\x46RESHNESS_SUPERSEDED\x10\x03*\xd6\x01\n\x0b\x43laimStatus\x12\x1c\n\x18\x43LAIM_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43LAIM_STATUS_SUPPORTED\x10\x01\x12\x1b\n\x17\x43LAIM_STATUS_ATTRIBUTED\x10\x02\x12\x19\n\x15\x43LAIM_STATUS_REPAIRED\x10\x03\x12\x1c\n\x18\x43LAIM_STATUS_UNSUPPORTED\x10\x04\x12\x1c\n\x18\x43LAIM_STATUS_NOT_CHECKED\x10\x05\x12\x19\n\x15\x43LAIM_STATUS_NO_CLAIM\x10\x06*\x85\x01\n\rAnswerOutcome\x12\x1e\n\x1a\x41NSWER_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41NSWER_OUTCOME_ANSWERED\x10\x01\x12\x1a\n\x16\x41NSWER_OUTCOME_REFUSED\x10\x02\x12\x1b\n\x17\x41NSWER_OUTCOME_DEGRADED\x10\x03*R\n\x08TurnRole\x12\x19\n\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTURN_ROLE_USER\x10\x01\x12\x17\n\x13TURN_ROLE_ASSISTANT\x10\x02*\xb9\x01\n\x12\x43ondensationMethod\x12#\n\x1f\x43ONDENSATION_METHOD_UNSPECIFIED\x10\x00\x12!\n\x1d\x43ONDENSATION_METHOD_UNCHANGED\x10\x01\x12\x1c\n\x18\x43ONDENSATION_METHOD_RULE\x10\x02\x12\x1d\n\x19\x43ONDENSATION_METHOD_MODEL\x10\x03\x12\x1e\n\x1a\x43ONDENSATION_METHOD_JOINED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.common.v1.answer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SOURCETRUST']._serialized_start=1328
-  _globals['_SOURCETRUST']._serialized_end=1441
-  _globals['_FRESHNESS']._serialized_start=1443
-  _globals['_FRESHNESS']._serialized_end=1551
-  _globals['_CLAIMSTATUS']._serialized_start=1554
-  _globals['_CLAIMSTATUS']._serialized_end=1768
-  _globals['_ANSWEROUTCOME']._serialized_start=1771
-  _globals['_ANSWEROUTCOME']._serialized_end=1904
-  _globals['_TURNROLE']._serialized_start=1906
-  _globals['_TURNROLE']._serialized_end=1988
-  _globals['_CONDENSATIONMETHOD']._serialized_start=1991
-  _globals['_CONDENSATIONMETHOD']._serialized_end=2176
+  _globals['_SOURCETRUST']._serialized_start=1368
+  _globals['_SOURCETRUST']._serialized_end=1481
+  _globals['_FRESHNESS']._serialized_start=1483
+  _globals['_FRESHNESS']._serialized_end=1591
+  _globals['_CLAIMSTATUS']._serialized_start=1594
+  _globals['_CLAIMSTATUS']._serialized_end=1808
+  _globals['_ANSWEROUTCOME']._serialized_start=1811
+  _globals['_ANSWEROUTCOME']._serialized_end=1944
+  _globals['_TURNROLE']._serialized_start=1946
+  _globals['_TURNROLE']._serialized_end=2028
+  _globals['_CONDENSATIONMETHOD']._serialized_start=2031
+  _globals['_CONDENSATIONMETHOD']._serialized_end=2216
   _globals['_RELEASEREF']._serialized_start=90
   _globals['_RELEASEREF']._serialized_end=146
   _globals['_PASSAGEREF']._serialized_start=148
   _globals['_PASSAGEREF']._serialized_end=220
   _globals['_PASSAGE']._serialized_start=223
-  _globals['_PASSAGE']._serialized_end=626
-  _globals['_EMBEDDING']._serialized_start=628
-  _globals['_EMBEDDING']._serialized_end=675
-  _globals['_ANSWER']._serialized_start=678
-  _globals['_ANSWER']._serialized_end=844
-  _globals['_CLAIM']._serialized_start=847
-  _globals['_CLAIM']._serialized_end=1036
-  _globals['_EVIDENCE']._serialized_start=1038
-  _globals['_EVIDENCE']._serialized_end=1113
-  _globals['_TURN']._serialized_start=1115
-  _globals['_TURN']._serialized_end=1180
-  _globals['_CONDENSATION']._serialized_start=1183
-  _globals['_CONDENSATION']._serialized_end=1326
+  _globals['_PASSAGE']._serialized_end=666
+  _globals['_EMBEDDING']._serialized_start=668
+  _globals['_EMBEDDING']._serialized_end=715
+  _globals['_ANSWER']._serialized_start=718
+  _globals['_ANSWER']._serialized_end=884
+  _globals['_CLAIM']._serialized_start=887
+  _globals['_CLAIM']._serialized_end=1076
+  _globals['_EVIDENCE']._serialized_start=1078
+  _globals['_EVIDENCE']._serialized_end=1153
+  _globals['_TURN']._serialized_start=1155
+  _globals['_TURN']._serialized_end=1220
+  _globals['_CONDENSATION']._serialized_start=1223
+  _globals['_CONDENSATION']._serialized_end=1366
 # @@protoc_insertion_point(module_scope)

@@ -260,6 +260,7 @@ class Passage(_message.Message):
     PRECEDING_TEXT_FIELD_NUMBER: _builtins.int
     FOLLOWING_TEXT_FIELD_NUMBER: _builtins.int
     TRUST_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
     title: _builtins.str
     """Title of the document."""
     url: _builtins.str
@@ -280,6 +281,10 @@ class Passage(_message.Message):
     following_text: _builtins.str
     trust: Global___SourceTrust.ValueType
     """How far the source that the document came from is trusted."""
+    similarity: _builtins.float
+    """Cosine of the passage's vector and that of the question it was found for, in [-1, 1]; of
+    several wordings, the nearest one's. Not set where no vectors were compared.
+    """
     @_builtins.property
     def ref(self) -> Global___PassageRef: ...
     @_builtins.property
@@ -308,12 +313,15 @@ class Passage(_message.Message):
         preceding_text: _builtins.str = ...,
         following_text: _builtins.str = ...,
         trust: Global___SourceTrust.ValueType = ...,
+        similarity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "ref", b"ref"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_similarity", b"_similarity", "as_of_time", b"as_of_time", "ref", b"ref", "similarity", b"similarity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "end_offset", b"end_offset", "following_text", b"following_text", "freshness", b"freshness", "page", b"page", "preceding_text", b"preceding_text", "ref", b"ref", "score", b"score", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "title", b"title", "title_path", b"title_path", "trust", b"trust", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_similarity", b"_similarity", "as_of_time", b"as_of_time", "end_offset", b"end_offset", "following_text", b"following_text", "freshness", b"freshness", "page", b"page", "preceding_text", b"preceding_text", "ref", b"ref", "score", b"score", "similarity", b"similarity", "source_id", b"source_id", "start_offset", b"start_offset", "text", b"text", "title", b"title", "title_path", b"title_path", "trust", b"trust", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
+    _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
 
 Global___Passage: _TypeAlias = Passage  # noqa: Y015
 

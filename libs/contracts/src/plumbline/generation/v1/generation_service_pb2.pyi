@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
@@ -102,6 +103,8 @@ class _AttemptOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Attemp
     """Not asked: it had as many requests as it may."""
     ATTEMPT_OUTCOME_PROMPT_TOO_LONG: _AttemptOutcome.ValueType  # 13
     """Not asked: the prompt does not fit into its context."""
+    ATTEMPT_OUTCOME_OVER_BUDGET: _AttemptOutcome.ValueType  # 14
+    """Not asked: too little is left of its tenant's tokens of the day."""
 
 class AttemptOutcome(_AttemptOutcome, metaclass=_AttemptOutcomeEnumTypeWrapper):
     """What came of an attempt."""
@@ -132,6 +135,8 @@ ATTEMPT_OUTCOME_FULL: AttemptOutcome.ValueType  # 12
 """Not asked: it had as many requests as it may."""
 ATTEMPT_OUTCOME_PROMPT_TOO_LONG: AttemptOutcome.ValueType  # 13
 """Not asked: the prompt does not fit into its context."""
+ATTEMPT_OUTCOME_OVER_BUDGET: AttemptOutcome.ValueType  # 14
+"""Not asked: too little is left of its tenant's tokens of the day."""
 Global___AttemptOutcome: _TypeAlias = AttemptOutcome  # noqa: Y015
 
 class _GuardOutcome:
@@ -594,6 +599,58 @@ class ListModelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
+
+@_typing.final
+class GetBudgetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBudgetRequest: _TypeAlias = GetBudgetRequest  # noqa: Y015
+
+@_typing.final
+class GetBudgetResponse(_message.Message):
+    """Days are those of UTC. Tokens are those of prompts and answers together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    USED_TOKENS_FIELD_NUMBER: _builtins.int
+    RESERVED_TOKENS_FIELD_NUMBER: _builtins.int
+    RESET_TIME_FIELD_NUMBER: _builtins.int
+    tokens_per_day: _builtins.int
+    """Absent where there is no bound; nothing is counted then."""
+    used_tokens: _builtins.int
+    reserved_tokens: _builtins.int
+    """For calls that have not ended."""
+    @_builtins.property
+    def reset_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next day begins."""
+
+    def __init__(
+        self,
+        *,
+        tokens_per_day: _builtins.int | None = ...,
+        used_tokens: _builtins.int = ...,
+        reserved_tokens: _builtins.int = ...,
+        reset_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tokens_per_day", b"_tokens_per_day", "reset_time", b"reset_time", "tokens_per_day", b"tokens_per_day"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tokens_per_day", b"_tokens_per_day", "reserved_tokens", b"reserved_tokens", "reset_time", b"reset_time", "tokens_per_day", b"tokens_per_day", "used_tokens", b"used_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tokens_per_day: _TypeAlias = _typing.Literal["tokens_per_day"]  # noqa: Y015
+    _WhichOneofArgType__tokens_per_day: _TypeAlias = _typing.Literal["_tokens_per_day", b"_tokens_per_day"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_day) -> _WhichOneofReturnType__tokens_per_day | None: ...
+
+Global___GetBudgetResponse: _TypeAlias = GetBudgetResponse  # noqa: Y015
 
 @_typing.final
 class ModelEndpoint(_message.Message):
