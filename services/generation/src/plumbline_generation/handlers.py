@@ -25,7 +25,7 @@ from plumbline_generation.domain.guarding import OutputGuard, guard_record, guar
 from plumbline_generation.domain.packing import Offsets, Packed
 from plumbline_generation.domain.prompt import Prompt, PromptTokens, PromptWriter
 from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW, reason_to_refuse
-from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
+from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, TOO_MUCH, RewritingPrompt, rewritten
 from plumbline_generation.domain.routing import RouteStatus
 from plumbline_generation.domain.schema import Schema
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
@@ -437,7 +437,7 @@ class CondenseQuestion:
             text, finish = await self._written(recent, tenant, deadline)
         except ModelFailed as error:
             return Condensed(by_rule(recent, str(error)), Finish(trail=error.trail))
-        condensation = rewritten(text, recent)
+        condensation = rewritten(text, recent) if finish.ended_itself else TOO_MUCH
         if isinstance(condensation, str):
             condensation = by_rule(recent, condensation)
         return Condensed(condensation, finish)
