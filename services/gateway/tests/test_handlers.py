@@ -192,6 +192,18 @@ async def test_a_used_up_budget_is_not_hidden_where_generation_insists_on_it(fro
     assert failure.value is used_up
 
 
+async def test_an_answer_as_json_is_neither_looked_up_nor_replaced_by_an_extract(
+    front_door: Door, completed: Last
+) -> None:
+    door = front_door(cache=remembering())
+    assert completed(await door.ask(json_schema="{}")).result.origin is Origin.GENERATED
+    assert not door.cache.questions
+    assert door.generator.assignments[0].json_schema == "{}"
+    away = front_door(generator=FakeGenerator(deltas=(), error=AWAY))
+    with pytest.raises(Unavailable):
+        await away.ask(json_schema="{}")
+
+
 @pytest.mark.parametrize(
     ("outcome", "origin"),
     [

@@ -5,6 +5,7 @@ PlumblineError          anything below
   NotFound              the caller asked for what is not there
   Unauthenticated       the caller must bring a valid token
   PermissionDenied      the caller's token does not allow this
+  Unfulfilled           the caller may ask otherwise: what was asked for did not come about
   DeadlineExceeded      nobody must act: the caller's time is over
   Retryable             trying again later may help
     Exhausted           the caller must come back later: a limit is reached
@@ -52,6 +53,14 @@ class Unauthenticated(PlumblineError):
 
 class PermissionDenied(PlumblineError):
     """The token is valid and does not allow this."""
+
+
+class Unfulfilled(PlumblineError):
+    """What was asked for did not come about, though nothing in the request is malformed."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class DeadlineExceeded(PlumblineError):

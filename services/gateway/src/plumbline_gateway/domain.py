@@ -107,6 +107,8 @@ class Question:
     freshness: Freshness | None = None
     """None leaves it to the release."""
     turns: tuple[Turn, ...] = ()
+    json_schema: str = ""
+    """What the answer has to fit; generation says what is wrong with it."""
 
     def __post_init__(self) -> None:
         _check("question", self.text, MAX_QUESTION_CHARACTERS)
@@ -288,6 +290,7 @@ class Assignment:
     passages: tuple[Passage, ...]
     release: ReleaseRef
     condensation: Condensation | None = None
+    json_schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)

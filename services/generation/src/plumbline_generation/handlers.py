@@ -24,20 +24,23 @@ from plumbline_generation.domain.conversation import Condensation, Conversation
 from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed
 from plumbline_generation.domain.prompt import Prompt, PromptTokens, PromptWriter
-from plumbline_generation.domain.refusal import reason_to_refuse
+from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW, reason_to_refuse
 from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, TOO_MUCH, RewritingPrompt, rewritten
 from plumbline_generation.domain.routing import RouteStatus
+from plumbline_generation.domain.schema import Schema
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
 from plumbline_generation.domain.settling import Grounding, Settled
+from plumbline_generation.domain.structuring import MODEL_FAILED, NO_JSON, UNCHECKED, Structuring
 from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Ledger, Limits, ModelFailed, Models
 from plumbline_guards.findings import Finding
 from plumbline_guards.placeholders import Restorer, without_placeholders
 from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.clock import Clock
-from plumbline_kit.errors import Exhausted, Invalid
+from plumbline_kit.errors import Exhausted, Invalid, Unavailable, Unfulfilled
 from plumbline_kit.identity import Identity
-from plumbline_kit.release import Release
+from plumbline_kit.release import Release, Unchecked
+from plumbline_models.abstention import says_it_does_not_know
 
 NO_TIME: Final = "no time was left for the model"
 CONVERSATION_UNSCANNED: Final = "the guards could not check the conversation"
@@ -106,6 +109,25 @@ class Written:
     usage: Usage = NOT_COUNTED
     first_token_time: float | None = None
     trail: Trail = UNTRODDEN
+    repaired: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A text that nobody has seen yet, how it ended, and when its first piece came."""
+
+    text: str
+    finish: Finish
+    first_token_time: float | None
+
+    def after(self, other: "Whole") -> "Whole":
+        """This text, with what both took."""
+        finish = replace(
+            self.finish,
+            usage=other.finish.usage + self.finish.usage,
+            trail=other.finish.trail.followed_by(self.finish.trail),
+        )
+        return Whole(self.text, finish, self.first_token_time)
 
 
 class GenerateAnswer:
@@ -139,14 +161,16 @@ class GenerateAnswer:
         """*deadline* is in the clock's monotonic seconds.
 
         Raises `NotFound` for a release that is not held here, and `Exhausted` where the caller's tokens are used up and
-        the release says so.
+        the release says so. Where the answer is to fit a schema, also `Unfulfilled` when what the model writes does
+        not, or `Unavailable` when it writes nothing.
         """
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
+        self._require_checkable(assignment)
         screened, packed = await self._read(assignment)
         for event in _news(screened.results):
             yield event
-        async with aclosing(self._write(screened, packed, call)) as pieces:
+        async with aclosing(self._write(screened, packed, assignment.schema, call)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
                     for event in _news(guard_result(*piece.settled.windows)):
@@ -168,7 +192,7 @@ class GenerateAnswer:
         return screened, packed
 
     async def _write(
-        self, screened: Screened, packed: Packed, call: Call
+        self, screened: Screened, packed: Packed, schema: Schema | None, call: Call
     ) -> AsyncGenerator[str | Claim | Written, None]:
         guard, passages, question = self._release.guard, packed.sources, screened.question
         asked = without_placeholders(question)
@@ -176,6 +200,11 @@ class GenerateAnswer:
         reason = screened.reason or reason_to_refuse(asked, passages, guard.minimum_question_support)
         if not reason:
             prompt = self._prompts.write(question, replace(packed, blocks=screened.shown))
+            if schema:
+                written = await self._structured(prompt, schema, grounding, screened, packed, call)
+                yield written.settled.draft.text
+                yield written
+                return
             async with aclosing(self._ask_model(prompt, grounding, call)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -210,9 +239,48 @@ class GenerateAnswer:
             yield event
         yield Written(settled, finish.usage, first, finish.trail)
 
-    def _insist_on_budget(self, error: ModelFailed) -> None:
-        """Raises `Exhausted` where the release wants no other answer than a model's."""
-        if error.outcome is AttemptOutcome.OVER_BUDGET and self._release.model.over_budget == "fail":
+    async def _structured(
+        self, prompt: Prompt, schema: Schema, grounding: Grounding, screened: Screened, packed: Packed, call: Call
+    ) -> Written:
+        """JSON that fits, of at most two attempts; nothing of it is told before it fits."""
+        structuring = Structuring(schema, self._release.guard, self._guard, packed.sources, screened.values)
+        asked = structuring.asked(prompt)
+        whole = await self._whole(asked, call)
+        read, repaired = structuring.read(whole.text), False
+        if read.problems and not says_it_does_not_know(whole.text):
+            second, repaired = await self._whole(structuring.asked_again(asked, read), call), True
+            whole = second.after(whole)
+            read = structuring.read(whole.text)
+        if read.problems and not says_it_does_not_know(whole.text):
+            raise Unfulfilled(f"the model wrote nothing that fits: {'; '.join(read.problems)}", reason=NO_JSON)
+        settled = grounding.refuse(MODEL_DOES_NOT_KNOW) if read.problems else structuring.settled(read)
+        finish = whole.finish
+        return Written(settled, finish.usage, whole.first_token_time, finish.trail, repaired)
+
+    async def _whole(self, prompt: Prompt, call: Call) -> Whole:
+        text, finish, first = "", Finish(), None
+        try:
+            async with aclosing(self._model.write(prompt, self._limits(call))) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Finish):
+                        finish = piece
+                        continue
+                    first = self._clock.monotonic() if first is None else first
+                    text += piece
+        except ModelFailed as error:
+            self._insist_on_budget(error, always=True)
+            raise Unavailable(str(error), reason=MODEL_FAILED) from error
+        return Whole(text, finish, first)
+
+    def _require_checkable(self, assignment: Assignment) -> None:
+        """Values of JSON are held against no passage, which a release may not want."""
+        if assignment.schema and self._release.guard.unchecked is Unchecked.WITHHOLD:
+            raise Unfulfilled("this release withholds what is not checked, as values of JSON are", reason=UNCHECKED)
+
+    def _insist_on_budget(self, error: ModelFailed, *, always: bool = False) -> None:
+        """Raises `Exhausted` where no other answer will do than a model's."""
+        insists = always or self._release.model.over_budget == "fail"
+        if error.outcome is AttemptOutcome.OVER_BUDGET and insists:
             now = self._clock.now()
             raise Exhausted(str(error), retry_after=(next_day(now) - now).total_seconds(), reason=OVER_BUDGET)
 
@@ -243,6 +311,7 @@ class GenerateAnswer:
             grounding=settled.grounding,
             condensed=assignment.condensation.method if assignment.condensation else None,
             blocks=packed.blocks,
+            repaired=written.repaired,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))

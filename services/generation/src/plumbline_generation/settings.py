@@ -139,6 +139,10 @@ class Table:
         """A whole number of at least 0, or `inf`, which bounds nothing."""
         return float(self._read(field, default, _is_bound, "a whole number of at least 0, or inf"))
 
+    def flag(self, field: str) -> bool:
+        """true or false, which it is where it is missing."""
+        return bool(self._read(field, False, lambda value: isinstance(value, bool), "true or false"))
+
     def table(self, field: str) -> "Table":
         """A table, which may be missing."""
         value = self._read(field, {}, lambda value: isinstance(value, dict), "a table")
@@ -256,6 +260,7 @@ def _one_endpoint(env: Env) -> RouteSettings:
         base_url=env.text("LLM_BASE_URL", f"http://{address('llm')}/v1"),
         api_key=env.text("LLM_API_KEY", ""),
         concurrency=env.integer("CONCURRENT_COMPLETIONS", 4, least=1),
+        json_schema=env.choice("LLM_JSON_SCHEMA", "off", ("on", "off")) == "on",
     )
     return RouteSettings((Leg(endpoint),), BreakerSettings(minimum_calls=NEVER))
 
@@ -272,6 +277,7 @@ def _endpoint(name: str, table: Table, values: Mapping[str, str]) -> EndpointSet
         first_token_seconds=table.number("first_token_seconds", 5.0, above=0),
         total_seconds=table.number("total_seconds", 20.0, above=0),
         price=_price(table),
+        json_schema=table.flag("json_schema"),
     )
     table.end()
     return settings

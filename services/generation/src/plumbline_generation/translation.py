@@ -35,6 +35,7 @@ from plumbline_generation.domain.conversation import (
 )
 from plumbline_generation.domain.prompt import PromptTokens
 from plumbline_generation.domain.routing import EndpointStatus, Price, RouteStatus
+from plumbline_generation.domain.schema import Schema
 from plumbline_generation.handlers import Checked, Condensed, Counted, Direction, Text
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
@@ -94,6 +95,7 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         request.release.application_id,
         request.release.release_id,
         _condensation_from_proto(request) if request.HasField("condensation") else None,
+        Schema.parse(request.json_schema) if request.json_schema else None,
     )
 
 
@@ -109,7 +111,7 @@ def condensed_to_proto(condensed: Condensed) -> pb.CondenseQuestionResponse:
     return pb.CondenseQuestionResponse(
         condensation=condensation_to_proto(condensed.condensation),
         attempts=map(_attempt_to_proto, trail.attempts),
-        cost=_cost_to_proto(trail.cost),
+        cost=_cost_to_proto(trail.cost) if trail.cost else None,
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
     )
@@ -167,7 +169,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         reason=record.reason,
         endpoint=record.trail.endpoint,
         attempts=map(_attempt_to_proto, record.trail.attempts),
-        cost=_cost_to_proto(record.trail.cost),
+        cost=_cost_to_proto(record.trail.cost) if record.trail.cost else None,
         guard=_guard_to_proto(record.guard) if record.guard else None,
         grounding=_grounding_to_proto(record.grounding) if record.grounding else None,
         condensation_method=_method(record.condensed),
@@ -176,6 +178,8 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         prompt_file=release.prompt.file,
         parameters=_parameters_to_proto(release.model),
         passages=map(_block_to_proto, record.blocks),
+        structured=None if record.repaired is None else pb.StructuredRecord(repaired=record.repaired),
+        further_costs=map(_cost_to_proto, record.trail.further_costs),
     )
 
 
@@ -202,8 +206,8 @@ def _attempt_to_proto(attempt: Attempt) -> pb.ModelAttempt:
     )
 
 
-def _cost_to_proto(cost: Cost | None) -> pb.Cost | None:
-    return None if cost is None else pb.Cost(currency_code=cost.currency, amount=cost.amount)
+def _cost_to_proto(cost: Cost) -> pb.Cost:
+    return pb.Cost(currency_code=cost.currency, amount=cost.amount)
 
 
 def text_from_proto(request: pb.CheckTextRequest) -> Text:

@@ -167,7 +167,8 @@ def _endpoint(
     tokens = int(min(own.max_output_tokens, model.max_tokens))
     own = replace(own, model=own.model or model.name, max_output_tokens=tokens)
     asked = replace(model, name=own.model, max_tokens=tokens)
-    return Endpoint(own, OpenAIModel(client, asked, endpoint=own.name, clock=clock), Breaker(route.breaker))
+    writer = OpenAIModel(client, asked, endpoint=own.name, clock=clock, takes_schema=own.json_schema)
+    return Endpoint(own, writer, Breaker(route.breaker))
 
 
 def _budgeted(endpoint: Endpoint, purse: Purse, offsets: Offsets, clock: Clock) -> Endpoint:

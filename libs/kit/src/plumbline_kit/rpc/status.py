@@ -19,6 +19,7 @@ from plumbline_kit.errors import (
     Retryable,
     Unauthenticated,
     Unavailable,
+    Unfulfilled,
 )
 
 CODES: Final[dict[type[PlumblineError], grpc.StatusCode]] = {
@@ -26,6 +27,7 @@ CODES: Final[dict[type[PlumblineError], grpc.StatusCode]] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    Unfulfilled: grpc.StatusCode.FAILED_PRECONDITION,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
@@ -78,10 +80,12 @@ def translate(error: grpc.aio.AioRpcError) -> PlumblineError:
         return Invalid(text, *_violations(status))
     if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Exhausted(text, retry_after=_retry_after(status), reason=_reason(status))
+    if error.code() == grpc.StatusCode.FAILED_PRECONDITION and (reason := _reason(status)):
+        return Unfulfilled(text, reason=reason)
     for kind in (NotFound, Unauthenticated, PermissionDenied, DeadlineExceeded):
         if CODES[kind] == error.code():
             return kind(text)
-    return Unavailable(text, retry_after=_retry_after(status))
+    return Unavailable(text, retry_after=_retry_after(status), reason=_reason(status))
 
 
 def _pack(status: Status, detail: BadRequest | RetryInfo | ErrorInfo) -> None:

@@ -113,12 +113,15 @@ def _tells_of_kept() -> aiohttp.TraceConfig:
 class OpenAIModel:
     """Asks once. Who asks again, and when, is the route's business."""
 
-    def __init__(self, client: ApiClient, settings: ModelSettings, *, endpoint: str, clock: Clock) -> None:
-        """*endpoint* is the name by which spans know it."""
+    def __init__(
+        self, client: ApiClient, settings: ModelSettings, *, endpoint: str, clock: Clock, takes_schema: bool = False
+    ) -> None:
+        """*endpoint* is the name by which spans know it; *takes_schema*: it can be held to a JSON schema."""
         self._client = client
         self._settings = settings
         self._endpoint = endpoint
         self._clock = clock
+        self._takes_schema = takes_schema
 
     async def write(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Piece, None]:
         """See `LanguageModel`. Tokens that arrive together are one piece."""
@@ -126,6 +129,8 @@ class OpenAIModel:
         settings = _asked(prompt, self._settings)
         with chat_span(settings, self._client.url, self._endpoint) as span:
             body = _body(prompt, settings)
+            if prompt.json_schema and self._takes_schema:
+                body |= _response_format(prompt.json_schema)
             async with aclosing(Completion(self._client, body, self._clock)) as completion:
                 async with _by(now + limits.first_token, f"no token within {limits.first_token:.3g} s"):
                     piece = await completion.begin(trace_headers(span))
@@ -326,7 +331,9 @@ async def _by(moment: float, reason: str) -> AsyncIterator[None]:
 def _asked(prompt: Prompt, settings: ModelSettings) -> ModelSettings:
     tokens = settings.max_tokens if prompt.max_tokens is None else min(prompt.max_tokens, settings.max_tokens)
     temperature = settings.temperature if prompt.temperature is None else prompt.temperature
-    return replace(settings, max_tokens=tokens, temperature=temperature)
+    seed = settings.seed if prompt.seed is None else prompt.seed
+    stop = () if prompt.json_schema else settings.stop  # texts that end an answer may stand within JSON
+    return replace(settings, max_tokens=tokens, temperature=temperature, seed=seed, stop=stop)
 
 
 def _body(prompt: Prompt, settings: ModelSettings) -> dict[str, Any]:
@@ -341,3 +348,8 @@ def _body(prompt: Prompt, settings: ModelSettings) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+def _response_format(schema: str) -> dict[str, Any]:
+    named = {"name": "answer", "schema": json.loads(schema), "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}

@@ -76,6 +76,10 @@ class GenerationServiceServicer:
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
         release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
         the tenant's tokens of the day are used up and the release wants no other answer.
+        With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+        FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+        INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+        UNAVAILABLE when no model wrote anything (MODEL_FAILED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

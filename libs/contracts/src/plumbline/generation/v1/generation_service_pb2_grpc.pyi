@@ -38,6 +38,10 @@ class GenerationServiceStub:
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
     the tenant's tokens of the day are used up and the release wants no other answer.
+    With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+    FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+    INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+    UNAVAILABLE when no model wrote anything (MODEL_FAILED).
     """
     CondenseQuestion: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CondenseQuestionRequest, _generation_service_pb2.CondenseQuestionResponse]
     """Makes of a question asked within a conversation one that stands alone. An unreachable,
@@ -74,6 +78,10 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
     release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
     the tenant's tokens of the day are used up and the release wants no other answer.
+    With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+    FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+    INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+    UNAVAILABLE when no model wrote anything (MODEL_FAILED).
     """
     CondenseQuestion: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CondenseQuestionRequest, _generation_service_pb2.CondenseQuestionResponse]  # type: ignore[assignment]
     """Makes of a question asked within a conversation one that stands alone. An unreachable,
@@ -113,6 +121,10 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
         release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
         the tenant's tokens of the day are used up and the release wants no other answer.
+        With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+        FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+        INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+        UNAVAILABLE when no model wrote anything (MODEL_FAILED).
         """
 
     @_abc_1.abstractmethod
