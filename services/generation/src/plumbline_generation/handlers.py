@@ -23,7 +23,7 @@ from plumbline_generation.domain.conversation import Condensation, Conversation
 from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed
 from plumbline_generation.domain.prompt import Prompt, PromptTokens, PromptWriter
-from plumbline_generation.domain.refusal import reason_to_refuse
+from plumbline_generation.domain.refusal import UNTOLD, Prospect, prospect
 from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
 from plumbline_generation.domain.routing import RouteStatus
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
@@ -98,6 +98,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What may be answered, the passages that the prompt has room for, and what may be expected of those found."""
+
+    screened: Screened
+    packed: Packed
+    prospect: Prospect
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What became of a text, and what it took."""
 
@@ -138,38 +147,42 @@ class GenerateAnswer:
         """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
-        screened, packed = await self._read(assignment)
-        for event in _news(screened.results):
+        reading = await self._read(assignment)
+        for event in _news(reading.screened.results):
             yield event
-        async with aclosing(self._write(screened, packed, deadline)) as pieces:
+        async with aclosing(self._write(reading, deadline)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
                     for event in _news(guard_result(*piece.settled.windows)):
                         yield event
-                    yield await self._complete(piece, assignment, screened, packed, call)
+                    yield await self._complete(piece, assignment, reading, call)
                 else:
                     yield Claimed(piece) if isinstance(piece, Claim) else Delta(piece)
 
-    async def _read(self, assignment: Assignment) -> tuple[Screened, Packed]:
-        """What may be answered, and the passages that the prompt has room for."""
+    async def _read(self, assignment: Assignment) -> Reading:
         if self._screen.is_quick(assignment):
             return self._screen_and_pack(assignment)
         return await asyncio.to_thread(self._screen_and_pack, assignment)
 
-    def _screen_and_pack(self, assignment: Assignment) -> tuple[Screened, Packed]:
+    def _screen_and_pack(self, assignment: Assignment) -> Reading:
         screened = self._screen.screened(assignment)
         packed = self._prompts.pack(screened.passages)
         screened.look_at_packed(packed)
-        return screened, packed
+        return Reading(screened, packed, self._prospect(screened, packed))
 
-    async def _write(
-        self, screened: Screened, packed: Packed, deadline: float
-    ) -> AsyncGenerator[str | Claim | Written, None]:
-        guard, passages, question = self._release.guard, packed.sources, screened.question
-        grounding = Grounding(question, passages, guard, self._guard, screened.values)
-        reason = screened.reason or reason_to_refuse(question, passages, guard.minimum_question_support)
+    def _prospect(self, screened: Screened, packed: Packed) -> Prospect:
+        """Of all that was found: the search was for a passage among them, whatever the prompt has room for."""
+        if screened.reason:
+            return UNTOLD
+        found = screened.passages if packed.sources else ()  # passages without text are none
+        return prospect(screened.question, found, self._release.guard)
+
+    async def _write(self, reading: Reading, deadline: float) -> AsyncGenerator[str | Claim | Written, None]:
+        screened, packed = reading.screened, reading.packed
+        grounding = Grounding(screened.question, packed.sources, self._release.guard, self._guard, screened.values)
+        reason = screened.reason or reading.prospect.reason
         if not reason:
-            prompt = self._prompts.write(question, replace(packed, blocks=screened.shown))
+            prompt = self._prompts.write(screened.question, replace(packed, blocks=screened.shown))
             async with aclosing(self._ask_model(prompt, grounding, deadline)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -211,9 +224,9 @@ class GenerateAnswer:
         return Limits(min(model.first_token_seconds, total), total)
 
     async def _complete(
-        self, written: Written, assignment: Assignment, screened: Screened, packed: Packed, call: Call
+        self, written: Written, assignment: Assignment, reading: Reading, call: Call
     ) -> Completed:
-        settled = written.settled
+        settled, screened, packed = written.settled, reading.screened, reading.packed
         answer = settled.draft.answer(packed.sources)
         now = self._clock.monotonic()
         first = now if written.first_token_time is None else written.first_token_time
@@ -230,6 +243,7 @@ class GenerateAnswer:
             grounding=settled.grounding,
             condensed=assignment.condensation.method if assignment.condensation else None,
             blocks=packed.blocks,
+            answerability=reading.prospect.answerability,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))

@@ -174,6 +174,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         prompt_file=release.prompt.file,
         parameters=_parameters_to_proto(release.model),
         passages=map(_block_to_proto, record.blocks),
+        answerability=record.answerability,
     )
 
 

@@ -212,6 +212,8 @@ class Record:
     """Passages that hold instructions to the model, which it was not given."""
     blocks: tuple[Block, ...] = ()
     """What the model was given to read, or would have been, in the prompt's order."""
+    answerability: float | None = None
+    """How likely the passages found hold the answer, in [0, 1]; None where it was not looked at."""
 
 
 def check_question(question: str) -> None:
