@@ -31,7 +31,7 @@ TRAINED_ON: Final = (*SETS, "xquad")
 SEARCHED: Final = 12
 """Passages a search: enough are left when those that hold the answer are taken away."""
 MINIMA: Final = (0.25, 0.5)
-"""What a release may ask for: with the first few good questions are refused, the second refuses as many as it answers."""
+"""What a release may ask for: the first refuses few good questions, the second about as many bad ones as it answers."""
 GOAL: Final = 0.8
 SHRINKAGE: Final = 3.0
 """Of the weights (L2), over measures of variance 1."""
@@ -149,7 +149,9 @@ def _crossed(found: Sequence[Found], name: str, rows: Sequence[Row]) -> Iterator
 
 
 def _area(name: str, rows: Sequence[Row], scores: Sequence[float]) -> Figure:
-    of = {kind: [score for row, score in zip(rows, scores, strict=True) if row.answered is kind] for kind in (True, False)}
+    of = {
+        kind: [score for row, score in zip(rows, scores, strict=True) if row.answered is kind] for kind in (True, False)
+    }
     return figures.roc_area(f"{name}: AUROC", of[True], of[False])
 
 
@@ -162,7 +164,7 @@ def _at(name: str, rows: Sequence[Row], likely: Sequence[float], minimum: float)
 
 
 def _balanced(name: str, rows: Sequence[Row], likely: Sequence[float]) -> Figure:
-    """The most of both at once that any minimum reaches on these very rows: what ordering allows, not what is promised."""
+    """The most of both at once that any minimum reaches on these very rows: what is possible, not what is promised."""
     told = list(zip(rows, likely, strict=True))
     answered = np.array([score for row, score in told if row.answered])
     others = np.array([score for row, score in told if not row.answered])

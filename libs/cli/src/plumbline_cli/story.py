@@ -237,7 +237,7 @@ class Story:
         raise Differs(f"the event did not arrive within {EVENT_SECONDS:g} s")
 
     def _report(self, report: Report) -> None:
-        self.session.err.print(f"  {report.state:<8} {report.document_id}  {report.reason}", markup=False)
+        self.session.err.print(f"  {report.state:<8} {report.document_id}  {report.reason}")
 
 
 async def play(story: Story, tell: Callable[[Step], None]) -> str:

@@ -31,7 +31,7 @@ def up(context: typer.Context, as_json: Json = False) -> None:
     else:
         address = session.settings.layout.address("gateway")
         state = "up" if started else "up already"
-        session.out.print(f"the platform is {state}; questions go to {address}, `plumbline ask` asks one", markup=False)
+        session.out.print(f"the platform is {state}; questions go to {address}, `plumbline ask` asks one")
 
 
 def down(context: typer.Context, as_json: Json = False) -> None:

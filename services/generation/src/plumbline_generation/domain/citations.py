@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from plumbline_generation.domain.answer import Claim, ClaimStatus, Evidence, Passage
+from plumbline_guards.placeholders import without_placeholders
 from plumbline_models.checking import Checked, SentenceCheck, Standing, sentences_to_check
 from plumbline_models.evidence import Source
 from plumbline_models.text import Span
@@ -19,7 +20,7 @@ class Checker:
     """Checks sentences against the sources of one answer."""
 
     def __init__(self, sources: Sequence[Passage], minimum: float, own: Sequence[str] = ()) -> None:
-        """See `SentenceCheck`. Of what the caller gave, *own*, no source is asked."""
+        """See `SentenceCheck`. Of what the caller gave, *own*, no source is asked, nor of a placeholder's name."""
         self._own = tuple(own)
         self._sources = tuple(sources)
         self._check = SentenceCheck([Source(source.title, source.text) for source in sources], minimum)
@@ -39,7 +40,7 @@ class Checker:
     def _without_own(self, sentence: str) -> str:
         for value in self._own:
             sentence = sentence.replace(value, "")
-        return sentence
+        return without_placeholders(sentence)
 
     def _evidence(self, checked: Checked, numbers: Sequence[int]) -> tuple[Evidence, ...]:
         return tuple(
