@@ -74,6 +74,8 @@ _END: Final = re.compile(
     rf"|\n(?=[ \t]*{_BULLET})"
     rf"|\n(?![ \t]*[a-z])"
 )
+_MARK: Final = re.compile("[.!?\u2026\u3002\uff01\uff1f\\n]")
+"""Without one of these no end is an end."""
 _NEXT: Final = re.compile(r"\s*(\S?)")
 _LIST_NUMBER: Final = re.compile(r"^[ \t]*\d{1,3}$", re.MULTILINE)
 _LAST_WORD: Final = re.compile(r"[^\s(\[\"'\u2018\u201c]*$")
@@ -116,6 +118,11 @@ def sentences(text: str, start: int = 0) -> list[Span]:
     starts = [start, *ends]
     spans = (_trimmed(text, start, end) for start, end in zip(starts, [*ends, len(text)], strict=True))
     return [span for span in spans if span.start < span.end]
+
+
+def may_end(text: str, start: int = 0) -> bool:
+    """Whether a sentence of *text* can end from *start* on, but at the end of the text. Cheap; false is certain."""
+    return _MARK.search(text, start) is not None
 
 
 def _plain(text: str) -> str:
