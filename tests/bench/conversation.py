@@ -120,7 +120,8 @@ async def _by_model(
                 if clock.monotonic() > until:
                     break
                 deadline = clock.monotonic() + MODEL_SECONDS
-                done = await condense(_conversation(one), asking.application_id, asking.id, deadline)
+                conversation = _conversation(one)
+                done = await condense(conversation, asking.application_id, asking.id, tenant="", deadline=deadline)
                 condensed[one.id] = done.condensation
     return condensed
 

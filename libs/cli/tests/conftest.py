@@ -211,6 +211,11 @@ class FakePlatform(
         spare = generation_pb.ModelEndpoint(name="spare", model="big", context_tokens=8192, price=price)
         return generation_pb.ListModelsResponse(endpoints=[own, spare])
 
+    def GetBudget(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        budget = generation_pb.GetBudgetResponse(tokens_per_day=10_000, used_tokens=2_500, reserved_tokens=500)
+        budget.reset_time.FromJsonString("2026-01-02T00:00:00Z")
+        return budget
+
     def GetStats(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         return cache_pb.GetStatsResponse(entry_count=1)
 

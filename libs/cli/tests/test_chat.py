@@ -9,7 +9,7 @@ import pytest
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as generation_pb
-from plumbline_cli.conversation import KEPT_TURNS, MAX_CHARACTERS, Conversation
+from plumbline_cli.conversation import KEPT_TURNS, MAX_ALL_CHARACTERS, MAX_CHARACTERS, Conversation
 
 CONDENSED = common_pb.Condensation(
     original_question="And how heavy is it?", standalone_question="Aurora desk lamp: And how heavy is it?"
@@ -83,9 +83,29 @@ def test_what_an_answer_cost_is_shown(plumbline: Any, platform: Any) -> None:
 def test_what_is_kept_of_a_conversation_is_bounded() -> None:
     conversation = Conversation()
     for number in range(KEPT_TURNS):
-        conversation.add(f"{number} {'x' * MAX_CHARACTERS}", "")
+        conversation.add(f"{number}", "x")
     assert len(conversation.turns) == KEPT_TURNS
+    for _ in range(KEPT_TURNS):
+        conversation.add("x" * 2 * MAX_CHARACTERS, "")
     conversation.add("last", "answer")
-    assert len(conversation.turns) == KEPT_TURNS
     assert max(len(turn.text) for turn in conversation.turns) == MAX_CHARACTERS
+    assert sum(len(turn.text) for turn in conversation.turns) <= MAX_ALL_CHARACTERS
     assert conversation.turns[-1].text == "answer"
+
+
+def test_a_conversation_is_read_as_it_was_written_whatever_ends_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    written = Conversation(file)
+    written.add("What is\u2028it?", "A\u0085lamp.\r\n\x0b\u2029End.")
+    assert Conversation.of(file).turns == written.turns
+
+
+def test_no_answer_steers_the_terminal_or_sets_a_style(plumbline: Any, platform: Any) -> None:
+    answer = platform.answer.answer
+    answer.text = "\x1b]0;Owned\x07The \x9b2Jlamp [bold]costs[/bold] 49 euros."
+    del answer.claims[:]
+    answer.claims.append(common_pb.Claim(start_offset=0, end_offset=len(answer.text), source_numbers=[2]))
+    answer.sources[1].title = "\x1b[31mAurora"
+    shown = plumbline("ask", "Why?").stdout
+    assert "The \ufffd2Jlamp [bold]costs[/bold] 49 euros." in shown
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)

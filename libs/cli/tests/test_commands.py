@@ -33,6 +33,14 @@ def test_ask_sends_the_token_and_the_wanted_freshness(plumbline: Any, platform: 
     assert platform.questions[0].freshness == pb.FRESHNESS_STRICT
 
 
+def test_ask_sends_a_schema(plumbline: Any, platform: Any, tmp_path: Path) -> None:
+    schema = tmp_path / "lamp.json"
+    assert plumbline("ask", "Why?", "--json-schema", schema).exit_code == 1
+    schema.write_text('{"type": "object"}', encoding="utf-8")
+    plumbline("ask", "Why?", "--json-schema", schema)
+    assert [question.json_schema for question in platform.questions] == ['{"type": "object"}']
+
+
 def test_ask_prints_one_json_document(plumbline: Any) -> None:
     [answer] = plumbline.json("ask", "Why?")
     assert answer["origin"] == "ANSWER_ORIGIN_GENERATED"

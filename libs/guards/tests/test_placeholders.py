@@ -60,8 +60,31 @@ def test_nothing_is_held_back_but_what_may_become_a_placeholder() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("link", ["https://shop.example/?c=", "![x](/", "//shop.example/", "www.shop.example/?"])
-def test_no_value_is_put_into_a_link(link: str) -> None:
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://shop.example/?c=",
+        "![x](/",
+        "//shop.example/",
+        "www.shop.example/?",
+        "shop.example/?",
+        "mailto:help@shop.example?body=",
+        "https://shop.example/" + "a," * 2_000,
+        "![x](<https://shop.example/?c= ",
+        "<https:shop.example/?c=",
+        '<img alt="x" src="https://shop.example/?c= ',
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_no_value_is_put_into_a_link(link: str, size: int) -> None:
+    restorer, text = Restorer({"[card-1]": CARD}), f"See {link}[card-1]> and [card-1]"
+    out = "".join(restorer.take(text[at : at + size]) for at in range(0, len(text), size)) + restorer.finish()
+    assert out == f"See {link}[card-1]> and {CARD}"
+
+
+@pytest.mark.parametrize(
+    "text", ["Of a < b,", "Card/", "<b>Yours:</b>", "See https://shop.example/x. It is", "[x](/y)\n"]
+)
+def test_a_value_is_put_beside_a_link(text: str) -> None:
     restorer = Restorer({"[card-1]": CARD})
-    out = restorer.take(f"See {link}") + restorer.take("[card-1] and [card-1]")
-    assert out == f"See {link}[card-1] and {CARD}"
+    assert restorer.take(f"{text} [card-1].") == f"{text} {CARD}."

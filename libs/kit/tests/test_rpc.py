@@ -85,9 +85,9 @@ async def serving(behaviour: Behaviour = lambda: None, **options: Any) -> AsyncI
 
 
 @asynccontextmanager
-async def serving_one(handler: Callable[..., Any], shape: str = "unary_unary") -> AsyncIterator[Server]:
+async def serving_one(handler: Callable[..., Any], shape: str = "unary_unary", **options: Any) -> AsyncIterator[Server]:
     """A server with *handler* alone."""
-    server = Server(test_settings("desk"), make_verifier(), scopes={f"/test.Desk/{shape}": "ask"})
+    server = Server(test_settings("desk", **options), make_verifier(), scopes={f"/test.Desk/{shape}": "ask"})
     method = getattr(grpc, f"{shape}_rpc_method_handler")(handler)
     server.grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("test.Desk", {shape: method})])
     await server.start()
@@ -434,6 +434,54 @@ async def test_a_stopping_server_finishes_what_it_has_begun() -> None:
         release.set()
         assert await running == [b"a"]
         await stopping
+
+
+async def test_a_call_outlives_the_connection_that_is_too_old_for_new_ones() -> None:
+    may_end = asyncio.Event()
+    peers: set[str] = set()
+
+    async def answer(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        peers.add(context.peer())
+        yield request
+        await (may_end.wait() if request == b"long" else asyncio.sleep(0))
+        yield request
+
+    async with (
+        serving_one(answer, "unary_stream", max_connection_age_seconds=0.1, drain_seconds=0.05) as server,
+        open_channel(f"127.0.0.1:{server.port}", token=token()) as channel,
+    ):
+        stream = channel.unary_stream("/test.Desk/unary_stream")
+        long = aiter(stream(b"long", timeout=60))
+        replies = [await anext(long)]
+
+        async def has_connected_thrice() -> bool:
+            return [reply async for reply in stream(b"short", timeout=60)] == [b"short"] * 2 and len(peers) > 2
+
+        await eventually(has_connected_thrice)
+        may_end.set()
+        assert [*replies, *[reply async for reply in long]] == [b"long", b"long"]
+
+
+async def test_a_server_that_is_slow_to_greet_is_waited_for() -> None:
+    async with serving() as (_, server):
+
+        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(1)  # how slow it is: a busy machine, a handshake over a long way
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", server.port)
+            await asyncio.gather(pump(reader, to_writer), pump(to_reader, writer))
+
+        proxy = await asyncio.start_server(pass_on, "127.0.0.1", 0)
+        async with proxy:
+            port = proxy.sockets[0].getsockname()[1]
+            async with open_channel(f"127.0.0.1:{port}", token=token()) as channel:
+                assert await channel.unary_unary("/test.Desk/unary_unary")(b"a", timeout=10) == b"a"
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Everything from the one to the other."""
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()
 
 
 async def test_a_taken_port_is_said_so() -> None:

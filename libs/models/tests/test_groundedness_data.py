@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline_models.support import claim_support
+from plumbline_models.support import assess
 
 Row = tuple[str, str, bool]  # answer, what it may rest on, whether it is ungrounded
 
@@ -38,7 +38,7 @@ def begin(file: Path) -> Iterator[Row]:
 
 def auroc(rows: Iterator[Row]) -> float:
     """How often an ungrounded answer has less support than a grounded one; ties count half."""
-    scored = [(claim_support(answer, source), ungrounded) for answer, source, ungrounded in rows]
+    scored = [(assess(answer, source).score, ungrounded) for answer, source, ungrounded in rows]
     bad = np.array([score for score, ungrounded in scored if ungrounded])[:, None]
     good = np.array([score for score, ungrounded in scored if not ungrounded])[None, :]
     return float((bad < good).mean() + (bad == good).mean() / 2)

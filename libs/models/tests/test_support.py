@@ -2,7 +2,7 @@
 
 import pytest
 
-from plumbline_models.support import assess, claim_support, question_support, supports
+from plumbline_models.support import assess, question_support
 
 PASSAGE = "The Aurora lamp costs 49 euros. It has a two-year warranty and is not waterproof. Made by Luma in Oslo."
 
@@ -20,17 +20,12 @@ PASSAGE = "The Aurora lamp costs 49 euros. It has a two-year warranty and is not
     ],
 )
 def test_support_is_the_share_of_the_claim_that_the_passage_holds(claim: str, expected: float) -> None:
-    assert claim_support(claim, PASSAGE) == expected
+    assert assess(claim, PASSAGE).score == expected
 
 
 def test_what_is_missing_is_named() -> None:
     support = assess("Today the Aurora lamp of Nordlys costs 59 euros.", PASSAGE)
     assert (support.missing_numbers, support.missing_names) == (("59",), ("Nordlys",))
-
-
-def test_supporting_passages_come_best_first() -> None:
-    passages = ["The lamp is red.", "Nothing.", "The red lamp glows at night.", "A red lamp."]
-    assert supports("The red lamp glows.", passages, 0.6) == [2, 0, 3]
 
 
 def test_a_question_is_supported_by_its_best_passage() -> None:

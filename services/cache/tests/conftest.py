@@ -44,6 +44,7 @@ def candidate() -> MakeCandidate:
         answered: bool = True,
         from_conversation: bool = False,
         redacted: bool = False,
+        structured: bool = False,
     ) -> Candidate:
         return Candidate(
             scope=scope,
@@ -57,6 +58,7 @@ def candidate() -> MakeCandidate:
             answered=answered,
             from_conversation=from_conversation,
             redacted=redacted,
+            structured=structured,
         )
 
     return make
@@ -126,6 +128,7 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
         outcome: common.AnswerOutcome.ValueType = common.ANSWER_OUTCOME_ANSWERED,
         verdict: Verdict.ValueType = VERDICT_PASSED,
         redacted: int = 0,
+        structured: bool = False,
     ) -> EvaluationCompleted:
         refs = [common.PassageRef(document_id=d, version=v, passage_hash=h) for d, v, h in sources]
         subject = AnswerGenerated(
@@ -137,6 +140,8 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
             answer=common.Answer(text="Because.", sources=[common.Passage(ref=ref) for ref in refs], outcome=outcome),
         )
         subject.generate_time.FromDatetime(NOON)
+        if structured:
+            subject.record.structured.repaired = False
         if redacted:
             subject.record.redacted.add(kind=GUARD_FINDING_KIND_CARD, count=redacted)
         return EvaluationCompleted(

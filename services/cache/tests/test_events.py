@@ -96,7 +96,14 @@ async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(
 
 
 @pytest.mark.parametrize(
-    "fields", [{"verdict": VERDICT_FAILED}, {"outcome": common.ANSWER_OUTCOME_REFUSED}, {"verdict": 0}, {"redacted": 1}]
+    "fields",
+    [
+        {"verdict": VERDICT_FAILED},
+        {"outcome": common.ANSWER_OUTCOME_REFUSED},
+        {"verdict": 0},
+        {"redacted": 1},
+        {"structured": True},
+    ],
 )
 async def test_other_answers_do_not(running: Running, evaluated: Make, fields: dict[str, Any]) -> None:
     await running.hear(evaluated(("prices", 3, "h1"), **fields))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,9 +46,11 @@ class FrontDoor:
         freshness: Freshness | None = None,
         application: str = "default",
         turns: tuple[Turn, ...] = (),
+        **more: Any,
     ) -> list[Event]:
         """Every event of one answer."""
-        return [event async for event in self.use_case(Question(text, application, freshness, turns), "acme")]
+        question = Question(text, application, freshness, turns, **more)
+        return [event async for event in self.use_case(question, "acme")]
 
 
 @pytest.fixture(scope="session")

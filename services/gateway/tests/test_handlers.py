@@ -23,7 +23,7 @@ from plumbline_gateway.domain import (
     Tier,
     extract,
 )
-from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, an_answer
+from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, a_passage, an_answer
 from plumbline_kit.errors import (
     DeadlineExceeded,
     Exhausted,
@@ -164,6 +164,14 @@ async def test_generation_that_dies_while_writing_leaves_its_words_unsupported(
     assert cited.source_numbers == (1,)
 
 
+async def test_an_extract_without_generation_tells_no_card(front_door: Door, completed: Last) -> None:
+    passage = a_passage("The lamp was paid with 4111 1111 1111 1111, see javascript:pay(). It is blue.")
+    door = front_door(search=FakeSearch(passages=(passage,)), generator=FakeGenerator(deltas=(), error=AWAY))
+    answer = completed(await door.ask()).result.answer
+    assert answer.text == "The lamp was paid with [card], see [link]. It is blue."
+    assert (answer.claims[0].start, answer.claims[0].end) == (0, len(answer.text))
+
+
 async def test_without_generation_and_passages_the_answer_is_a_refusal(front_door: Door, completed: Last) -> None:
     door = front_door(search=FakeSearch(passages=()), generator=FakeGenerator(deltas=(), error=AWAY))
     done = completed(await door.ask())
@@ -174,6 +182,26 @@ async def test_what_is_wrong_with_the_caller_is_not_hidden_by_an_extract(front_d
     door = front_door(generator=FakeGenerator(deltas=(), error=PermissionDenied("scope")))
     with pytest.raises(PermissionDenied):
         await door.ask()
+
+
+async def test_a_used_up_budget_is_not_hidden_where_generation_insists_on_it(front_door: Door) -> None:
+    used_up = Exhausted("used up", retry_after=60.0, reason="OVER_BUDGET")
+    door = front_door(generator=FakeGenerator(deltas=(), error=used_up))
+    with pytest.raises(Exhausted) as failure:
+        await door.ask()
+    assert failure.value is used_up
+
+
+async def test_an_answer_as_json_is_neither_looked_up_nor_replaced_by_an_extract(
+    front_door: Door, completed: Last
+) -> None:
+    door = front_door(cache=remembering())
+    assert completed(await door.ask(json_schema="{}")).result.origin is Origin.GENERATED
+    assert not door.cache.questions
+    assert door.generator.assignments[0].json_schema == "{}"
+    away = front_door(generator=FakeGenerator(deltas=(), error=AWAY))
+    with pytest.raises(Unavailable):
+        await away.ask(json_schema="{}")
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,33 @@ from plumbline.generation.v1.generation_service_pb2_grpc import (
     GenerationServiceStub,
     add_GenerationServiceServicer_to_server,
 )
+from plumbline_generation.adapters.memory_ledger import MemoryLedger
 from plumbline_generation.api import SCOPES
 from plumbline_generation.domain.answer import Assignment, Claim, GuardResult
+from plumbline_generation.domain.budget import BudgetSettings
 from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
 from plumbline_generation.domain.screening import Screen, ScreenPolicy
-from plumbline_generation.handlers import Claimed, Completed, CountTokens, Delta, GenerateAnswer, Guarded, Patience
+from plumbline_generation.handlers import (
+    Claimed,
+    Completed,
+    CountTokens,
+    Delta,
+    GenerateAnswer,
+    GetBudget,
+    Guarded,
+    Patience,
+)
+from plumbline_generation.ports import Ledger
 from plumbline_generation.testing import FakeJournal, FakeModel, words
-from plumbline_generation.wiring import build_api, build_guards, build_redaction, build_route, open_clients
+from plumbline_generation.wiring import (
+    build_api,
+    build_guards,
+    build_purse,
+    build_redaction,
+    build_route,
+    open_clients,
+)
 from plumbline_guards.detector import Detector
 from plumbline_guards.window import Policy
 from plumbline_kit.bus import MemoryBus
@@ -120,6 +139,8 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
         route: RouteSettings | None = None,
         guards: GuardSettings | None = None,
         detector: Detector | None = None,
+        budget: BudgetSettings | None = None,
+        ledger: Ledger | None = None,
     ) -> AsyncIterator[Service]:
         clock, publisher = SystemClock(), bus or MemoryBus()
         server = Server(test_settings("generation"), make_verifier(), scopes=SCOPES)
@@ -127,7 +148,10 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
             llm = await stack.enter_async_context(model or FakeLLM())
             settings = route or RouteSettings((Leg(EndpointSettings("default", llm.base_url)),))
             clients = [await stack.enter_async_context(client) for client in open_clients(settings)]
-            asked = build_route(settings, clients, words, release=release, clock=clock)
+            spending, kept = budget or BudgetSettings(), ledger or MemoryLedger()
+            purse = build_purse(spending, kept, clock)
+            stack.push_async_callback(purse.aclose)
+            asked = build_route(settings, clients, words, release=release, clock=clock, purse=purse)
             patience = Patience(record=0.2, margin=0.2)
             told = guards or GuardSettings()
             guard, screen = build_guards(told, detector, clock)
@@ -142,6 +166,7 @@ def serving(release: Release) -> Callable[..., AbstractAsyncContextManager[Servi
                 screen=screen,
                 redact=build_redaction(told),
                 count=CountTokens(release, words, tokenizer="words"),
+                budget=GetBudget(spending.budgets, kept, clock),
             )
             add_GenerationServiceServicer_to_server(api, server.grpc)
             await server.start()

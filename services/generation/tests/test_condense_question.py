@@ -11,8 +11,10 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
 from plumbline_contracts.topics import ANSWER_GENERATED
 from plumbline_generation.domain.conversation import Conversation, Method, Role, Turn
+from plumbline_generation.domain.rewriting import MAX_TOKENS
 from plumbline_generation.domain.screening import Screen, ScreenPolicy
 from plumbline_generation.handlers import Condensed, CondenseQuestion
+from plumbline_generation.ports import Finish
 from plumbline_generation.testing import FakeModel, an_assignment
 from plumbline_generation.translation import condensation_to_proto
 from plumbline_kit.errors import NotFound
@@ -37,7 +39,7 @@ async def condense(
     release: Release, model: FakeModel, conversation: Conversation = LEANING, deadline: float = 10.0
 ) -> Condensed:
     use_case = CondenseQuestion(model, release=release, clock=FakeClock(), screen=SCREEN)
-    return await use_case(conversation, release.application_id, release.id, deadline)
+    return await use_case(conversation, release.application_id, release.id, tenant="acme", deadline=deadline)
 
 
 async def test_by_rule_no_model_is_asked(release: Release) -> None:
@@ -75,8 +77,9 @@ async def test_the_model_reads_placeholders_for_what_was_said(asking_model: Rele
         (FakeModel(pieces=(), failure="the model could not be reached"), "could not be reached"),
         (FakeModel(pieces=("How ",), failure="the model broke off"), "broke off"),
         (FakeModel(pieces=("How heavy? ",) * 5_000), "too much"),
+        (FakeModel(pieces=("How heavy is the Aurora desk lamp?",), finish=Finish(ended_itself=False)), "too much"),
     ],
-    ids=["answers", "away", "breaks", "never ends"],
+    ids=["answers", "away", "breaks", "never ends", "is cut"],
 )
 async def test_where_the_model_fails_the_rule_takes_its_place(
     asking_model: Release, model: FakeModel, reason: str
@@ -85,6 +88,13 @@ async def test_where_the_model_fails_the_rule_takes_its_place(
     assert condensation.method is Method.RULE
     assert "Aurora" in condensation.standalone
     assert reason in condensation.reason
+
+
+async def test_the_model_writes_a_question_s_length_and_leaves_nothing_to_chance(asking_model: Release) -> None:
+    model = FakeModel(pieces=(REWRITTEN,))
+    await condense(asking_model, model)
+    [(prompt, _)] = model.asked
+    assert (prompt.temperature, prompt.max_tokens) == (0.0, MAX_TOKENS)
 
 
 async def test_the_model_gets_a_share_of_the_time(asking_model: Release) -> None:
@@ -110,7 +120,7 @@ async def test_a_release_that_looks_at_no_turns_changes_nothing(release: Release
 async def test_another_release_is_not_found(release: Release) -> None:
     with pytest.raises(NotFound):
         await CondenseQuestion(FakeModel(), release=release, clock=FakeClock(), screen=SCREEN)(
-            LEANING, "default", "other", 10.0
+            LEANING, "default", "other", tenant="acme", deadline=10.0
         )
 
 

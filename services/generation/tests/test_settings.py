@@ -28,7 +28,7 @@ def test_the_key_is_never_shown() -> None:
 
 
 PAGE = Path(__file__).parents[1] / "README.md"
-TOPICS, MODELS = (part.split("```")[0] for part in PAGE.read_text(encoding="utf-8").split("```toml\n")[1:])
+TOPICS, MODELS, BUDGETS = (part.split("```")[0] for part in PAGE.read_text(encoding="utf-8").split("```toml\n")[1:])
 
 
 def read(tmp_path: Path, content: str, **values: str) -> Settings:
@@ -125,3 +125,18 @@ def test_what_is_hidden_is_a_list_of_kinds_or_none() -> None:
     assert guards.hidden_in_passages == frozenset()
     with pytest.raises(SettingsError, match="GUARD_HIDDEN_IN_QUESTIONS is 'cards', wanted is none, or with commas"):
         Settings.from_env({"GUARD_HIDDEN_IN_QUESTIONS": "cards"})
+
+
+def test_budgets_are_of_each_tenant_or_of_one(tmp_path: Path) -> None:
+    settings = read(tmp_path, MODELS + BUDGETS, VENDOR_KEY="k", TOKENS_PER_DAY="7", POSTGRES_DSN="postgresql://x")
+    given = settings.budget.budgets
+    assert [given.of(tenant) for tenant in ("acme", "internal", "other")] == [10_000_000, None, 2_000_000]
+    assert (settings.budget.postgres_dsn, settings.budget.fails_open) == ("postgresql://x", True)
+    assert Settings.from_env({}).budget.budgets.of("acme") is None
+    assert Settings.from_env({"TOKENS_PER_DAY": "7", "BUDGET_FAILURE": "closed"}).budget.budgets.of("acme") == 7
+
+
+@pytest.mark.parametrize("wrong", ["tokens_per_day = -1", "tokens_per_day = 1.5", "[budgets.tenants]\nacme = true"])
+def test_wrong_budgets_are_named(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(SettingsError, match="wanted is a whole number of at least 0, or inf"):
+        read(tmp_path, f"{MODELS}[budgets]\n{wrong}\n", VENDOR_KEY="k")

@@ -13,6 +13,8 @@ KEPT_TURNS: Final = 20
 """The gateway takes more, and looks at fewer."""
 MAX_CHARACTERS: Final = 8_000
 """Of a turn, as the contract has it; of a longer one the beginning is kept."""
+MAX_ALL_CHARACTERS: Final = 100_000
+"""Of all turns, as the contract has it; the oldest go first."""
 ROLES: Final = {"user": common_pb.TURN_ROLE_USER, "assistant": common_pb.TURN_ROLE_ASSISTANT}
 _NAMES: Final = {role: name for name, role in ROLES.items()}
 
@@ -30,7 +32,7 @@ class Conversation:
         """The conversation that *file* holds, a new one where there is none. Raises `Problem` for another file."""
         conversation = cls(file)
         if file is not None and file.exists():
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = file.read_text(encoding="utf-8", errors="replace").split("\n")  # JSON may hold the other line ends
             conversation.turns.extend(_turn(file, number, line) for number, line in enumerate(lines, start=1) if line)
         return conversation
 
@@ -39,6 +41,8 @@ class Conversation:
         for role, text in ((common_pb.TURN_ROLE_USER, question), (common_pb.TURN_ROLE_ASSISTANT, answer)):
             if text.strip():
                 self.turns.append(common_pb.Turn(role=role, text=text[:MAX_CHARACTERS]))
+        while sum(len(turn.text) for turn in self.turns) > MAX_ALL_CHARACTERS:
+            self.turns.popleft()
         if self.file is not None:
             self.file.write_text("".join(map(_line, self.turns)), encoding="utf-8")
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from plumbline_cli.commands import (
@@ -22,6 +21,7 @@ from plumbline_cli.commands import (
     tokens,
     traces,
 )
+from plumbline_cli.console import PlainConsole
 from plumbline_cli.problems import sentence
 from plumbline_cli.session import Session
 from plumbline_cli.settings import SERVICES, Settings
@@ -40,7 +40,7 @@ class Guarded(TyperGroup):
             if ctx.params.get("debug") or isinstance(error, typer.Exit | typer.Abort) or _is_usage(error):
                 raise
             words = sentence(error) or f"this is a bug ({error!r}): --debug shows where it happened"
-            Console(stderr=True, highlight=False).print(f"plumbline: {words}", markup=False, soft_wrap=True)
+            PlainConsole(stderr=True).print(f"plumbline: {words}", soft_wrap=True)
             raise typer.Exit(FAILED) from error
 
 

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from rich.console import Console
 
 from plumbline.retrieval.v1.retrieval_service_pb2_grpc import RetrievalServiceStub
+from plumbline_cli.console import PlainConsole
 from plumbline_cli.problems import Problem, calling
 from plumbline_cli.settings import Settings
 from plumbline_kit.rpc import open_channel
@@ -37,8 +38,8 @@ class Session:
     """One run of the command line. Results go to *out*, everything else to *err*."""
 
     settings: Settings
-    out: Console = field(default_factory=lambda: Console(highlight=False))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    out: Console = field(default_factory=PlainConsole)
+    err: Console = field(default_factory=lambda: PlainConsole(stderr=True))
 
     @asynccontextmanager
     async def channel(self, service: str) -> AsyncIterator[grpc.aio.Channel]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class Kind(Enum):
@@ -31,6 +32,10 @@ class Kind(Enum):
     """A question that tries to turn a model against its instructions."""
     INSTRUCTIONS = "instructions"
     """A document's text that speaks to the model."""
+
+
+NEVER_TOLD: Final = frozenset({Kind.CARD, Kind.SSN, Kind.SECRET, Kind.PRIVATE_KEY, Kind.URL_CREDENTIALS, Kind.LONG_RUN})
+"""What no answer is asked for: it leaves in none, wherever it stands."""
 
 
 @dataclass(frozen=True, slots=True)

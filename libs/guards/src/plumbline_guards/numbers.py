@@ -33,7 +33,9 @@ _ISSUER: Final = re.compile(
 )
 """First digits and lengths by issuer (ISO/IEC 7812): one number in ten passes Luhn's check alone."""
 _DIGITS: Final = re.compile(r"\d+")
-_CHAIN: Final = re.compile(r"(?<![\w.])\d+(?:(?: {1,2}|[-.])\d+)*(?!\w)")
+_BETWEEN: Final = r"(?: {1,2}|[-.])"
+_CHAIN: Final = re.compile(rf"(?<!\d)(?=(?:\d{_BETWEEN}?){{{CARD_DIGITS.start - 1}}}\d)\d+(?:{_BETWEEN}\d+)*")
+"""Groups of digits, as many as a card has. Letters may stand beside them."""
 _CARD_BEGINS: Final = re.compile(r"[456]|3[0-9]|2[1-7]|18")
 _IBAN_BEGINS: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}")
 _IBAN_REST: Final = re.compile(r"(?:[ -]?[A-Za-z0-9])*")

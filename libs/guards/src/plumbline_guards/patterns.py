@@ -55,7 +55,7 @@ def findings(text: str, is_unsafe: Callable[[str], bool] | None = None) -> list[
 
     Links are looked for if *is_unsafe* tells which ones nobody should follow; what stands in such a one goes with it.
     """
-    seen, offsets = (text, None) if text.isascii() else fold(text)
+    seen, offsets = (text, None) if text.isascii() and "\t" not in text else fold(text)
     taken: list[Finding] = []
     if is_unsafe and _LINK_BEGINS.search(seen):
         _claim_links(taken, seen, offsets, is_unsafe)

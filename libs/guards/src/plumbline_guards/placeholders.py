@@ -9,9 +9,10 @@ from typing import Final
 from plumbline_guards.findings import Finding, Kind
 
 _PLACEHOLDER: Final = re.compile(r"\[[a-z-]+-\d+\]")
-_IN_A_LINK: Final = re.compile(r"//|\\\\|\]\(|(?i:www\.)")
-MAX_RUN: Final = 2_048
-"""Characters without white space in which a link is looked for."""
+_LINKS: Final = re.compile(r"//|\\\\|\]\(|(?:www\.|https?:|mailto:)|\w\.[a-z]{2,24}[/?#]", re.IGNORECASE)
+"""What a link begins with, or its host ends with."""
+_LONGEST_MARK: Final = 32
+_PARTS: Final = re.compile(r"[ \t\r\n]+|[<>]|[^ \t\r\n<>]+")
 
 Edit = tuple[int, int, int]
 """Code points start to end of a text, and how many stand in their place."""
@@ -87,6 +88,11 @@ def reserved(texts: Collection[str]) -> frozenset[str]:
     return frozenset(name for text in texts for name in _PLACEHOLDER.findall(text))
 
 
+def without_placeholders(text: str) -> str:
+    """*text* without anything that looks like a placeholder: its word and number are nobody's."""
+    return _PLACEHOLDER.sub("", text)
+
+
 def _key(value: str) -> str:
     return "".join(filter(str.isalnum, value)).casefold() or value
 
@@ -102,7 +108,7 @@ class Restorer:
         self._values = values
         self._any = re.compile("|".join(map(re.escape, values)) or r"(?!)")
         self._held = ""
-        self._run = ""
+        self._links = _LinkWatch()
         self._taken = 0
         self.edits: list[Edit] = []
         """Of the text taken."""
@@ -137,13 +143,35 @@ class Restorer:
         return "".join(pieces)
 
     def _value(self, found: re.Match[str]) -> str:
-        if _IN_A_LINK.search(self._run):
+        if self._links.within:
             return self._passed(found[0])
         value = self._values[found[0]]
         self.edits.append((self._taken + found.start(), self._taken + found.end(), len(value)))
         return value
 
     def _passed(self, text: str) -> str:
-        run = self._run + text
-        self._run = run[max((run.rfind(space) for space in " \t\r\n"), default=-1) + 1 :][-MAX_RUN:]
+        self._links.take(text)
         return text
+
+
+class _LinkWatch:
+    """Tells whether a text that comes in pieces may be within a link: up to white space, between < and > beyond it."""
+
+    def __init__(self) -> None:
+        self.within = False
+        self._in_angles = False
+        self._end = ""
+
+    def take(self, text: str) -> None:
+        for part in _PARTS.findall(text):
+            if part == "<":
+                self._in_angles = True
+            elif (part == ">" and self._in_angles) or (part.isspace() and not self._in_angles):
+                self._in_angles, self.within, self._end = False, False, ""
+            else:
+                self._look_at(part)
+
+    def _look_at(self, part: str) -> None:
+        seen = self._end + part
+        self.within = self.within or _LINKS.search(seen) is not None
+        self._end = seen[-_LONGEST_MARK:]

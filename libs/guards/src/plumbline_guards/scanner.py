@@ -12,7 +12,7 @@ from typing import Final
 
 from plumbline_guards import patterns
 from plumbline_guards.findings import Finding, Kind
-from plumbline_guards.folding import DASHES, INVISIBLE, JOINERS, WIDE
+from plumbline_guards.folding import DASHES, INVISIBLE, JOINERS, SPACES, WIDE
 from plumbline_guards.secrets import (
     KEY_FOOTER,
     KEY_FOOTER_CHARACTERS,
@@ -28,18 +28,18 @@ MAX_CHAIN: Final = 1_024
 CHAIN_OVERLAP: Final = 96
 
 _HIDDEN: Final = f"{INVISIBLE}{JOINERS}"
-_RUN: Final = re.compile(rf"[!#-&(-+\--:=?-Z\\^_a-z~\u00c0-\u024f{DASHES}{WIDE}{_HIDDEN}]+")
+_TAKEN: Final = rf"!#-&(-+\--:=?-Z\\^_a-z~\u00c0-\u024f\d{DASHES}{WIDE}{_HIDDEN}"
+_RUN: Final = re.compile(f"[{_TAKEN}]+")
 """What findings are made of. Spaces, quotes, commas, brackets, pipes and other scripts end a run."""
-_BREAK: Final = re.compile(rf"[^!#-&(-+\--:=?-Z\\^_a-z~\u00c0-\u024f{DASHES}{WIDE}{_HIDDEN}]+")
+_BREAK: Final = re.compile(f"[^{_TAKEN}]+")
 _LINK_REST: Final = re.compile(r"[^\s\"<>`{}|\[\]\u3000-\u303f\uff08\uff09\uff0c\uff1b]*")
 """A run with an address in it goes on to where no renderer would: its host may hold letters of any script."""
-_GAP: Final = re.compile("[ \\t\u00a0\u2007\u2009\u202f\"'`]{1,4}")
+_GAP: Final = re.compile(f"(?:[{SPACES}\"'`][{_HIDDEN}]{{0,4}}){{1,4}}")
 _KEY_START: Final = "-----BEGIN"
 
-_DIGITS: Final = "0123456789\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19"
-_NUMBER_ENDS: Final = tuple(_DIGITS + ")")
-_NUMBER_STARTS: Final = _DIGITS + "(+"
-_HIDDEN_ENDS: Final = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"
+_UNSEEN: Final = re.compile(f"[{_HIDDEN}]+")
+_NUMBER_ENDS: Final = re.compile(r"[\d)]\Z")
+_NUMBER_STARTS: Final = re.compile(r"[\d(+]")
 _KEYWORD_ENDS: Final = ("password", "passwd", "pwd", "passphrase", "secret", "token", "credential", "key", "bearer")
 _IBAN_BEGUN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}[A-Z0-9]{0,4}(?: [A-Z0-9]{2,4}){0,8}$")
 _ASSIGNED: Final = re.compile(KEYWORD + r"""["'` ]{0,4}[=:]{1,2}$|(?i:\bbearer)$""")
@@ -218,8 +218,8 @@ def _key_header(text: str, begin: int, end: int) -> re.Match[str] | None:
 
 def _goes_on(text: str, at: int, end: int, final: bool) -> int | None:
     """Where the unit goes on, *end* if it does not, None where that cannot be told yet."""
-    tail = text[max(at, end - _TAIL) : end]
-    if tail[-1].islower() and not tail.lower().endswith(_KEYWORD_ENDS):
+    tail = _UNSEEN.sub("", text[max(at, end - _TAIL) : end])
+    if tail[-1:].islower() and not tail.lower().endswith(_KEYWORD_ENDS):
         return end
     may = _continuation(tail)
     gap = _GAP.match(text, end) if may else None
@@ -227,7 +227,7 @@ def _goes_on(text: str, at: int, end: int, final: bool) -> int | None:
         return end
     if gap.end() == len(text):
         return end if final else None
-    return gap.end() if may(gap[0], text[gap.end()]) else end
+    return gap.end() if may(_UNSEEN.sub("", gap[0]), text[gap.end()]) else end
 
 
 def _continuation(tail: str) -> Callable[[str, str], bool] | None:
@@ -237,7 +237,7 @@ def _continuation(tail: str) -> Callable[[str, str], bool] | None:
         return lambda _, character: bool(_RUN.match(character))
     if lettered and _IBAN_BEGUN.search(tail):
         return lambda gap, character: len(gap) == 1 and gap.isspace() and character.isalnum()
-    if tail.rstrip(_HIDDEN_ENDS)[-1:] in _NUMBER_ENDS:
+    if _NUMBER_ENDS.search(tail):
         return lambda gap, character: len(gap) <= 2 and gap.isspace() and _follows_a_number(character)
     if tail.lower().endswith(_KEYWORD_ENDS):
         return lambda _, character: character in "=:"
@@ -246,7 +246,7 @@ def _continuation(tail: str) -> Callable[[str, str], bool] | None:
 
 def _follows_a_number(character: str) -> bool:
     """Whether it begins more of a number, or a name, which tells a house's number from a telephone's."""
-    return character in _NUMBER_STARTS or (character.isupper() and _RUN.match(character) is not None)
+    return bool(_NUMBER_STARTS.match(character)) or (character.isupper() and _RUN.match(character) is not None)
 
 
 def _safe_cut(unit: str, find: Find, parts: list[Part]) -> int:

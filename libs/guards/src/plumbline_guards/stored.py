@@ -6,22 +6,11 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from plumbline.common.v1 import answer_pb2 as pb
-from plumbline_guards.findings import Finding, Kind
+from plumbline_guards.findings import NEVER_TOLD, Finding, Kind
 from plumbline_guards.placeholders import Hidden, Placeholders, reserved
 from plumbline_guards.scanner import scan
 
-ALWAYS: Final = frozenset(
-    {
-        Kind.CARD,
-        Kind.SSN,
-        Kind.IBAN,
-        Kind.SECRET,
-        Kind.PRIVATE_KEY,
-        Kind.URL_CREDENTIALS,
-        Kind.LONG_RUN,
-        Kind.CANARY,
-    }
-)
+ALWAYS: Final = NEVER_TOLD | {Kind.IBAN, Kind.CANARY}
 CONTACTS: Final = frozenset({Kind.EMAIL, Kind.PHONE, Kind.IP_ADDRESS})
 """Of a question they are somebody's; of a document they are what it is read for."""
 REMEMBERED: Final = 4_096

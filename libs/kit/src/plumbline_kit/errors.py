@@ -5,6 +5,7 @@ PlumblineError          anything below
   NotFound              the caller asked for what is not there
   Unauthenticated       the caller must bring a valid token
   PermissionDenied      the caller's token does not allow this
+  Unfulfilled           the caller may ask otherwise: what was asked for did not come about
   DeadlineExceeded      nobody must act: the caller's time is over
   Retryable             trying again later may help
     Exhausted           the caller must come back later: a limit is reached
@@ -24,6 +25,9 @@ class FieldViolation:
 
 class PlumblineError(Exception):
     """Base of all errors that are part of a service's promise. Its text may reach the caller."""
+
+    reason: str = ""
+    """What went wrong, for programs: a word in capitals, where callers tell one case of the error from the others."""
 
 
 class Invalid(PlumblineError):
@@ -51,6 +55,14 @@ class PermissionDenied(PlumblineError):
     """The token is valid and does not allow this."""
 
 
+class Unfulfilled(PlumblineError):
+    """What was asked for did not come about, though nothing in the request is malformed."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class DeadlineExceeded(PlumblineError):
     """The caller's deadline has passed, or is too near to start the work."""
 
@@ -58,9 +70,10 @@ class DeadlineExceeded(PlumblineError):
 class Retryable(PlumblineError):
     """Trying again later may help."""
 
-    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+    def __init__(self, message: str, *, retry_after: float = 1.0, reason: str = "") -> None:
         """*retry_after* is a hint in seconds."""
         super().__init__(message)
+        self.reason = reason
         self.retry_after = retry_after
 
 

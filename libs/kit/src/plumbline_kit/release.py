@@ -54,6 +54,12 @@ class ModelSettings:
     """Texts that end an answer, should the model write them."""
     passage_order: str = "best_first"
     """Of the passages in the prompt: "best_first", or "best_at_ends" for models that overlook what is in the middle."""
+    over_budget: str = "extract"
+    """When the tenant's tokens of the day are used up: "extract" answers with the passages, "fail" not at all."""
+
+    def __post_init__(self) -> None:
+        if self.over_budget not in ("extract", "fail"):
+            raise ValueError(f"model.over_budget is {self.over_budget!r}, wanted is extract or fail")
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class ServiceSettings:
     drain_seconds: float
     """How long running calls may go on once the service is told to stop."""
     max_connection_age_seconds: float
-    """After this long a client has to connect again, and so finds new servers."""
+    """After this long a client has to connect again, and so finds new servers; running calls end where they are."""
 
     @classmethod
     def from_env(cls, env: Env, name: str) -> "ServiceSettings":

@@ -30,4 +30,5 @@ def _shared(layout: Layout) -> dict[str, str]:
         "CACHE_ADDRESS": layout.address("cache"),
         "EVALUATION_ADDRESS": layout.address("evaluation"),
         "LLM_BASE_URL": f"http://{layout.address('llm')}/v1",
+        "LLM_JSON_SCHEMA": "on",
     }

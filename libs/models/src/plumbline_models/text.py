@@ -76,6 +76,8 @@ _END: Final = re.compile(
 )
 _MARK: Final = re.compile("[.!?\u2026\u3002\uff01\uff1f\\n]")
 """Without one of these no end is an end."""
+LOOK_BEHIND: Final = 64
+"""Characters before a full stop that decide whether it ends a sentence."""
 _NEXT: Final = re.compile(r"\s*(\S?)")
 _LIST_NUMBER: Final = re.compile(r"^[ \t]*\d{1,3}$", re.MULTILINE)
 _LAST_WORD: Final = re.compile(r"[^\s(\[\"'\u2018\u201c]*$")
@@ -170,7 +172,9 @@ def _is_end(text: str, match: re.Match[str]) -> bool:
     following = _following(text, match.end())
     if following.islower():
         return False
-    return match["mark"] != "." or not _is_abbreviated(text[max(0, match.start() - 64) : match.start()], following)
+    return match["mark"] != "." or not _is_abbreviated(
+        text[max(0, match.start() - LOOK_BEHIND) : match.start()], following
+    )
 
 
 def _following(text: str, position: int) -> str:

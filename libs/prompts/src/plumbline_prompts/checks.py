@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from plumbline_models.abstention import says_it_does_not_know
-from plumbline_models.support import supports
+from plumbline_models.checking import SentenceCheck
+from plumbline_models.evidence import Source
 from plumbline_prompts.file import AnswerChecks, PromptChecks
 from plumbline_prompts.template import Prompt, PromptPassage
 
@@ -48,9 +49,9 @@ def cited(text: str) -> set[int]:
 
 
 def rested_on(text: str, passages: Sequence[PromptPassage]) -> set[int]:
-    """The numbers of the passages that hold most of an answer's words, and all of its numbers."""
-    held = supports(text, [f"{passage.title}\n{passage.text}" for passage in passages], RESTS_ON)
-    return {passages[index].number for index in held}
+    """The numbers of the passages that support an answer, taken as one sentence, as generation checks it."""
+    sources = [Source(passage.title, passage.text) for passage in passages]
+    return {passages[index].number for index in SentenceCheck(sources, RESTS_ON)(text).held}
 
 
 def _texts(contained: Iterable[str], lacking: Iterable[str], whole: str) -> Iterator[str]:

@@ -89,7 +89,7 @@ class AnswerChecks(_Table):
     cites: tuple[int, ...] = ()
     """Numbers that it marks itself, as in [1]."""
     rests_on: tuple[int, ...] = ()
-    """Numbers of passages that hold most of its words, and all of its numbers and names."""
+    """Numbers of passages that hold most of its words, all of its numbers and names, and deny nothing of it."""
     max_seconds: Annotated[float, Field(gt=0)] | None = None
     at_least: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The share of the repeats in which all of this must hold."""
@@ -148,10 +148,15 @@ class PromptFile(_Table):
         """Raises `PromptProblem` that names the file and everything that is wrong with it."""
         try:
             source = path.read_text(encoding="utf-8")
-            loaded = cls.model_validate(tomllib.loads(source))
+            content = tomllib.loads(source)
+            if content.keys().isdisjoint(("system", "template")):
+                raise ValueError("it has neither system nor template; a release names its prompt's file under [prompt]")
+            loaded = cls.model_validate(content)
         except ValidationError as error:
             raise PromptProblem(f"prompt file {path}: {'; '.join(map(_sentence, error.errors()))}") from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise PromptProblem(f"prompt file {path}: {(error.strerror or str(error)).lower()}") from error
+        except ValueError as error:
             raise PromptProblem(f"prompt file {path}: {error}") from error
         loaded._path, loaded._source = path, source
         return loaded

@@ -27,6 +27,10 @@ class Prompt:
     """None: the release's."""
     max_tokens: int | None = None
     """Of what the model writes; the smaller of this and the release's holds."""
+    seed: int | None = None
+    """None: the release's."""
+    json_schema: str = ""
+    """What the text has to fit, for endpoints that can be held to it; empty where any text will do."""
 
 
 @dataclass(frozen=True, slots=True)

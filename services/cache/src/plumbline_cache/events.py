@@ -95,6 +95,7 @@ def _candidate(event: EvaluationCompleted) -> Candidate:
         answered=subject.answer.outcome == common.ANSWER_OUTCOME_ANSWERED,
         from_conversation=_is_from_conversation(subject),
         redacted=bool(subject.record.redacted),
+        structured=subject.record.HasField("structured"),
     )
 
 

@@ -55,8 +55,9 @@ class EvaluateAnswer:
         on_answer, on_context = self.evaluators.answer_relevance, self.evaluators.context_relevance
         if not question.strip():
             return [measure.not_measured("the question is empty") for measure in (on_answer, on_context)]
+        texts = [answer.text, *(source.whole.strip() for source in answer.sources)]
         try:
-            to_answer, *to_sources = await self._similarity.to_each(question, [answer.text, *answer.sources])
+            to_answer, *to_sources = await self._similarity.to_each(question, texts)
         except Unavailable:
             return [measure.not_measured("the encoder failed") for measure in (on_answer, on_context)]
         if not answer.text.strip():

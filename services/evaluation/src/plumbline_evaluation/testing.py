@@ -7,6 +7,7 @@ from plumbline_evaluation.domain.answer import Answer, Claim, Outcome, Subject
 from plumbline_evaluation.domain.evaluation import CompletedEvaluation, Evaluation
 from plumbline_evaluation.domain.measures import Minimums
 from plumbline_kit.errors import Unavailable
+from plumbline_models.evidence import Source
 
 MINIMUMS = Minimums(
     citation_validity=1.0, faithfulness=0.6, answer_relevance=0.2, context_relevance=0.2, claim_support=0.6
@@ -18,7 +19,7 @@ def an_answer(
     text: str = "The Aurora lamp costs 49 euros.",
     *,
     cites: tuple[int, ...] = (1,),
-    sources: tuple[str, ...] = ("Aurora\nThe Aurora lamp costs 49 euros. It is in stock.",),
+    sources: tuple[Source, ...] = (Source("Aurora", "The Aurora lamp costs 49 euros. It is in stock."),),
     outcome: Outcome = Outcome.ANSWERED,
 ) -> Answer:
     """An answer of one claim."""

@@ -11,6 +11,7 @@ from plumbline_contracts.topics import MAX_MESSAGE_BYTES
 from plumbline_evaluation.domain.answer import Answer, Claim, Outcome, Subject
 from plumbline_evaluation.domain.evaluation import CompletedEvaluation, Evaluation, Label, Score, Verdict
 from plumbline_kit.errors import Invalid
+from plumbline_models.evidence import Source
 
 _OUTCOMES: Final = {
     common_pb.ANSWER_OUTCOME_REFUSED: Outcome.REFUSED,
@@ -50,7 +51,7 @@ def answer_from_proto(answer: common_pb.Answer) -> Answer:
     return Answer(
         text=answer.text,
         claims=tuple(Claim(c.start_offset, c.end_offset, tuple(c.source_numbers)) for c in answer.claims),
-        sources=tuple(f"{passage.title}\n{passage.text}".strip() for passage in answer.sources),
+        sources=tuple(Source(passage.title, passage.text) for passage in answer.sources),
         outcome=_OUTCOMES.get(answer.outcome, Outcome.ANSWERED),
     )
 

@@ -14,17 +14,19 @@ from plumbline_evaluation.domain.measures import (
     faithfulness,
 )
 from plumbline_evaluation.testing import MINIMUMS, an_answer
+from plumbline_models.evidence import Source
 
 MEASURE = Measure("measure", "1", 0.6)
-LAMP = "Aurora\nThe Aurora lamp costs 49 euros. It is in stock."
-KETTLE = "Kettle\nThe kettle boils a litre of water in three minutes."
+LAMP = Source("Aurora", "The Aurora lamp costs 49 euros. It is in stock.")
+KETTLE = Source("Kettle", "The kettle boils a litre of water in three minutes.")
+GERMAN = Source("Lampe", "Die Lampe kostet 49 Euro. Sie ist aus Stahl und wird in einer Schachtel geliefert.")
 
 
 def cited(answer: Answer) -> Score:
     return citation_validity(MEASURE, answer, 0.6)
 
 
-def grounded(text: str, *sources: str) -> Score:
+def grounded(text: str, *sources: Source) -> Score:
     return faithfulness(MEASURE, an_answer(text, sources=sources or (LAMP, KETTLE)), 0.6)
 
 
@@ -75,7 +77,7 @@ def test_a_sentence_whose_number_or_name_no_source_holds_is_not_supported(text: 
 
 
 def test_number_and_name_must_stand_in_one_source() -> None:
-    assert grounded("In Oslo the lamp costs 49 euros.", LAMP, "The lamp is sold in Oslo.").value == 0.0
+    assert grounded("In Oslo the lamp costs 49 euros.", LAMP, Source("", "The lamp is sold in Oslo.")).value == 0.0
 
 
 def test_sentences_are_counted_from_the_text_whatever_the_writer_claims() -> None:
@@ -89,7 +91,47 @@ def test_citation_markers_and_list_numbers_are_no_claims() -> None:
     assert grounded("1. The Aurora lamp costs 49 euros [1].\n2. It is in stock [1].").value == 1.0
 
 
-@pytest.mark.parametrize("text", ["", "  ", "[1]", "It is."])
+@pytest.mark.parametrize("text", ["The Aurora lamp is not in stock.", "Nobody stocks the Aurora lamp."])
+def test_a_sentence_that_denies_its_source_is_neither_supported_nor_rightly_cited(text: str) -> None:
+    in_stock = (Source("Aurora", "The Aurora lamp is in stock."),)
+    assert grounded(text, *in_stock).value == 0.0
+    assert cited(an_answer(text, sources=in_stock)).label is Label.FAIL
+
+
+def test_what_words_cannot_judge_is_neither_a_pass_nor_a_failure() -> None:
+    text = "Die Lieferung der Lampe ist in einer Schachtel."
+    score = grounded(text, GERMAN)
+    assert (score.label, score.value) == (Label.NOT_MEASURED, 0.0)
+    assert score.explanation == "0 of 1 sentences are supported by a source, 1 could not be checked"
+    assert cited(an_answer(text, sources=(GERMAN,))).label is Label.NOT_MEASURED
+
+
+@pytest.mark.parametrize(
+    ("supported", "unsupported", "label", "value"),
+    [
+        pytest.param(2, 0, Label.PASS, 2 / 3, id="enough_is_supported_without_it"),
+        pytest.param(1, 0, Label.NOT_MEASURED, 0.0, id="it_decides"),
+        pytest.param(1, 2, Label.FAIL, 1 / 4, id="too_little_is_supported_even_with_it"),
+    ],
+)
+def test_a_sentence_that_cannot_be_checked_counts_as_supported_nowhere(
+    supported: int, unsupported: int, label: Label, value: float
+) -> None:
+    sentences = ["Die Lampe kostet 49 Euro."] * supported + ["Unsere Giraffen schlafen stehend."] * unsupported
+    score = grounded(" ".join([*sentences, "Die Lieferung der Lampe ist in einer Schachtel."]), GERMAN)
+    assert (score.label, score.value) == (label, value)
+
+
+@pytest.mark.parametrize("beside", ["Yes.", "## Price", "Here is what it costs:", "Anything else?"])
+def test_what_claims_nothing_counts_for_nothing(beside: str) -> None:
+    assert grounded(f"{beside}\n\nThe Aurora lamp costs 49 euros.").value == 1.0
+
+
+def test_code_is_one_piece_that_cannot_be_checked() -> None:
+    assert grounded("```\nlamp.price = 59\nlamp.save()\n```").label is Label.NOT_MEASURED
+
+
+@pytest.mark.parametrize("text", ["", "  ", "[1]", "It is.", "Yes.", "How much?"])
 def test_a_text_that_claims_nothing_was_not_measured(text: str) -> None:
     assert grounded(text).label is Label.NOT_MEASURED
 

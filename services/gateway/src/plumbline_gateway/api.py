@@ -45,6 +45,7 @@ class GatewayService(GatewayServiceServicer):
             request.application_id or DEFAULT_APPLICATION,
             _FRESHNESS.get(request.freshness),
             turns_from_proto(request.turns),
+            request.json_schema,
         )
         async with aclosing(self._ask(question, current_call().identity.tenant)) as events:
             async for event in events:

@@ -7,6 +7,10 @@ from datetime import datetime
 from enum import Enum, IntEnum
 from typing import ClassVar
 
+from plumbline_guards.findings import NEVER_TOLD, Kind
+from plumbline_guards.links import is_harmful
+from plumbline_guards.scanner import scan
+from plumbline_guards.window import placeholder
 from plumbline_kit.errors import Invalid
 
 MAX_QUESTION_CHARACTERS = 8_000
@@ -16,6 +20,8 @@ MAX_CONVERSATION_CHARACTERS = 100_000
 MAX_JOINED_CHARACTERS = 1_000
 EXTRACT_SENTENCES = 2
 REFUSAL = "The documents do not answer this question."
+LEFT_OUT = NEVER_TOLD | {Kind.INVISIBLE, Kind.UNSAFE_LINK}
+"""Of a passage that is quoted without generation's guards."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _PROSE = re.compile(r"^(?!\s*#)[^\n]*\S[^\n]*$", re.MULTILINE)
@@ -101,6 +107,8 @@ class Question:
     freshness: Freshness | None = None
     """None leaves it to the release."""
     turns: tuple[Turn, ...] = ()
+    json_schema: str = ""
+    """What the answer has to fit; generation says what is wrong with it."""
 
     def __post_init__(self) -> None:
         _check("question", self.text, MAX_QUESTION_CHARACTERS)
@@ -282,6 +290,7 @@ class Assignment:
     passages: tuple[Passage, ...]
     release: ReleaseRef
     condensation: Condensation | None = None
+    json_schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +367,7 @@ def degraded_answer(written: str, passages: tuple[Passage, ...]) -> Answer:
     With no passage there is nothing to answer from, and the answer is a refusal.
     """
     gap = "\n\n" if written else ""
-    addition = extract(passages[0].text) if passages else REFUSAL
+    addition = _told(extract(passages[0].text)) if passages else REFUSAL
     text = f"{written}{gap}{addition}"
     not_checked = (Claim(0, len(written), (), 0.0, ClaimStatus.NOT_CHECKED),) if written.strip() else ()
     if not passages:
@@ -372,6 +381,14 @@ def extract(text: str) -> str:
     prose = _PROSE.search(text)
     paragraph = (prose.group() if prose else text).strip()
     return " ".join(_SENTENCE_END.split(paragraph)[:EXTRACT_SENTENCES])
+
+
+def _told(text: str) -> str:
+    """*text*, which no guard of generation has seen, without what leaves in no answer."""
+    for finding in reversed(scan(text, is_unsafe=is_harmful)):
+        if finding.kind in LEFT_OUT:
+            text = text[: finding.start] + placeholder(finding.kind) + text[finding.end :]
+    return text
 
 
 def _check(name: str, text: str, most: int) -> None:

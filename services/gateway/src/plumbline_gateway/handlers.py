@@ -41,6 +41,7 @@ from plumbline_kit.telemetry import annotate, names
 
 log = structlog.get_logger()
 
+OVER_BUDGET = "OVER_BUDGET"
 CALLERS_ERRORS = (Invalid, Unauthenticated, PermissionDenied)
 """What no other way to an answer would mend."""
 
@@ -100,7 +101,7 @@ class AskQuestion:
             answer_id = self._new_id()
             yield Started(answer_id, self._release)
             asked = await self._condense(question)
-            async with aclosing(self._answer(asked, question.freshness, answer_id)) as pieces:
+            async with aclosing(self._answer(asked, question, answer_id)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Delta | Claimed):
                         yield piece
@@ -131,19 +132,25 @@ class AskQuestion:
             return Asked(condensation.standalone, condensation)
 
     async def _answer(
-        self, asked: Asked, freshness: Freshness | None, answer_id: str
+        self, asked: Asked, question: Question, answer_id: str
     ) -> AsyncGenerator[Delta | Claimed | Hit | Generated, None]:
-        lookup = await self._recall(asked.text, freshness or self._freshness)
+        lookup = await self._recall(asked.text, self._freshness_of(question))
         if lookup.hit is not None:
             yield Delta(lookup.hit.answer.text)
             yield lookup.hit
             return
         annotate({names.CACHE_MISS_REASON: lookup.miss_reason})
         passages = await self._find(asked.wordings, lookup.embedding)
-        assignment = Assignment(answer_id, asked.text, passages, self._release, asked.condensation)
+        assignment = Assignment(
+            answer_id, asked.text, passages, self._release, asked.condensation, question.json_schema
+        )
         async with aclosing(self._generate(assignment)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    def _freshness_of(self, question: Question) -> Freshness:
+        """What is cached was written in words, whatever the schema."""
+        return Freshness.BYPASS if question.json_schema else question.freshness or self._freshness
 
     async def _recall(self, question: str, freshness: Freshness) -> Lookup:
         """A hit that may be served, else why there is none."""
@@ -195,6 +202,8 @@ class AskQuestion:
         except CALLERS_ERRORS:
             raise
         except PlumblineError as error:
+            if assignment.json_schema or error.reason == OVER_BUDGET:
+                raise  # no other answer than a model's is wanted
             log.warning("generation_unreachable", answer_id=assignment.answer_id, reason=str(error))
             text = "".join(written)
             answer = degraded_answer(text, assignment.passages)

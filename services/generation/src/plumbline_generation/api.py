@@ -17,12 +17,14 @@ from plumbline_generation.handlers import (
     CountTokens,
     Delta,
     GenerateAnswer,
+    GetBudget,
     Guarded,
     ListModels,
 )
 from plumbline_generation.translation import (
     answer_to_proto,
     assignment_from_proto,
+    budget_to_proto,
     checked_to_proto,
     claim_to_proto,
     condensed_to_proto,
@@ -44,6 +46,7 @@ SCOPES = {
     "/plumbline.generation.v1.GenerationService/CheckText": "ask",
     "/plumbline.generation.v1.GenerationService/CountTokens": "ask",
     "/plumbline.generation.v1.GenerationService/ListModels": "ask",
+    "/plumbline.generation.v1.GenerationService/GetBudget": "ask",
 }
 
 
@@ -76,6 +79,7 @@ class GenerationService(GenerationServiceServicer):
         *,
         count: CountTokens,
         models: ListModels,
+        budget: GetBudget,
     ) -> None:
         self._generate = generate
         self._condense = condense
@@ -84,6 +88,7 @@ class GenerationService(GenerationServiceServicer):
         self._meters = meters
         self._tokens = count
         self._models = models
+        self._budget = budget
         self._guarded = meter().create_counter(names.GUARD_RESULTS, description="texts by guard and what came of it")
 
     async def GenerateAnswer(
@@ -106,8 +111,13 @@ class GenerationService(GenerationServiceServicer):
         """The question as it stands alone."""
         conversation, release = conversation_from_proto(request), request.release
         annotate({names.CONVERSATION_TURNS: len(conversation.turns)})
+        call = current_call()
         condensed = await self._condense(
-            conversation, release.application_id, release.release_id, current_call().deadline
+            conversation,
+            release.application_id,
+            release.release_id,
+            tenant=call.identity.tenant,
+            deadline=call.deadline,
         )
         annotate({names.CONDENSATION_METHOD: condensed.condensation.method.value})
         return condensed_to_proto(condensed)
@@ -140,6 +150,14 @@ class GenerationService(GenerationServiceServicer):
     ) -> pb.ListModelsResponse:
         """The endpoints of the route."""
         return route_to_proto(await self._models())
+
+    async def GetBudget(
+        self,
+        request: pb.GetBudgetRequest,
+        context: "grpc.aio.ServicerContext[pb.GetBudgetRequest, pb.GetBudgetResponse]",
+    ) -> pb.GetBudgetResponse:
+        """What the caller's tenant has left."""
+        return budget_to_proto(await self._budget(current_call().identity.tenant))
 
     def _to_proto(self, event: Delta | Claimed | Guarded | Completed) -> pb.GenerateAnswerResponse:
         if isinstance(event, Delta):

@@ -65,6 +65,7 @@ class BusJournal:
             answer=answer_to_proto(fact.answer),
             record=record_to_proto(fact.record, self._release),
             condensation=condensation_to_proto(fact.assignment.condensation),
+            json_schema=fact.assignment.schema.text if fact.assignment.schema else "",
         )
         message.generate_time.FromDatetime(fact.time)
         self._redact(message)

@@ -17,26 +17,30 @@ from plumbline_generation.domain.answer import (
     Record,
     check_question,
 )
-from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, Trail, Usage
+from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, AttemptOutcome, Trail, Usage
+from plumbline_generation.domain.budget import OVER_BUDGET, Budgets, BudgetStatus, Spent, account_of, next_day
 from plumbline_generation.domain.condensing import by_rule
 from plumbline_generation.domain.conversation import Condensation, Conversation
 from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed
 from plumbline_generation.domain.prompt import Prompt, PromptTokens, PromptWriter
-from plumbline_generation.domain.refusal import reason_to_refuse
-from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, RewritingPrompt, rewritten
+from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW, reason_to_refuse
+from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, TOO_MUCH, RewritingPrompt, rewritten
 from plumbline_generation.domain.routing import RouteStatus
+from plumbline_generation.domain.schema import Schema
 from plumbline_generation.domain.screening import NOT_ANSWERED, Screen, Screened, worst
 from plumbline_generation.domain.settling import Grounding, Settled
-from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Limits, ModelFailed, Models
+from plumbline_generation.domain.structuring import MODEL_FAILED, NO_JSON, UNCHECKED, Structuring
+from plumbline_generation.ports import Finish, Generated, Journal, LanguageModel, Ledger, Limits, ModelFailed, Models
 from plumbline_guards.findings import Finding
-from plumbline_guards.placeholders import Restorer
+from plumbline_guards.placeholders import Restorer, without_placeholders
 from plumbline_guards.scanner import scan
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.clock import Clock
-from plumbline_kit.errors import Invalid
+from plumbline_kit.errors import Exhausted, Invalid, Unavailable, Unfulfilled
 from plumbline_kit.identity import Identity
-from plumbline_kit.release import Release
+from plumbline_kit.release import Release, Unchecked
+from plumbline_models.abstention import says_it_does_not_know
 
 NO_TIME: Final = "no time was left for the model"
 CONVERSATION_UNSCANNED: Final = "the guards could not check the conversation"
@@ -105,6 +109,25 @@ class Written:
     usage: Usage = NOT_COUNTED
     first_token_time: float | None = None
     trail: Trail = UNTRODDEN
+    repaired: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A text that nobody has seen yet, how it ended, and when its first piece came."""
+
+    text: str
+    finish: Finish
+    first_token_time: float | None
+
+    def after(self, other: "Whole") -> "Whole":
+        """This text, with what both took."""
+        finish = replace(
+            self.finish,
+            usage=other.finish.usage + self.finish.usage,
+            trail=other.finish.trail.followed_by(self.finish.trail),
+        )
+        return Whole(self.text, finish, self.first_token_time)
 
 
 class GenerateAnswer:
@@ -135,13 +158,19 @@ class GenerateAnswer:
     async def __call__(
         self, assignment: Assignment, caller: Identity, deadline: float
     ) -> AsyncGenerator[Delta | Claimed | Guarded | Completed, None]:
-        """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
+        """*deadline* is in the clock's monotonic seconds.
+
+        Raises `NotFound` for a release that is not held here, and `Exhausted` where the caller's tokens are used up and
+        the release says so. Where the answer is to fit a schema, also `Unfulfilled` when what the model writes does
+        not, or `Unavailable` when it writes nothing.
+        """
         call = Call(caller, self._clock.monotonic(), deadline)
         self._release.require(assignment.application_id, assignment.release_id)
+        self._require_checkable(assignment)
         screened, packed = await self._read(assignment)
         for event in _news(screened.results):
             yield event
-        async with aclosing(self._write(screened, packed, deadline)) as pieces:
+        async with aclosing(self._write(screened, packed, assignment.schema, call)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
                     for event in _news(guard_result(*piece.settled.windows)):
@@ -163,14 +192,20 @@ class GenerateAnswer:
         return screened, packed
 
     async def _write(
-        self, screened: Screened, packed: Packed, deadline: float
+        self, screened: Screened, packed: Packed, schema: Schema | None, call: Call
     ) -> AsyncGenerator[str | Claim | Written, None]:
         guard, passages, question = self._release.guard, packed.sources, screened.question
-        grounding = Grounding(question, passages, guard, self._guard, screened.values)
-        reason = screened.reason or reason_to_refuse(question, passages, guard.minimum_question_support)
+        asked = without_placeholders(question)
+        grounding = Grounding(asked, passages, guard, self._guard, screened.values)
+        reason = screened.reason or reason_to_refuse(asked, passages, guard.minimum_question_support)
         if not reason:
             prompt = self._prompts.write(question, replace(packed, blocks=screened.shown))
-            async with aclosing(self._ask_model(prompt, grounding, deadline)) as pieces:
+            if schema:
+                written = await self._structured(prompt, schema, grounding, screened, packed, call)
+                yield written.settled.draft.text
+                yield written
+                return
+            async with aclosing(self._ask_model(prompt, grounding, call)) as pieces:
                 async for piece in pieces:
                     yield piece
             return
@@ -179,12 +214,12 @@ class GenerateAnswer:
         yield Written(refused)
 
     async def _ask_model(
-        self, prompt: Prompt, grounding: Grounding, deadline: float
+        self, prompt: Prompt, grounding: Grounding, call: Call
     ) -> AsyncGenerator[str | Claim | Written, None]:
         grounded = grounding.begin()
         finish, first, failure = Finish(), None, ""
         try:
-            async with aclosing(self._model.write(prompt, self._limits(deadline))) as pieces:
+            async with aclosing(self._model.write(prompt, self._limits(call))) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Finish):
                         finish = piece
@@ -195,6 +230,7 @@ class GenerateAnswer:
                     if grounded.closed:
                         break
         except ModelFailed as error:
+            self._insist_on_budget(error)
             failure, finish = str(error), Finish(trail=error.trail)
         for event in grounded.finish(ended_itself=finish.ended_itself, failed=bool(failure)):
             yield event
@@ -203,12 +239,57 @@ class GenerateAnswer:
             yield event
         yield Written(settled, finish.usage, first, finish.trail)
 
-    def _limits(self, deadline: float) -> Limits:
+    async def _structured(
+        self, prompt: Prompt, schema: Schema, grounding: Grounding, screened: Screened, packed: Packed, call: Call
+    ) -> Written:
+        """JSON that fits, of at most two attempts; nothing of it is told before it fits."""
+        structuring = Structuring(schema, self._release.guard, self._guard, packed.sources, screened.values)
+        asked = structuring.asked(prompt)
+        whole = await self._whole(asked, call)
+        read, repaired = structuring.read(whole.text), False
+        if read.problems and not says_it_does_not_know(whole.text):
+            second, repaired = await self._whole(structuring.asked_again(asked, read), call), True
+            whole = second.after(whole)
+            read = structuring.read(whole.text)
+        if read.problems and not says_it_does_not_know(whole.text):
+            raise Unfulfilled(f"the model wrote nothing that fits: {'; '.join(read.problems)}", reason=NO_JSON)
+        settled = grounding.refuse(MODEL_DOES_NOT_KNOW) if read.problems else structuring.settled(read)
+        finish = whole.finish
+        return Written(settled, finish.usage, whole.first_token_time, finish.trail, repaired)
+
+    async def _whole(self, prompt: Prompt, call: Call) -> Whole:
+        text, finish, first = "", Finish(), None
+        try:
+            async with aclosing(self._model.write(prompt, self._limits(call))) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Finish):
+                        finish = piece
+                        continue
+                    first = self._clock.monotonic() if first is None else first
+                    text += piece
+        except ModelFailed as error:
+            self._insist_on_budget(error, always=True)
+            raise Unavailable(str(error), reason=MODEL_FAILED) from error
+        return Whole(text, finish, first)
+
+    def _require_checkable(self, assignment: Assignment) -> None:
+        """Values of JSON are held against no passage, which a release may not want."""
+        if assignment.schema and self._release.guard.unchecked is Unchecked.WITHHOLD:
+            raise Unfulfilled("this release withholds what is not checked, as values of JSON are", reason=UNCHECKED)
+
+    def _insist_on_budget(self, error: ModelFailed, *, always: bool = False) -> None:
+        """Raises `Exhausted` where no other answer will do than a model's."""
+        insists = always or self._release.model.over_budget == "fail"
+        if error.outcome is AttemptOutcome.OVER_BUDGET and insists:
+            now = self._clock.now()
+            raise Exhausted(str(error), retry_after=(next_day(now) - now).total_seconds(), reason=OVER_BUDGET)
+
+    def _limits(self, call: Call) -> Limits:
         model = self._release.model
-        total = min(model.total_seconds, deadline - self._clock.monotonic() - self._patience.margin)
+        total = min(model.total_seconds, call.deadline - self._clock.monotonic() - self._patience.margin)
         if total <= 0:
             raise ModelFailed(NO_TIME)
-        return Limits(min(model.first_token_seconds, total), total)
+        return Limits(min(model.first_token_seconds, total), total, call.caller.tenant)
 
     async def _complete(
         self, written: Written, assignment: Assignment, screened: Screened, packed: Packed, call: Call
@@ -230,6 +311,7 @@ class GenerateAnswer:
             grounding=settled.grounding,
             condensed=assignment.condensation.method if assignment.condensation else None,
             blocks=packed.blocks,
+            repaired=written.repaired,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())
         seconds = max(0.0, min(self._patience.record, call.deadline - now - self._patience.margin / 2))
@@ -341,30 +423,33 @@ class CondenseQuestion:
         self._clock = clock
 
     async def __call__(
-        self, conversation: Conversation, application_id: str, release_id: str, deadline: float
+        self, conversation: Conversation, application_id: str, release_id: str, *, tenant: str, deadline: float
     ) -> Condensed:
-        """*deadline* is in the clock's monotonic seconds. Raises `NotFound` for a release that is not held here."""
+        """The tokens are *tenant*'s; *deadline* is in the clock's monotonic seconds.
+
+        Raises `NotFound` for a release that is not held here.
+        """
         settings = self._release.require(application_id, release_id).conversation
         recent = conversation.last(settings.turns)
         if settings.method == "rule" or not recent.turns:
             return Condensed(by_rule(recent))
         try:
-            text, finish = await self._written(recent, deadline)
+            text, finish = await self._written(recent, tenant, deadline)
         except ModelFailed as error:
             return Condensed(by_rule(recent, str(error)), Finish(trail=error.trail))
-        condensation = rewritten(text, recent)
+        condensation = rewritten(text, recent) if finish.ended_itself else TOO_MUCH
         if isinstance(condensation, str):
             condensation = by_rule(recent, condensation)
         return Condensed(condensation, finish)
 
-    async def _written(self, conversation: Conversation, deadline: float) -> tuple[str, Finish]:
+    async def _written(self, conversation: Conversation, tenant: str, deadline: float) -> tuple[str, Finish]:
         seconds = REWRITING_SHARE * (deadline - self._clock.monotonic())
         if seconds <= 0:
             raise ModelFailed(NO_TIME)
         text, finish = "", Finish()
         hidden, values = self._hidden(conversation)
         prompt = self._prompt.render(hidden)
-        async with aclosing(self._model.write(prompt, Limits(seconds, seconds))) as pieces:
+        async with aclosing(self._model.write(prompt, Limits(seconds, seconds, tenant))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Finish):
                     finish = piece
@@ -424,3 +509,18 @@ class ListModels:
     async def __call__(self) -> RouteStatus:
         """The endpoints in the route's order."""
         return self._models.status()
+
+
+class GetBudget:
+    """What a tenant has left today."""
+
+    def __init__(self, budgets: Budgets, ledger: Ledger, clock: Clock) -> None:
+        self._budgets = budgets
+        self._ledger = ledger
+        self._clock = clock
+
+    async def __call__(self, tenant: str) -> BudgetStatus:
+        """Raises `Unavailable` where the ledger is away. Without a budget nothing is counted."""
+        now, tokens = self._clock.now(), self._budgets.of(tenant)
+        spent = Spent() if tokens is None else await self._ledger.spent(account_of(tenant, now), now)
+        return BudgetStatus(tokens, spent, next_day(now))

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from plumbline_generation.domain.answer import Answer, Assignment, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, AttemptOutcome, Trail, Usage
+from plumbline_generation.domain.budget import Account, Reservation, Spent
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_generation.domain.routing import RouteStatus
 from plumbline_kit.identity import Identity
@@ -36,6 +37,8 @@ class Limits:
 
     first_token: float
     total: float
+    tenant: str = ""
+    """Out of whose budget the tokens are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,27 @@ class LanguageModel(Protocol):
 
         Closing the generator stops the model.
         """
+        ...
+
+
+class Ledger(Protocol):
+    """Keeps what tenants took of their daily tokens. Raises `Unavailable`."""
+
+    async def reserve(
+        self, account: Account, least: int, most: int, *, budget: int, until: datetime
+    ) -> Reservation | None:
+        """Keep as many tokens as are left of *budget*, at most *most*; None where that is less than *least*.
+
+        What is not settled *until* then counts as used.
+        """
+        ...
+
+    async def settle(self, reservation: Reservation, used: int) -> Spent | None:
+        """Replace a reservation, late or not, by what was used, and tell how the day stands; None if it was before."""
+        ...
+
+    async def spent(self, account: Account, now: datetime) -> Spent:
+        """What is used by *now* and what is reserved."""
         ...
 
 

@@ -3,11 +3,12 @@
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from plumbline_generation.domain.breaker import BreakerSettings
+from plumbline_generation.domain.budget import Budgets, BudgetSettings
 from plumbline_generation.domain.guarding import GuardSettings
 from plumbline_generation.domain.routing import EndpointSettings, Leg, Price, RouteSettings
 from plumbline_generation.domain.screening import HIDEABLE
@@ -35,6 +36,7 @@ class Settings:
     guards: GuardSettings
     margin_seconds: float
     """How much of the caller's time is kept from the model, to answer without it."""
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
 
     @classmethod
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
@@ -48,30 +50,32 @@ class Settings:
             record_seconds=env.number("RECORD_SECONDS", 2.0),
             guards=_guards(env),
             margin_seconds=env.number("MARGIN_SECONDS", 0.5),
+            budget=_budget(env),
         )
         env.check()
         if topics_file:
             settings = replace(settings, guards=read_topics(Path(topics_file), settings.guards))
-        return replace(settings, route=read_models(Path(models_file), values)) if models_file else settings
+        return read_models(Path(models_file), values, settings) if models_file else settings
 
 
-def read_models(path: Path, values: Mapping[str, str]) -> RouteSettings:
-    """The route that a file (TOML) describes; keys come from *values*. Raises `SettingsError`."""
+def read_models(path: Path, values: Mapping[str, str], settings: Settings) -> Settings:
+    """*settings* with the route and the budgets of a file (TOML); keys come from *values*. Raises `SettingsError`."""
     content = _toml("MODELS_FILE", path)
     problems: list[str] = []
     top = Table(content, "", problems)
     endpoints = {name: _endpoint(name, table, values) for name, table in top.tables("endpoints")}
     route = top.table("route")
-    settings = RouteSettings(
+    asked = RouteSettings(
         legs=tuple(_legs(route, endpoints)),
         hedge_seconds=route.number("hedge_seconds", None, above=0),
         breaker=_breaker(top.table("breaker")),
     )
     route.end()
+    budgets = _budgets(top.table("budgets"), settings.budget.budgets)
     top.end()
     if problems:
         raise SettingsError("; ".join(f"{path}: {problem}" for problem in problems))
-    return settings
+    return replace(settings, route=asked, budget=replace(settings.budget, budgets=budgets))
 
 
 def read_topics(path: Path, guards: GuardSettings) -> GuardSettings:
@@ -130,6 +134,14 @@ class Table:
     def whole(self, field: str, default: float) -> Any:
         """A whole number of at least 1."""
         return self._read(field, default, _counts, "a whole number of at least 1")
+
+    def bound(self, field: str, default: float) -> float:
+        """A whole number of at least 0, or `inf`, which bounds nothing."""
+        return float(self._read(field, default, _is_bound, "a whole number of at least 0, or inf"))
+
+    def flag(self, field: str) -> bool:
+        """true or false, which it is where it is missing."""
+        return bool(self._read(field, False, lambda value: isinstance(value, bool), "true or false"))
 
     def table(self, field: str) -> "Table":
         """A table, which may be missing."""
@@ -190,6 +202,11 @@ def _counts(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_bound(value: Any) -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return whole or value == float("inf")
+
+
 def _is_rows(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
@@ -214,6 +231,23 @@ def _guards(env: Env) -> GuardSettings:
     )
 
 
+def _budget(env: Env) -> BudgetSettings:
+    tokens = env.integer("TOKENS_PER_DAY", 0, least=0)
+    return BudgetSettings(
+        Budgets(tokens or float("inf")),
+        env.text("POSTGRES_DSN", ""),
+        env.choice("BUDGET_FAILURE", "open", ("open", "closed")) == "open",
+    )
+
+
+def _budgets(table: Table, usual: Budgets) -> Budgets:
+    each = table.bound("tokens_per_day", usual.of_each)
+    own = table.table("tenants")
+    tenants = {name: own.bound(name, each) for name in own.fields}
+    table.end()
+    return Budgets(each, tenants)
+
+
 def _kinds(env: Env, name: str, usual: frozenset[Kind]) -> frozenset[Kind]:
     known = {kind.name.lower(): kind for kind in HIDEABLE}
     return frozenset(known[word] for word in env.choices(name, [kind.name.lower() for kind in usual], tuple(known)))
@@ -226,6 +260,7 @@ def _one_endpoint(env: Env) -> RouteSettings:
         base_url=env.text("LLM_BASE_URL", f"http://{address('llm')}/v1"),
         api_key=env.text("LLM_API_KEY", ""),
         concurrency=env.integer("CONCURRENT_COMPLETIONS", 4, least=1),
+        json_schema=env.choice("LLM_JSON_SCHEMA", "off", ("on", "off")) == "on",
     )
     return RouteSettings((Leg(endpoint),), BreakerSettings(minimum_calls=NEVER))
 
@@ -242,6 +277,7 @@ def _endpoint(name: str, table: Table, values: Mapping[str, str]) -> EndpointSet
         first_token_seconds=table.number("first_token_seconds", 5.0, above=0),
         total_seconds=table.number("total_seconds", 20.0, above=0),
         price=_price(table),
+        json_schema=table.flag("json_schema"),
     )
     table.end()
     return settings

@@ -24,6 +24,7 @@ from plumbline_generation.domain.answer import (
 )
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
 from plumbline_generation.domain.breaker import BreakerState
+from plumbline_generation.domain.budget import BudgetStatus
 from plumbline_generation.domain.conversation import (
     MAX_QUESTION_CHARACTERS,
     Condensation,
@@ -34,6 +35,7 @@ from plumbline_generation.domain.conversation import (
 )
 from plumbline_generation.domain.prompt import PromptTokens
 from plumbline_generation.domain.routing import EndpointStatus, Price, RouteStatus
+from plumbline_generation.domain.schema import Schema
 from plumbline_generation.handlers import Checked, Condensed, Counted, Direction, Text
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
@@ -59,6 +61,7 @@ _ATTEMPTS = {
     AttemptOutcome.CIRCUIT_OPEN: pb.ATTEMPT_OUTCOME_CIRCUIT_OPEN,
     AttemptOutcome.FULL: pb.ATTEMPT_OUTCOME_FULL,
     AttemptOutcome.PROMPT_TOO_LONG: pb.ATTEMPT_OUTCOME_PROMPT_TOO_LONG,
+    AttemptOutcome.OVER_BUDGET: pb.ATTEMPT_OUTCOME_OVER_BUDGET,
 }
 """An abandoned attempt is in no record: nobody is left to get one."""
 _BREAKERS = {
@@ -92,6 +95,7 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         request.release.application_id,
         request.release.release_id,
         _condensation_from_proto(request) if request.HasField("condensation") else None,
+        Schema.parse(request.json_schema) if request.json_schema else None,
     )
 
 
@@ -107,7 +111,7 @@ def condensed_to_proto(condensed: Condensed) -> pb.CondenseQuestionResponse:
     return pb.CondenseQuestionResponse(
         condensation=condensation_to_proto(condensed.condensation),
         attempts=map(_attempt_to_proto, trail.attempts),
-        cost=_cost_to_proto(trail.cost),
+        cost=_cost_to_proto(trail.cost) if trail.cost else None,
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
     )
@@ -165,7 +169,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         reason=record.reason,
         endpoint=record.trail.endpoint,
         attempts=map(_attempt_to_proto, record.trail.attempts),
-        cost=_cost_to_proto(record.trail.cost),
+        cost=_cost_to_proto(record.trail.cost) if record.trail.cost else None,
         guard=_guard_to_proto(record.guard) if record.guard else None,
         grounding=_grounding_to_proto(record.grounding) if record.grounding else None,
         condensation_method=_method(record.condensed),
@@ -174,6 +178,8 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         prompt_file=release.prompt.file,
         parameters=_parameters_to_proto(release.model),
         passages=map(_block_to_proto, record.blocks),
+        structured=None if record.repaired is None else pb.StructuredRecord(repaired=record.repaired),
+        further_costs=map(_cost_to_proto, record.trail.further_costs),
     )
 
 
@@ -200,8 +206,8 @@ def _attempt_to_proto(attempt: Attempt) -> pb.ModelAttempt:
     )
 
 
-def _cost_to_proto(cost: Cost | None) -> pb.Cost | None:
-    return None if cost is None else pb.Cost(currency_code=cost.currency, amount=cost.amount)
+def _cost_to_proto(cost: Cost) -> pb.Cost:
+    return pb.Cost(currency_code=cost.currency, amount=cost.amount)
 
 
 def text_from_proto(request: pb.CheckTextRequest) -> Text:
@@ -239,6 +245,15 @@ def route_to_proto(route: RouteStatus) -> pb.ListModelsResponse:
     """The endpoints without their addresses and keys."""
     hedge = None if route.hedge_seconds is None else _duration(route.hedge_seconds)
     return pb.ListModelsResponse(endpoints=map(_endpoint_to_proto, route.endpoints), hedge_time=hedge)
+
+
+def budget_to_proto(budget: BudgetStatus) -> pb.GetBudgetResponse:
+    """How a tenant's budget stands."""
+    response = pb.GetBudgetResponse(
+        tokens_per_day=budget.tokens_per_day, used_tokens=budget.spent.used, reserved_tokens=budget.spent.reserved
+    )
+    response.reset_time.FromDatetime(budget.resets)
+    return response
 
 
 def _endpoint_to_proto(status: EndpointStatus) -> pb.ModelEndpoint:

@@ -7,21 +7,36 @@ from functools import lru_cache
 from typing import Final
 
 from plumbline.generation.v1.generation_service_pb2_grpc import add_GenerationServiceServicer_to_server
+from plumbline_generation.adapters.budgeted import BudgetedModel
 from plumbline_generation.adapters.endpoint import Endpoint
+from plumbline_generation.adapters.memory_ledger import MemoryLedger
 from plumbline_generation.adapters.openai import ApiClient, OpenAIModel
+from plumbline_generation.adapters.postgres_ledger import PostgresLedger
+from plumbline_generation.adapters.purse import Purse, PurseMeters
 from plumbline_generation.adapters.route import Route
 from plumbline_generation.adapters.route_meters import RouteMeters
 from plumbline_generation.adapters.stored import Redact, as_it_is, redaction
 from plumbline_generation.api import SCOPES, GenerationService, SentenceMeters
 from plumbline_generation.domain.breaker import Breaker
+from plumbline_generation.domain.budget import BudgetSettings
 from plumbline_generation.domain.guarding import GuardSettings, OutputGuard, output_policy
 from plumbline_generation.domain.packing import Offsets
 from plumbline_generation.domain.routing import EndpointSettings, RouteSettings
 from plumbline_generation.domain.screening import Screen, ScreenPolicy, Similarity
 from plumbline_generation.events import BusJournal
-from plumbline_generation.handlers import CheckText, CondenseQuestion, CountTokens, GenerateAnswer, ListModels, Patience
+from plumbline_generation.handlers import (
+    CheckText,
+    CondenseQuestion,
+    CountTokens,
+    GenerateAnswer,
+    GetBudget,
+    ListModels,
+    Patience,
+)
+from plumbline_generation.ports import Ledger
 from plumbline_generation.settings import Settings
 from plumbline_guards.detector import Detector
+from plumbline_guards.injection import InjectionDetector
 from plumbline_guards.window import Action
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaPublisher
@@ -46,10 +61,13 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     release, encoder = load_release(common.release_file), Encoder.load(settings.encoder_dir)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="generation", clock=clock)
     clients = open_clients(settings.route)
-    model = build_route(settings.route, clients, encoder.offsets, release=release, clock=clock)
+    dsn = settings.budget.postgres_dsn
+    ledger = PostgresLedger(dsn) if dsn else MemoryLedger()
+    purse = build_purse(settings.budget, ledger, clock)
+    model = build_route(settings.route, clients, encoder.offsets, release=release, clock=clock, purse=purse)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    guard, screen = build_guards(settings.guards, None, clock, encode=encoder.encode)
+    guard, screen = build_guards(settings.guards, InjectionDetector.load(), clock, encode=encoder.encode)
     api = build_api(
         model,
         publisher,
@@ -61,9 +79,10 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         screen=screen,
         redact=build_redaction(settings.guards),
         count=CountTokens(release, encoder.offsets, tokenizer=encoder.id),
+        budget=GetBudget(settings.budget.budgets, ledger, clock),
     )
     add_GenerationServiceServicer_to_server(api, server.grpc)
-    closing = [client.aclose for client in clients]
+    closing = [*(client.aclose for client in clients), purse.aclose, ledger.aclose]
     return Service(common, server, publisher=publisher, closing=closing, telemetry=telemetry)
 
 
@@ -73,14 +92,28 @@ def open_clients(route: RouteSettings) -> list[ApiClient]:
     return [ApiClient(one.base_url, one.api_key, connections=one.concurrency) for one in endpoints]
 
 
+def build_purse(settings: BudgetSettings, ledger: Ledger, clock: Clock) -> Purse:
+    """What pays for the models' tokens."""
+    meters = PurseMeters(meter(), clock)
+    return Purse(settings.budgets, ledger, fails_open=settings.fails_open, meters=meters, clock=clock)
+
+
 def build_route(
-    settings: RouteSettings, clients: Sequence[ApiClient], offsets: Offsets, *, release: Release, clock: Clock
+    settings: RouteSettings,
+    clients: Sequence[ApiClient],
+    offsets: Offsets,
+    *,
+    release: Release,
+    clock: Clock,
+    purse: Purse | None = None,
 ) -> Route:
-    """The models that *settings* name, as one."""
+    """The models that *settings* name, as one. Without a *purse* nobody's tokens are counted."""
     endpoints = [
         _endpoint(leg.endpoint, client, settings, release.model, clock)
         for leg, client in zip(settings.legs, clients, strict=True)
     ]
+    if purse:
+        endpoints = [_budgeted(endpoint, purse, offsets, clock) for endpoint in endpoints]
     return Route(
         endpoints,
         [leg.weight for leg in settings.legs],
@@ -103,6 +136,7 @@ def build_api(
     guard: OutputGuard,
     screen: Screen,
     count: CountTokens,
+    budget: GetBudget,
     redact: Redact = as_it_is,
 ) -> GenerationService:
     """The rpcs on any models and any event log."""
@@ -122,6 +156,7 @@ def build_api(
         SentenceMeters(meter()),
         count=count,
         models=ListModels(model),
+        budget=budget,
     )
 
 
@@ -132,7 +167,19 @@ def _endpoint(
     tokens = int(min(own.max_output_tokens, model.max_tokens))
     own = replace(own, model=own.model or model.name, max_output_tokens=tokens)
     asked = replace(model, name=own.model, max_tokens=tokens)
-    return Endpoint(own, OpenAIModel(client, asked, endpoint=own.name, clock=clock), Breaker(route.breaker))
+    writer = OpenAIModel(client, asked, endpoint=own.name, clock=clock, takes_schema=own.json_schema)
+    return Endpoint(own, writer, Breaker(route.breaker))
+
+
+def _budgeted(endpoint: Endpoint, purse: Purse, offsets: Offsets, clock: Clock) -> Endpoint:
+    model = BudgetedModel(
+        endpoint.model,
+        purse,
+        max_output_tokens=int(endpoint.settings.max_output_tokens),
+        count=lambda text: len(offsets(text)),
+        clock=clock,
+    )
+    return replace(endpoint, model=model)
 
 
 def build_redaction(settings: GuardSettings) -> Redact:

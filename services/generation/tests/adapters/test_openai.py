@@ -22,6 +22,7 @@ from plumbline_kit.testing.llm import FakeLLM
 
 PROMPT = Prompt("Answer.", "[1] Lamp: The lamp costs 41 euros.\n\nQuestion: How much?")
 PATIENT = Limits(5, 5)
+FAR = "Fri, 31 Dec 99999999999 23:59:59 GMT"
 
 
 @asynccontextmanager
@@ -94,6 +95,7 @@ async def test_it_tells_when_a_limit_of_tokens_ended_the_text(release: Release) 
 
 
 NO_COMPLETION = "something else"
+COUNTED = '{"choices": [], "usage": {"prompt_tokens": %s, "completion_tokens": 1}}'
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,10 @@ NO_COMPLETION = "something else"
         ({"garbage": '{"error": {"message": "context is full"}}'}, AttemptOutcome.MALFORMED, NO_COMPLETION),
         ({"garbage": "[]"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
         ({"garbage": '{"choices": [{"delta": null}]}'}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": "[" * 100_000}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": COUNTED % "-1"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": COUNTED % "1e400"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
+        ({"garbage": COUNTED % "3000000000"}, AttemptOutcome.MALFORMED, NO_COMPLETION),
     ],
 )
 async def test_it_asks_once_and_fails_before_the_text_with_a_reason(
@@ -125,7 +131,13 @@ async def test_it_asks_once_and_fails_before_the_text_with_a_reason(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("Thu, 01 Jan 2026 00:01:00 GMT", 60), ("Wed, 31 Dec 2025 00:00:00 GMT", 0), ("soon", None)],
+    [
+        ("7", 7),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", 60),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("soon", None),
+        (FAR, None),
+    ],
 )
 async def test_it_tells_how_long_the_server_wants_to_be_left_alone(
     release: Release, header: str, seconds: float | None
@@ -143,6 +155,21 @@ async def test_characters_that_are_cut_between_chunks_arrive_whole(release: Rele
         with server.failing(byte_by_byte=True):
             *pieces, finish = await written(model)
     assert "".join(map(str, pieces)) == text
+    assert isinstance(finish, Finish)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [("Oil \\ud83e", "\\ude94 lamp", "Oil \U0001fa94 lamp"), ("a\\ud83e", "b\\ude94", "a\ufffdb\ufffd")],
+)
+async def test_a_character_of_two_halves_arrives_whole_and_half_a_one_as_a_sign(
+    release: Release, first: str, second: str, told: str
+) -> None:
+    chunks = [f'data: {{"choices": [{{"delta": {{"content": "{half}"}}}}]}}\n\n' for half in (first, second)]
+    async with FakeLLM(script=lambda _: "once") as server, connected(server, release) as model:
+        with server.failing(raw="".join(chunks).encode()):
+            *pieces, finish = await written(model)
+    assert "".join(map(str, pieces)) == told
     assert isinstance(finish, Finish)
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from plumbline_generation.domain.answer import Claim, ClaimStatus, Outcome, Passage
 from plumbline_generation.domain.draft import NOTHING_SUPPORTED, Draft
-from plumbline_generation.domain.grounding import MAX_SENTENCE
 from plumbline_generation.domain.guarding import OutputGuard, output_policy
 from plumbline_generation.domain.settling import Grounding, Settled
 from plumbline_generation.testing import a_passage
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.release import GuardSettings, Unchecked, Unsupported
+from plumbline_models.checking import MAX_SENTENCE
 from plumbline_models.support import assess
 
 CARD = "4111 1111 1111 1111"

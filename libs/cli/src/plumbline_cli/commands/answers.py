@@ -56,6 +56,9 @@ def ask(
     freshness: Annotated[Freshness, typer.Option(help="May a cached answer be served?")] = Freshness.DEFAULT,
     application: Annotated[str, typer.Option(help="The application that answers.")] = "",
     conversation: ConversationFile = None,
+    json_schema: Annotated[
+        Path | None, typer.Option(help="A file with a JSON schema: the answer is JSON that fits it.")
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 60.0,
     as_json: Json = False,
 ) -> None:
@@ -63,7 +66,11 @@ def ask(
     session: Session = context.obj
     history = Conversation.of(conversation)
     request = pb.AskRequest(
-        question=question, application_id=application, freshness=FRESHNESS[freshness], turns=history.turns
+        question=question,
+        application_id=application,
+        freshness=FRESHNESS[freshness],
+        turns=history.turns,
+        json_schema=_read(json_schema) if json_schema else "",
     )
     if as_json:
         answer = asyncio.run(ask_once(session, request, seconds=timeout))
@@ -72,6 +79,13 @@ def ask(
         answer = ask_and_watch(session, request, timeout)
         session.out.print(render_answer(answer))
     history.add(question, answer.answer.text)
+
+
+def _read(schema: Path) -> str:
+    try:
+        return schema.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"{schema} could not be read ({error}): is --json-schema right?") from error
 
 
 def evaluation(

@@ -40,7 +40,7 @@ def chat(
             try:
                 answer = _answer(session, request, timeout, as_json=as_json)
             except Problem as problem:  # what was said so far is worth another try
-                session.err.print(f"plumbline: {problem}", markup=False, soft_wrap=True)
+                session.err.print(f"plumbline: {problem}", soft_wrap=True)
             else:
                 history.add(question, answer.answer.text)
 
@@ -59,7 +59,7 @@ def _questions(session: Session) -> Iterator[str]:
     """What is typed, or what standard input holds, a line each; blank lines are none."""
     while True:
         if sys.stdin.isatty():
-            session.err.print("\n[bold]?[/bold] ", end="")
+            session.err.print("\n?", style="bold", end=" ")
         line = sys.stdin.readline()
         if not line:
             return

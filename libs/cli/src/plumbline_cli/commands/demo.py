@@ -59,7 +59,7 @@ def _tell(session: Session, documents: Path, steps: list[Step]) -> str:
 
     def tell(step: Step) -> None:
         steps.append(step)
-        session.err.print(f"{len(steps):>2}. {step.name}: {step.seen}", markup=False, soft_wrap=True)
+        session.err.print(f"{len(steps):>2}. {step.name}: {step.seen}", soft_wrap=True)
 
     exporting = telemetry.configure(_telemetry_settings(session))
     with reading(session.settings.kafka_bootstrap_servers, TOPICS) as reader:

@@ -65,7 +65,7 @@ def delete(
     if as_json:
         session.emit({"document_id": document_id, "version": version, "state": "deleted"})
     else:
-        session.out.print(f"deleted  {document_id}  version {version}", markup=False)
+        session.out.print(f"deleted  {document_id}  version {version}")
 
 
 async def ingest_files(

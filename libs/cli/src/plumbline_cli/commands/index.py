@@ -169,7 +169,7 @@ def _show(session: Session, console: Console, comparison: Comparison, margin: fl
     console.print(table)
     for word, texts in (("won", comparison.won), ("lost", comparison.lost)):
         for text in texts:
-            console.print(f"{word}  {text}", markup=False, soft_wrap=True)
+            console.print(f"{word}  {text}", soft_wrap=True)
     passed = comparison.loses_at_most(margin)
     verdict = f"loses no more than {margin:g}" if passed else f"is not shown to lose no more than {margin:g}"
     session.err.print(f"{comparison.questions} questions: the candidate {verdict}", style="green" if passed else "red")

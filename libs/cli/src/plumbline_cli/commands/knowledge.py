@@ -230,7 +230,7 @@ def _say(session: Session, as_json: bool, content: dict[str, Any], words: str) -
     if as_json:
         session.emit(content)
     else:
-        session.out.print(words, markup=False)
+        session.out.print(words)
 
 
 def _cells(status: pb.DocumentStatus) -> tuple[str | Text, ...]:

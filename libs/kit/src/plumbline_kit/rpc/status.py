@@ -5,7 +5,7 @@ from typing import Final, TypeGuard
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.rpc.error_details_pb2 import BadRequest, RetryInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from plumbline_kit.errors import (
@@ -19,6 +19,7 @@ from plumbline_kit.errors import (
     Retryable,
     Unauthenticated,
     Unavailable,
+    Unfulfilled,
 )
 
 CODES: Final[dict[type[PlumblineError], grpc.StatusCode]] = {
@@ -26,10 +27,13 @@ CODES: Final[dict[type[PlumblineError], grpc.StatusCode]] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    Unfulfilled: grpc.StatusCode.FAILED_PRECONDITION,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     Exhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
 }
+DOMAIN: Final = "plumbline"
+"""Of the reasons that errors tell."""
 DETAILS_KEY: Final = "grpc-status-details-bin"
 DEFAULT_RETRY_SECONDS: Final = 1.0
 TEXT_BYTES: Final = 800
@@ -55,7 +59,7 @@ def text_of(error: PlumblineError) -> str:
 
 
 def details_of(error: PlumblineError) -> bytes:
-    """A serialised google.rpc.Status with field violations or a retry hint."""
+    """A serialised google.rpc.Status with field violations, a retry hint, a reason."""
     status = Status(code=code_of(error).value[0], message=text_of(error))
     if isinstance(error, Invalid) and error.violations:
         _pack(status, BadRequest(field_violations=[_violation(each) for each in error.violations[:MOST_VIOLATIONS]]))
@@ -63,6 +67,8 @@ def details_of(error: PlumblineError) -> bytes:
         delay = Duration()
         delay.FromNanoseconds(round(error.retry_after * 1e9))
         _pack(status, RetryInfo(retry_delay=delay))
+    if error.reason:
+        _pack(status, ErrorInfo(reason=error.reason, domain=DOMAIN))
     return bytes(status.SerializeToString())
 
 
@@ -73,14 +79,16 @@ def translate(error: grpc.aio.AioRpcError) -> PlumblineError:
     if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
         return Invalid(text, *_violations(status))
     if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Exhausted(text, retry_after=_retry_after(status))
+        return Exhausted(text, retry_after=_retry_after(status), reason=_reason(status))
+    if error.code() == grpc.StatusCode.FAILED_PRECONDITION and (reason := _reason(status)):
+        return Unfulfilled(text, reason=reason)
     for kind in (NotFound, Unauthenticated, PermissionDenied, DeadlineExceeded):
         if CODES[kind] == error.code():
             return kind(text)
-    return Unavailable(text, retry_after=_retry_after(status))
+    return Unavailable(text, retry_after=_retry_after(status), reason=_reason(status))
 
 
-def _pack(status: Status, detail: BadRequest | RetryInfo) -> None:
+def _pack(status: Status, detail: BadRequest | RetryInfo | ErrorInfo) -> None:
     packed = AnyMessage()
     packed.Pack(detail)
     status.details.append(packed)
@@ -108,6 +116,14 @@ def _violations(status: Status) -> list[FieldViolation]:
     for detail in status.details:
         detail.Unpack(found)
     return [FieldViolation(each.field, each.description) for each in found.field_violations]
+
+
+def _reason(status: Status) -> str:
+    found = ErrorInfo()
+    for detail in status.details:
+        if detail.Unpack(found) and found.domain == DOMAIN:
+            return found.reason
+    return ""
 
 
 def _retry_after(status: Status) -> float:

@@ -15,6 +15,8 @@ class Refusal(Enum):
     NO_SOURCES = "no_sources"
     REDACTED = "redacted"
     """Its texts hold placeholders: it is not what its caller read."""
+    STRUCTURED = "structured"
+    """It fits a schema that whoever asks next did not name."""
     OTHER_RELEASE = "other_release"
     FROM_CONVERSATION = "from_conversation"
     """The question holds what somebody said earlier, which is nobody else's to be answered with."""
@@ -40,6 +42,7 @@ class Candidate:
     from_conversation: bool = False
     """Whether earlier turns are part of the question."""
     redacted: bool = False
+    structured: bool = False
 
     @property
     def entry_id(self) -> str:
@@ -56,6 +59,8 @@ class Candidate:
             return Refusal.FROM_CONVERSATION
         if self.redacted:
             return Refusal.REDACTED
+        if self.structured:
+            return Refusal.STRUCTURED
         if not self.sources:
             return Refusal.NO_SOURCES
         if (self.scope.application, self.scope.release) != (application, release):

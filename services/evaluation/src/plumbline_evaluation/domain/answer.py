@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Final
 
 from plumbline_kit.errors import Invalid
+from plumbline_models.evidence import Source
 
 MAX_ID_CHARACTERS: Final = 200
 
@@ -34,8 +35,8 @@ class Answer:
 
     text: str
     claims: tuple[Claim, ...]
-    sources: tuple[str, ...]
-    """Title and text of each passage: what the model saw of it."""
+    sources: tuple[Source, ...]
+    """What the model saw of each passage."""
     outcome: Outcome
 
 

@@ -2,16 +2,16 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from plumbline_evaluation.domain.answer import Answer, Claim
 from plumbline_evaluation.domain.evaluation import Measure, Score
-from plumbline_models.support import assess, claim_words
-from plumbline_models.text import sentences
+from plumbline_models.checking import SentenceCheck, Standing, sentences_to_check
 
-WORDS_VERSION: Final = "words-numbers-names-1"
+WORDS_VERSION: Final = "words-numbers-names-denials-2"
 SIMILARITY_VERSION: Final = "cosine-1"
 NAMED: Final = 3
 """How many sentences or citations an explanation names."""
@@ -66,30 +66,27 @@ def citation_validity(measure: Measure, answer: Answer, minimum_support: float) 
 
     Support is counted here again from the texts; what the writer said about it is not read.
     """
-    citations = [(claim, number) for claim in answer.claims for number in claim.source_numbers]
-    if not citations:
+    check = SentenceCheck(answer.sources, minimum_support)
+    found = [
+        (number, _cited(check, answer, claim, number)) for claim in answer.claims for number in claim.source_numbers
+    ]
+    if not found:
         return measure.not_measured("the answer cites nothing")
-    wrong = [number for claim, number in citations if not _holds(answer, claim, number, minimum_support)]
-    found = f"{len(citations) - len(wrong)} of {len(citations)} citations name a source that supports their sentence"
-    return measure.measured(1 - len(wrong) / len(citations), found + _naming("citation of source", wrong))
+    return _share(measure, found, "citations name a source that supports their sentence", "citation of source")
 
 
 def faithfulness(measure: Measure, answer: Answer, minimum_support: float) -> Score:
     """Share of the answer's sentences that at least one source supports.
 
-    The sentences are cut here again from the text. One whose numbers and names no source holds is not supported.
+    The sentences are cut here again from the text, and checked as generation checks them: one whose numbers or names
+    no source holds, or that its source denies, is not supported. Headings, greetings and the like count for nothing.
     """
-    claims = [span.of(answer.text) for span in sentences(answer.text)]
-    claims = [claim for claim in claims if claim_words(claim)]
+    check = SentenceCheck(answer.sources, minimum_support)
+    standings = [check(span.of(answer.text)).standing for span in sentences_to_check(answer.text)]
+    claims = [standing for standing in standings if standing is not Standing.NO_CLAIM]
     if not claims:
         return measure.not_measured("the answer claims nothing")
-    wrong = [
-        number
-        for number, claim in enumerate(claims, start=1)
-        if not any(supported(claim, source, minimum_support) for source in answer.sources)
-    ]
-    found = f"{len(claims) - len(wrong)} of {len(claims)} sentences are supported by a source"
-    return measure.measured(1 - len(wrong) / len(claims), found + _naming("sentence", wrong))
+    return _share(measure, list(enumerate(claims, start=1)), "sentences are supported by a source", "sentence")
 
 
 def answer_relevance(measure: Measure, similarity: float) -> Score:
@@ -108,16 +105,30 @@ def context_relevance(measure: Measure, similarities: Sequence[float]) -> Score:
     return measure.measured(similarities[nearest], explanation)
 
 
-def supported(claim: str, source: str, minimum_support: float) -> bool:
-    """Whether the source holds enough of the claim's words, and all of its numbers and names."""
-    found = assess(claim, source)
-    return found.score >= minimum_support and not found.missing_names
-
-
-def _holds(answer: Answer, claim: Claim, number: int, minimum_support: float) -> bool:
+def _cited(check: SentenceCheck, answer: Answer, claim: Claim, number: int) -> Standing:
+    """Whether the source of that number supports the sentence that cites it."""
     if not (1 <= number <= len(answer.sources) and 0 <= claim.start < claim.end <= len(answer.text)):
-        return False
-    return supported(answer.text[claim.start : claim.end], answer.sources[number - 1], minimum_support)
+        return Standing.UNSUPPORTED
+    checked = check(answer.text[claim.start : claim.end])
+    if number - 1 in checked.held:
+        return Standing.SUPPORTED
+    return Standing.NOT_CHECKED if checked.standing is Standing.NOT_CHECKED else Standing.UNSUPPORTED
+
+
+def _share(measure: Measure, found: Sequence[tuple[int, Standing]], are: str, what: str) -> Score:
+    """The share that is supported, of numbered sentences or citations.
+
+    What could not be checked is not supported. Where it decides between a pass and a failure, nothing was measured.
+    """
+    standings = Counter(standing for _, standing in found)
+    right, unchecked = standings[Standing.SUPPORTED], standings[Standing.NOT_CHECKED]
+    told = f"{right} of {len(found)} {are}"
+    if unchecked:
+        told += f", {unchecked} could not be checked"
+    if right / len(found) < measure.minimum <= (right + unchecked) / len(found):
+        return measure.not_measured(told)
+    wrong = [number for number, standing in found if standing is Standing.UNSUPPORTED]
+    return measure.measured(right / len(found), told + _naming(what, wrong))
 
 
 def _naming(what: str, wrong: Sequence[int]) -> str:

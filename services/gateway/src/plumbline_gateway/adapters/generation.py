@@ -79,6 +79,7 @@ def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
         passages=map(passage_to_proto, assignment.passages),
         release=release_to_proto(assignment.release),
         condensation=condensation_to_proto(assignment.condensation),
+        json_schema=assignment.json_schema,
     )
 
 
@@ -100,4 +101,6 @@ def _generated(completed: pb.AnswerCompleted) -> Generated:
 
 def _spending(took: Took) -> Spending:
     costs = {took.cost.currency_code: took.cost.amount} if took.HasField("cost") else {}
+    if isinstance(took, pb.GenerationRecord):
+        costs |= {cost.currency_code: cost.amount for cost in took.further_costs}
     return Spending(costs, took.prompt_tokens, took.completion_tokens, len(took.attempts))

@@ -15,7 +15,12 @@ from plumbline_kit.clock import Clock
 
 LONGEST_HOLD_SECONDS: Final = 600.0
 """A server that asks to be left alone for longer is asked again all the same."""
-SAYS_NOTHING: Final = (AttemptOutcome.OVERTAKEN, AttemptOutcome.ABANDONED, AttemptOutcome.REJECTED)
+SAYS_NOTHING: Final = (
+    AttemptOutcome.OVERTAKEN,
+    AttemptOutcome.ABANDONED,
+    AttemptOutcome.REJECTED,
+    AttemptOutcome.OVER_BUDGET,
+)
 """How an attempt may end without anything being known of the endpoint's health."""
 
 
@@ -51,7 +56,8 @@ class Call:
         self._patient = own.first_token_seconds <= left.first_token, own.total_seconds <= left.total
         self._spoke = self._slow = False
         self._ended: Attempt | None = None
-        limits = Limits(min(own.first_token_seconds, left.first_token), min(own.total_seconds, left.total))
+        first, total = min(own.first_token_seconds, left.first_token), min(own.total_seconds, left.total)
+        limits = Limits(first, total, left.tenant)
         self._pieces = endpoint.model.write(prompt, limits)
         endpoint.at_work += 1
         self._period = endpoint.breaker.begin(self._began)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,12 @@ NO_END: Final = "the model wrote far more than it was asked for"
 MAX_TOKEN_CHARACTERS: Final = 128
 """No vocabulary has longer tokens; a text that is longer than so many for each token allowed knows no limit."""
 CONFIGURATION_STATUSES: Final = (401, 403, 404, 405)
+COUNTED: Final = ("prompt_tokens", "completion_tokens")
+MOST_TOKENS: Final = 2**31 - 1
+"""What a record can hold."""
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Of a character: some servers cut UTF-16, and JSON can say so."""
 
 Piece = str | Finish
 
@@ -106,12 +113,15 @@ def _tells_of_kept() -> aiohttp.TraceConfig:
 class OpenAIModel:
     """Asks once. Who asks again, and when, is the route's business."""
 
-    def __init__(self, client: ApiClient, settings: ModelSettings, *, endpoint: str, clock: Clock) -> None:
-        """*endpoint* is the name by which spans know it."""
+    def __init__(
+        self, client: ApiClient, settings: ModelSettings, *, endpoint: str, clock: Clock, takes_schema: bool = False
+    ) -> None:
+        """*endpoint* is the name by which spans know it; *takes_schema*: it can be held to a JSON schema."""
         self._client = client
         self._settings = settings
         self._endpoint = endpoint
         self._clock = clock
+        self._takes_schema = takes_schema
 
     async def write(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[Piece, None]:
         """See `LanguageModel`. Tokens that arrive together are one piece."""
@@ -119,6 +129,8 @@ class OpenAIModel:
         settings = _asked(prompt, self._settings)
         with chat_span(settings, self._client.url, self._endpoint) as span:
             body = _body(prompt, settings)
+            if prompt.json_schema and self._takes_schema:
+                body |= _response_format(prompt.json_schema)
             async with aclosing(Completion(self._client, body, self._clock)) as completion:
                 async with _by(now + limits.first_token, f"no token within {limits.first_token:.3g} s"):
                     piece = await completion.begin(trace_headers(span))
@@ -212,10 +224,18 @@ class Chunk:
             event = json.loads(data)
             choice = event["choices"][0] if event["choices"] else {"delta": {}}
             counted = event.get("usage")
-            usage = Usage(int(counted["prompt_tokens"]), int(counted["completion_tokens"])) if counted else None
+            usage = Usage(*(_tokens(counted[name]) for name in COUNTED)) if counted else None
             return cls(str(choice["delta"].get("content") or ""), choice.get("finish_reason"), usage)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
             raise ModelFailed(NO_COMPLETION, AttemptOutcome.MALFORMED) from error
+
+
+def _tokens(value: Any) -> int:
+    """Raises `ValueError` for a number that is no count of tokens."""
+    count = int(value)
+    if not 0 <= count <= MOST_TOKENS:
+        raise ValueError(f"{count} tokens")
+    return count
 
 
 class CompletionReader:
@@ -229,6 +249,7 @@ class CompletionReader:
         self._events = EventReader()
         self._usage = NOT_COUNTED
         self._reason: str | None = None
+        self._half = ""
 
     def take(self, read: bytes) -> Iterator[str]:
         """The texts that *read* completes; without any bytes the stream has ended.
@@ -252,7 +273,16 @@ class CompletionReader:
         self._left -= len(chunk.text)
         if self._left < 0:
             raise ModelFailed(NO_END, AttemptOutcome.MALFORMED)
-        return chunk.text
+        return self._whole(chunk.text)
+
+    def _whole(self, text: str) -> str:
+        """*text* with the character that the last one began, and without the one that it begins."""
+        text, self._half = self._half + text, ""
+        if not _HALF.search(text):
+            return text
+        if "\ud800" <= text[-1] < "\udc00":
+            text, self._half = text[:-1], text[-1]
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _end(self) -> None:
         if self._reason is None:
@@ -283,7 +313,7 @@ def _seconds(retry_after: str, now: datetime) -> float | None:
         return float(retry_after)
     try:
         date = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
@@ -301,7 +331,9 @@ async def _by(moment: float, reason: str) -> AsyncIterator[None]:
 def _asked(prompt: Prompt, settings: ModelSettings) -> ModelSettings:
     tokens = settings.max_tokens if prompt.max_tokens is None else min(prompt.max_tokens, settings.max_tokens)
     temperature = settings.temperature if prompt.temperature is None else prompt.temperature
-    return replace(settings, max_tokens=tokens, temperature=temperature)
+    seed = settings.seed if prompt.seed is None else prompt.seed
+    stop = () if prompt.json_schema else settings.stop  # texts that end an answer may stand within JSON
+    return replace(settings, max_tokens=tokens, temperature=temperature, seed=seed, stop=stop)
 
 
 def _body(prompt: Prompt, settings: ModelSettings) -> dict[str, Any]:
@@ -316,3 +348,8 @@ def _body(prompt: Prompt, settings: ModelSettings) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+def _response_format(schema: str) -> dict[str, Any]:
+    named = {"name": "answer", "schema": json.loads(schema), "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}

@@ -283,7 +283,10 @@ class Trip:
         attempt = await call.fail(error)
         self._attempts.append(attempt)
         self._route.queue.wake()
-        log.warning("model_failed", endpoint=attempt.endpoint, outcome=attempt.outcome.value, reason=attempt.reason)
+        if attempt.outcome is AttemptOutcome.OVER_BUDGET:
+            self._untried.clear()  # the budget is the same wherever else it is asked
+        else:
+            _log(attempt)
         return attempt
 
     async def _ended(self, call: Call, outcome: AttemptOutcome) -> Attempt:
@@ -295,7 +298,8 @@ class Trip:
 
     def _left(self) -> Limits:
         passed = self._route.clock.monotonic() - self._began
-        return Limits(self._limits.first_token - passed, self._limits.total - passed)
+        limits = self._limits
+        return replace(limits, first_token=limits.first_token - passed, total=limits.total - passed)
 
     def _failed(self) -> ModelFailed:
         """Every reason, each with its endpoint where there are several."""
@@ -306,3 +310,7 @@ class Trip:
         return ModelFailed(
             "; ".join(reasons) or "no time was left", outcome, trail=Trail(attempts=tuple(self._attempts))
         )
+
+
+def _log(attempt: Attempt) -> None:
+    log.warning("model_failed", endpoint=attempt.endpoint, outcome=attempt.outcome.value, reason=attempt.reason)

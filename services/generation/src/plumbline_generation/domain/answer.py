@@ -9,6 +9,7 @@ from typing import Final
 
 from plumbline_generation.domain.attempts import UNTRODDEN, Trail, Usage
 from plumbline_generation.domain.conversation import MAX_QUESTION_CHARACTERS, Condensation, Method
+from plumbline_generation.domain.schema import Schema
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import Invalid
@@ -101,6 +102,8 @@ class Assignment:
     release_id: str
     condensation: Condensation | None = None
     """What the question was, where it was asked within a conversation."""
+    schema: Schema | None = None
+    """What the answer has to fit, where it is to be JSON."""
 
     def __post_init__(self) -> None:
         check_question(self.question)
@@ -212,6 +215,8 @@ class Record:
     """Passages that hold instructions to the model, which it was not given."""
     blocks: tuple[Block, ...] = ()
     """What the model was given to read, or would have been, in the prompt's order."""
+    repaired: bool | None = None
+    """Of an answer as JSON: whether the model had to be told what was wrong with its first one."""
 
 
 def check_question(question: str) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 
 class AttemptOutcome(Enum):
-    """What came of an attempt; the last three were not asked."""
+    """What came of an attempt; the last four were not asked."""
 
     ANSWERED = "answered"
     UNREACHABLE = "unreachable"
@@ -25,6 +25,8 @@ class AttemptOutcome(Enum):
     CIRCUIT_OPEN = "circuit_open"
     FULL = "full"
     PROMPT_TOO_LONG = "prompt_too_long"
+    OVER_BUDGET = "over_budget"
+    """Its tenant has no tokens left for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both together."""
+        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
 
 
 NOT_COUNTED: Final = Usage()
@@ -66,6 +72,18 @@ class Trail:
     """Both are empty where nobody wrote anything."""
     attempts: tuple[Attempt, ...] = ()
     cost: Cost | None = None
+    further_costs: tuple[Cost, ...] = ()
+    """In other currencies, where several texts were written."""
+
+    def followed_by(self, other: "Trail") -> "Trail":
+        """This and then *other*, whose text is the one that is told."""
+        costs: dict[str, float] = {}
+        for cost in (self.cost, *self.further_costs, other.cost, *other.further_costs):
+            if cost:
+                costs[cost.currency] = costs.get(cost.currency, 0.0) + cost.amount
+        paid = tuple(Cost(currency, amount) for currency, amount in costs.items())
+        attempts = (*self.attempts, *other.attempts)
+        return Trail(other.endpoint, other.model, attempts, paid[0] if paid else None, paid[1:])
 
 
 UNTRODDEN: Final = Trail()

@@ -1,115 +1,70 @@
 """Which passages a sentence of an answer rests on. The model is not trusted with this: words are counted."""
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 from plumbline_generation.domain.answer import Claim, ClaimStatus, Evidence, Passage
-from plumbline_generation.domain.evidence import EvidenceFinder
-from plumbline_models.language import ENGLISH, is_unspaced, languages
-from plumbline_models.support import Support, assess, claim_words
-from plumbline_models.text import Span, sentences
+from plumbline_guards.placeholders import without_placeholders
+from plumbline_models.checking import Checked, SentenceCheck, Standing, sentences_to_check
+from plumbline_models.evidence import Source
+from plumbline_models.text import Span
 
-LOW_SUPPORT: Final = 0.3
-"""Below this share of its words a German or Spanish sentence has no support: their words have more forms."""
-JUDGED: Final = frozenset({ENGLISH, "de", "es"})
-"""The languages in which the check was measured."""
-CODE: Final = "```"
-MAX_LEAD_WORDS: Final = 12
-
-_SAYS_NOTHING: Final = re.compile(
-    r"(?:yes|no|sure|sorry|unfortunately|certainly|absolutely|of course|ok(?:ay)?|hello|hi|thanks|thank you"
-    r"|ja|nein|hallo|danke|s\u00ed|no|hola|gracias|oui|non|bonjour|merci)(?: there| you)?[\s.,!:]*"
-    r"|[1-9][.)]",  # the number of an item that was not written
-    re.IGNORECASE,
-)
+_WITHOUT_SOURCE: Final = {
+    Standing.UNSUPPORTED: ClaimStatus.UNSUPPORTED,
+    Standing.NOT_CHECKED: ClaimStatus.NOT_CHECKED,
+    Standing.NO_CLAIM: ClaimStatus.NO_CLAIM,
+}
 
 
 class Checker:
     """Checks sentences against the sources of one answer."""
 
     def __init__(self, sources: Sequence[Passage], minimum: float, own: Sequence[str] = ()) -> None:
-        """A source supports a sentence from *minimum* of its content words on, if it holds its numbers and names.
-
-        Of what the caller gave, *own*, no source is asked.
-        """
+        """See `SentenceCheck`. Of what the caller gave, *own*, no source is asked, nor of a placeholder's name."""
         self._own = tuple(own)
-        self._texts = [source.evidence for source in sources]
-        self._evidence = [EvidenceFinder(number, source) for number, source in enumerate(sources, start=1)]
-        self._minimum = minimum
-        self._languages = frozenset().union(*map(_languages, self._texts))
+        self._sources = tuple(sources)
+        self._check = SentenceCheck([Source(source.title, source.text) for source in sources], minimum)
 
     def check(self, text: str, span: Span, marked: Sequence[int]) -> Claim:
         """The sentence at *span*, which the model marked with those numbers.
 
         Cited are first those that it marked and that do support it, then the sources that hold most of it.
         """
-        sentence = self._without_own(span.of(text))
-        if _claims_nothing(sentence):
-            return Claim(span.start, span.end, (), 0.0, ClaimStatus.NO_CLAIM)
-        found = [assess(sentence, source) for source in self._texts]
-        best = max((support.score for support in found), default=0.0)
-        own, others, evidence = self._supporting(sentence, found, marked)
-        if not evidence:
-            known = self._can_judge(sentence, best)
-            status = ClaimStatus.UNSUPPORTED if known else ClaimStatus.NOT_CHECKED
-        else:
-            status = ClaimStatus.SUPPORTED if own else ClaimStatus.REPAIRED if marked else ClaimStatus.ATTRIBUTED
-        return Claim(span.start, span.end, (*own, *others), best, status, evidence)
+        checked = self._check(self._without_own(span.of(text)))
+        if status := _WITHOUT_SOURCE.get(checked.standing):
+            return Claim(span.start, span.end, (), checked.best, status)
+        own, others = _cited(checked, marked)
+        status = ClaimStatus.SUPPORTED if own else ClaimStatus.REPAIRED if marked else ClaimStatus.ATTRIBUTED
+        return Claim(span.start, span.end, (*own, *others), checked.best, status, self._evidence(checked, own + others))
 
     def _without_own(self, sentence: str) -> str:
         for value in self._own:
             sentence = sentence.replace(value, "")
-        return sentence
+        return without_placeholders(sentence)
 
-    def _supporting(
-        self, sentence: str, found: Sequence[Support], marked: Sequence[int]
-    ) -> tuple[list[int], list[int], tuple[Evidence, ...]]:
-        """The numbers of those that the model marked, of the others that hold most, and where it stands in both."""
-        needed = self._needed(sentence)
-        evidence = {
-            number: self._evidence[number - 1].find(sentence, self._minimum)
-            for number, support in enumerate(found, start=1)
-            if support.score >= needed and not support.missing_names
-        }
-        scores = {number: found[number - 1].score for number, where in evidence.items() if where}
-        most = max(scores.values(), default=0.0)
-        own = [number for number in dict.fromkeys(marked) if number in scores]
-        others = [number for number, score in scores.items() if score == most and number not in own]
-        return own, others, tuple(one for number in (*own, *others) for one in evidence[number])
-
-    def _needed(self, sentence: str) -> float:
-        """In a language that the check was not measured in, nothing short of every word is support."""
-        return 1.0 if is_unspaced(sentence) or not self._is_judged(sentence) else self._minimum
-
-    def _is_judged(self, sentence: str) -> bool:
-        return not JUDGED.isdisjoint(_languages(sentence) or self._languages or {ENGLISH})
-
-    def _can_judge(self, sentence: str, best: float) -> bool:
-        """Whether words that are missing mean anything: they do if sentence and sources are in one known language."""
-        own, theirs = _languages(sentence), self._languages
-        if sentence.startswith(CODE) or is_unspaced(sentence) or not self._is_judged(sentence):
-            return False
-        if own and theirs and own.isdisjoint(theirs):
-            return False
-        english = ENGLISH in (own or theirs or {ENGLISH})
-        return english or best < LOW_SUPPORT
-
-
-@lru_cache(maxsize=1024)
-def _languages(text: str) -> frozenset[str]:
-    return languages(text)
+    def _evidence(self, checked: Checked, numbers: Sequence[int]) -> tuple[Evidence, ...]:
+        return tuple(
+            place
+            for number in numbers
+            for place in _placed(number, self._sources[number - 1], checked.held[number - 1].evidence)
+        )
 
 
 def cite(text: str, checker: Checker) -> tuple[Claim, ...]:
     """One claim a sentence of a text that no model wrote."""
-    return tuple(checker.check(text, span, ()) for span in sentences(text))
+    return tuple(checker.check(text, span, ()) for span in sentences_to_check(text))
 
 
-def _claims_nothing(sentence: str) -> bool:
-    """A greeting or a yes; without figures and if short, a heading, a question, or what announces a list."""
-    if not claim_words(sentence) or _SAYS_NOTHING.fullmatch(sentence):
-        return True
-    announces = sentence.startswith("#") or sentence.rstrip("*_ ").endswith((":", "?"))
-    return announces and len(sentence.split()) <= MAX_LEAD_WORDS and not any(map(str.isdigit, sentence))
+def _cited(checked: Checked, marked: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The 1-based numbers of the supporting sources that the model marked, and of the others that hold most."""
+    scores = {index + 1: held.score for index, held in checked.held.items()}
+    most = max(scores.values())
+    own = [number for number in dict.fromkeys(marked) if number in scores]
+    return own, [number for number, score in scores.items() if score == most and number not in own]
+
+
+def _placed(number: int, passage: Passage, spans: Sequence[Span]) -> tuple[Evidence, ...]:
+    """Where *spans* of the passage stand in its document."""
+    if passage.end - passage.start != len(passage.text):  # rows of a table with its header before them
+        return (Evidence(number, passage.start, passage.end),)
+    return tuple(Evidence(number, passage.start + span.start, passage.start + span.end) for span in spans)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from plumbline_generation.domain.answer import Claim, ClaimStatus, GroundingRecord
-from plumbline_generation.domain.citations import CODE, Checker
+from plumbline_generation.domain.citations import Checker
 from plumbline_generation.domain.draft import is_complete, moved_to
 from plumbline_generation.domain.guarding import GuardedText
 from plumbline_kit.release import GuardSettings, Unchecked, Unsupported
 from plumbline_models.abstention import says_it_does_not_know
-from plumbline_models.text import Span, may_end, sentences
-
-MAX_SENTENCE: Final = 2_000
-"""Characters; what goes on for longer without an end is cut there, so that a text's cost is linear in its length."""
+from plumbline_models.checking import CODE, MAX_SENTENCE, next_sentence
+from plumbline_models.text import Span, may_end
 
 _MAY_BELONG: Final = re.compile(r"\[\d*")
 """What follows a sentence and may yet turn out to be a part of it."""
@@ -114,16 +112,8 @@ class GroundedText:
         return may_end(text, self._settled) or CODE in text or len(text) - self._settled > MAX_SENTENCE
 
     def _next(self) -> Span | None:
-        """The first sentence that is not settled; a fenced block of code is one."""
-        text = self.guarded.text
-        left = text[self._settled :].lstrip()
-        start = len(text) - len(left)
-        if left.startswith(CODE):
-            fence = text.find(CODE, start + len(CODE))
-            return Span(start, len(text.rstrip()) if fence == -1 else sentences(text, fence)[0].end)
-        near = text[: start + 2 * MAX_SENTENCE]
-        span = next(iter(sentences(near, self._settled)), None)
-        return span and Span(start, min(span.end, start + len(left[:MAX_SENTENCE].rstrip())))
+        """The first sentence that is not settled."""
+        return next_sentence(self.guarded.text, self._settled)
 
     def _is_over(self, span: Span) -> bool:
         """Whether another sentence has begun, so that nothing that follows can belong to this one."""

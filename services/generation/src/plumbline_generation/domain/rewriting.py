@@ -16,8 +16,9 @@ from plumbline_prompts.template import data_environment
 MAX_TURN_CHARACTERS: Final = 400
 """Of an earlier turn that the model is shown."""
 MAX_WRITTEN_CHARACTERS: Final = 500
-MAX_TOKENS: Final = 64
-"""Of a question."""
+MAX_TOKENS: Final = 128
+"""Of a question: some 500 characters."""
+TOO_MUCH: Final = "the model wrote too much"
 NEW_SHARE: Final = 0.25
 """The most that a stand-alone question may hold of words that nobody said."""
 KEPT_SHARE: Final = 0.5
@@ -51,7 +52,8 @@ class RewritingPrompt:
     def render(self, conversation: Conversation) -> Prompt:
         """The prompt; no turn can pose as another, nor as the system's."""
         turns = [ReadTurn(_SPEAKERS[turn.role], turn.text[:MAX_TURN_CHARACTERS]) for turn in conversation.turns]
-        return Prompt(self._system, self._template.render(turns=turns, question=conversation.question).strip())
+        user = self._template.render(turns=turns, question=conversation.question).strip()
+        return Prompt(self._system, user, temperature=0.0, max_tokens=MAX_TOKENS)
 
 
 def rewritten(written: str, conversation: Conversation) -> Condensation | str:
@@ -71,7 +73,7 @@ def _form_flaw(text: str, question: str) -> str:
     if not text:
         return "the model wrote nothing"
     if len(text) > min(MAX_QUESTION_CHARACTERS, max(MAX_WRITTEN_CHARACTERS, 2 * len(question))):
-        return "the model wrote too much"
+        return TOO_MUCH
     if len(text.splitlines()) > 1 or not text.isprintable():
         return "the model wrote more than one line"
     if question.rstrip().endswith("?") and not text.endswith("?"):

@@ -42,6 +42,8 @@ class EndpointSettings:
     first_token_seconds: float = math.inf
     total_seconds: float = math.inf
     price: Price | None = None
+    json_schema: bool = False
+    """Whether it can be held to a JSON schema (`response_format`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import structlog
 from plumbline_generation.domain.answer import Assignment, Block, GuardResult, Passage, PassageRef
 from plumbline_generation.domain.packing import Packed
 from plumbline_guards.detector import OPERATING_POINT, Detector
-from plumbline_guards.findings import Finding, Kind
+from plumbline_guards.findings import NEVER_TOLD, Finding, Kind
 from plumbline_guards.memo import Memo
 from plumbline_guards.placeholders import Placeholders, reserved
 from plumbline_guards.plain import plain
@@ -34,12 +34,10 @@ QUESTION_INJECTION: Final = "question.injection"
 PASSAGES_DATA: Final = "passages.data"
 PASSAGES_INSTRUCTIONS: Final = "passages.instructions"
 
-SECRETS: Final = frozenset({Kind.SECRET, Kind.PRIVATE_KEY, Kind.URL_CREDENTIALS, Kind.LONG_RUN})
-PERSONS_NUMBERS: Final = frozenset({Kind.CARD, Kind.SSN})
-HIDDEN_IN_QUESTIONS: Final = SECRETS | PERSONS_NUMBERS | {Kind.IBAN}
+HIDDEN_IN_QUESTIONS: Final = NEVER_TOLD | {Kind.IBAN}
 """Contacts are kept: who asks about an address wants the model to read it."""
-HIDDEN_IN_PASSAGES: Final = SECRETS | PERSONS_NUMBERS
-"""What leaves in no answer. An IBAN may be quoted, so the model reads it."""
+HIDDEN_IN_PASSAGES: Final = NEVER_TOLD
+"""An IBAN may be quoted, so the model reads it."""
 HIDEABLE: Final = (*sorted(HIDDEN_IN_QUESTIONS, key=lambda kind: kind.name), Kind.EMAIL, Kind.PHONE, Kind.IP_ADDRESS)
 """What can be hidden."""
 AT_ONCE_CHARACTERS: Final = 2_000
@@ -91,13 +89,14 @@ class Screen:
         texts = [_readable(passage) for passage in assignment.passages]
         memory = self.instructions_in if self.policy.instructions is not Action.PASS else None
         new = (memory or self.found_in).missing(texts)
-        return self.similarity is None and len(assignment.question) + sum(map(len, new)) <= AT_ONCE_CHARACTERS
+        asked = len(assignment.question) + (len(assignment.schema.text) if assignment.schema else 0)
+        return self.similarity is None and asked + sum(map(len, new)) <= AT_ONCE_CHARACTERS
 
     def screened(self, assignment: Assignment) -> "Screened":
         """What may be answered of *assignment*, and from which of its passages."""
-        texts = (text for passage in assignment.passages for text in (passage.title, passage.text))
-        names = Placeholders(reserved((assignment.question, *texts)))
-        screened = Screened(self, assignment.question, assignment.passages, names)
+        names = Placeholders(reserved((assignment.question, *map(_readable, assignment.passages))))
+        beside = assignment.schema.text if assignment.schema else ""
+        screened = Screened(self, assignment.question, assignment.passages, names, beside=beside)
         screened.look_at_question()
         screened.look_at_passages()
         return screened
@@ -142,6 +141,8 @@ class Screened:
     """What the model reads of the passages that were packed."""
     values: Mapping[str, str] = field(default_factory=dict)
     """The question's own, by placeholder: they are put back into the answer; those of passages are not."""
+    beside: str = ""
+    """What the caller has the model read beside the question: a schema."""
 
     def __post_init__(self) -> None:
         self._asked = self.question
@@ -192,7 +193,7 @@ class Screened:
         return _changed(changed), read.counts + Counter(finding.kind for finding in findings)
 
     def _look_for_topics(self) -> tuple[Outcome, Mapping[Kind, int]]:
-        found = len(self.screen.policy.topics.find(self._asked))
+        found = sum(len(self.screen.policy.topics.find(text)) for text in (self._asked, self.beside))
         self.reason = TOPIC_REASON if found else "" if self._is_on_topic() else OFF_TOPIC_REASON
         return (Outcome.BLOCKED if self.reason else Outcome.PASSED), _counted(Kind.DENIED_TOPIC, found)
 
@@ -201,7 +202,7 @@ class Screened:
         return similarity is None or similarity(self._asked) >= self.screen.policy.minimum_similarity
 
     def _look_for_injection(self, detector: Detector) -> tuple[Outcome, Mapping[Kind, int]]:
-        [score] = detector.scores([self._asked])
+        score = max(detector.scores([self._asked, self.beside] if self.beside else [self._asked]))
         attacks, blocks = score >= OPERATING_POINT, self.screen.policy.injection is Action.BLOCK
         self.reason = INJECTION_REASON if attacks and blocks else ""
         return (Outcome.BLOCKED if self.reason else Outcome.PASSED), _counted(Kind.INJECTION, int(attacks))

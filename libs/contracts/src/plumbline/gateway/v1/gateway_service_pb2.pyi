@@ -77,12 +77,18 @@ class AskRequest(_message.Message):
     APPLICATION_ID_FIELD_NUMBER: _builtins.int
     FRESHNESS_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """At most 8,000 characters."""
     application_id: _builtins.str
     """Defaults to "default"."""
     freshness: Global___Freshness.ValueType
     """Defaults to the release's own setting."""
+    json_schema: _builtins.str
+    """A JSON schema that the answer's text has to fit; empty for an answer in words. At most
+    16,000 characters, no reference to elsewhere or to itself. The text comes in one delta
+    when it fits; a refusal is in words. The cache is neither asked nor filled.
+    """
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Turn]:
         """What was said before, oldest first: at most 100 turns with 100,000 characters in all."""
@@ -94,10 +100,11 @@ class AskRequest(_message.Message):
         application_id: _builtins.str = ...,
         freshness: Global___Freshness.ValueType = ...,
         turns: _abc.Iterable[_answer_pb2.Turn] | None = ...,
+        json_schema: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "freshness", b"freshness", "question", b"question", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "freshness", b"freshness", "json_schema", b"json_schema", "question", b"question", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -49,6 +49,7 @@ class GatewayServiceServicer:
         its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
         Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
         NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
+        With json_schema no extract stands for an answer, so that it fails as GenerateAnswer does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

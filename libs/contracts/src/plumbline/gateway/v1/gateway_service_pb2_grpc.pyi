@@ -36,6 +36,7 @@ class GatewayServiceStub:
     its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
     Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
     NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
+    With json_schema no extract stands for an answer, so that it fails as GenerateAnswer does.
     """
 
 @_typing.type_check_only
@@ -46,6 +47,7 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
     Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
     NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
+    With json_schema no extract stands for an answer, so that it fails as GenerateAnswer does.
     """
 
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,6 +61,7 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         its sentences are settled, one completed message as the last. Cached, degraded and refused answers are answers.
         Fails with INVALID_ARGUMENT on an empty or oversized question or turn or too many turns,
         NOT_FOUND for an unknown application, UNAVAILABLE when the documents cannot be searched.
+        With json_schema no extract stands for an answer, so that it fails as GenerateAnswer does.
         """
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

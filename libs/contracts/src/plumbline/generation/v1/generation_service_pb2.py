@@ -23,76 +23,83 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\"\xd7\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x37\n\x0c\x63ondensation\x18\x05 \x01(\x0b\x32!.plumbline.common.v1.Condensation\"\xda\x01\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x12+\n\x05\x63laim\x18\x03 \x01(\x0b\x32\x1a.plumbline.common.v1.ClaimH\x00\x12\x35\n\x05guard\x18\x04 \x01(\x0b\x32$.plumbline.generation.v1.GuardResultH\x00\x42\x07\n\x05\x65vent\"\x87\x01\n\x17\x43ondenseQuestionRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12(\n\x05turns\x18\x02 \x03(\x0b\x32\x19.plumbline.common.v1.Turn\x12\x30\n\x07release\x18\x03 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"\xeb\x01\n\x18\x43ondenseQuestionResponse\x12\x37\n\x0c\x63ondensation\x18\x01 \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12\x37\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x15\n\rprompt_tokens\x18\x04 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x05 \x01(\x05\"}\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\x02 \x01(\t\x12\x39\n\tdirection\x18\x03 \x01(\x0e\x32&.plumbline.generation.v1.TextDirection\x12\x10\n\x08passages\x18\x04 \x03(\t\"\xc8\x01\n\x11\x43heckTextResponse\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\x08\x66indings\x18\x03 \x03(\x0b\x32%.plumbline.generation.v1.GuardFinding\x12\x34\n\x06guards\x18\x04 \x03(\x0b\x32$.plumbline.generation.v1.GuardResult\"e\n\x12\x43ountTokensRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\"u\n\x13\x43ountTokensResponse\x12\x14\n\x0ctoken_counts\x18\x01 \x03(\x05\x12\x35\n\x06prompt\x18\x02 \x01(\x0b\x32%.plumbline.generation.v1.PromptTokens\x12\x11\n\ttokenizer\x18\x03 \x01(\t\"t\n\x0cPromptTokens\x12\x15\n\rsystem_tokens\x18\x01 \x01(\x05\x12\x13\n\x0buser_tokens\x18\x02 \x01(\x05\x12\x38\n\x08passages\x18\x03 \x03(\x0b\x32&.plumbline.generation.v1.PackedPassage\"\x13\n\x11ListModelsRequest\"~\n\x12ListModelsResponse\x12\x39\n\tendpoints\x18\x01 \x03(\x0b\x32&.plumbline.generation.v1.ModelEndpoint\x12-\n\nhedge_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xeb\x02\n\rModelEndpoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x16\n\x0e\x63ontext_tokens\x18\x04 \x01(\x05\x12\x19\n\x11max_output_tokens\x18\x05 \x01(\x05\x12\x13\n\x0b\x63oncurrency\x18\x06 \x01(\x05\x12\x33\n\x10\x66irst_token_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x05price\x18\t \x01(\x0b\x32#.plumbline.generation.v1.ModelPrice\x12<\n\rbreaker_state\x18\n \x01(\x0e\x32%.plumbline.generation.v1.BreakerState\x12\x0f\n\x07\x61t_work\x18\x0b \x01(\x05\"P\n\nModelPrice\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x14\n\x0cinput_amount\x18\x02 \x01(\x01\x12\x15\n\routput_amount\x18\x03 \x01(\x01\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\xea\x06\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x10\n\x08\x65ndpoint\x18\n \x01(\t\x12\x37\n\x08\x61ttempts\x18\x0b \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x0c \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x33\n\x05guard\x18\r \x01(\x0b\x32$.plumbline.generation.v1.GuardRecord\x12;\n\tgrounding\x18\x0e \x01(\x0b\x32(.plumbline.generation.v1.GroundingRecord\x12\x44\n\x13\x63ondensation_method\x18\x17 \x01(\x0e\x32\'.plumbline.common.v1.CondensationMethod\x12\x34\n\x06guards\x18\x11 \x03(\x0b\x32$.plumbline.generation.v1.GuardResult\x12\x39\n\x10\x64ropped_passages\x18\x12 \x03(\x0b\x32\x1f.plumbline.common.v1.PassageRef\x12\x35\n\x08redacted\x18\x13 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\x12\x13\n\x0bprompt_file\x18\x19 \x01(\t\x12<\n\nparameters\x18\x1a \x01(\x0b\x32(.plumbline.generation.v1.ModelParameters\x12\x38\n\x08passages\x18\x1b \x03(\x0b\x32&.plumbline.generation.v1.PackedPassage\"\x96\x02\n\x0fGroundingRecord\x12:\n\x06policy\x18\x01 \x01(\x0e\x32*.plumbline.generation.v1.UnsupportedPolicy\x12\x17\n\x0fsupported_count\x18\x02 \x01(\x05\x12\x18\n\x10\x61ttributed_count\x18\x03 \x01(\x05\x12\x16\n\x0erepaired_count\x18\x04 \x01(\x05\x12\x19\n\x11unsupported_count\x18\x05 \x01(\x05\x12\x19\n\x11not_checked_count\x18\x06 \x01(\x05\x12\x16\n\x0eno_claim_count\x18\x07 \x01(\x05\x12\x16\n\x0ewithheld_count\x18\x08 \x01(\x05\x12\x16\n\x0ereplaced_count\x18\t \x01(\x05\"b\n\x0fModelParameters\x12\x12\n\nmax_tokens\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x02 \x01(\x05\x12\x0c\n\x04stop\x18\x03 \x03(\t\x12\x15\n\rpassage_order\x18\x04 \x01(\t\"D\n\rPackedPassage\x12\x16\n\x0esource_numbers\x18\x01 \x03(\x05\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\x12\x0b\n\x03\x63ut\x18\x03 \x01(\x08\"\xa6\x01\n\x0cModelAttempt\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x38\n\x07outcome\x18\x03 \x01(\x0e\x32\'.plumbline.generation.v1.AttemptOutcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x04\x43ost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x01\"z\n\x0bGuardRecord\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x02 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"\xb6\x01\n\x0bGuardResult\x12\r\n\x05guard\x18\x01 \x01(\t\x12\x36\n\x07outcome\x18\x02 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x03 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\nGuardCount\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"q\n\x0cGuardFinding\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05*|\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x02\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x03*\x95\x01\n\x11UnsupportedPolicy\x12\"\n\x1eUNSUPPORTED_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n\x17UNSUPPORTED_POLICY_MARK\x10\x01\x12\x1f\n\x1bUNSUPPORTED_POLICY_WITHHOLD\x10\x02\x12\x1e\n\x1aUNSUPPORTED_POLICY_REPLACE\x10\x03*\xd2\x03\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41TTEMPT_OUTCOME_ANSWERED\x10\x01\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNREACHABLE\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_BROKE_OFF\x10\x04\x12 \n\x1c\x41TTEMPT_OUTCOME_SERVER_ERROR\x10\x05\x12 \n\x1c\x41TTEMPT_OUTCOME_RATE_LIMITED\x10\x06\x12\x1d\n\x19\x41TTEMPT_OUTCOME_MALFORMED\x10\x07\x12\x1c\n\x18\x41TTEMPT_OUTCOME_REJECTED\x10\x08\x12!\n\x1d\x41TTEMPT_OUTCOME_MISCONFIGURED\x10\t\x12\x1d\n\x19\x41TTEMPT_OUTCOME_OVERTAKEN\x10\n\x12 \n\x1c\x41TTEMPT_OUTCOME_CIRCUIT_OPEN\x10\x0b\x12\x18\n\x14\x41TTEMPT_OUTCOME_FULL\x10\x0c\x12#\n\x1f\x41TTEMPT_OUTCOME_PROMPT_TOO_LONG\x10\r*\x9a\x01\n\x0cGuardOutcome\x12\x1d\n\x19GUARD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14GUARD_OUTCOME_PASSED\x10\x01\x12\x19\n\x15GUARD_OUTCOME_CHANGED\x10\x02\x12\x19\n\x15GUARD_OUTCOME_BLOCKED\x10\x03\x12\x1b\n\x17GUARD_OUTCOME_UNSCANNED\x10\x04*\xeb\x04\n\x10GuardFindingKind\x12\"\n\x1eGUARD_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18GUARD_FINDING_KIND_EMAIL\x10\x01\x12\x1c\n\x18GUARD_FINDING_KIND_PHONE\x10\x02\x12\x1b\n\x17GUARD_FINDING_KIND_CARD\x10\x03\x12\x1b\n\x17GUARD_FINDING_KIND_IBAN\x10\x04\x12\x1a\n\x16GUARD_FINDING_KIND_SSN\x10\x05\x12!\n\x1dGUARD_FINDING_KIND_IP_ADDRESS\x10\x06\x12&\n\"GUARD_FINDING_KIND_URL_CREDENTIALS\x10\x07\x12\x1d\n\x19GUARD_FINDING_KIND_SECRET\x10\x08\x12\"\n\x1eGUARD_FINDING_KIND_PRIVATE_KEY\x10\t\x12\x1d\n\x19GUARD_FINDING_KIND_CANARY\x10\n\x12 \n\x1cGUARD_FINDING_KIND_INVISIBLE\x10\x0b\x12\x1f\n\x1bGUARD_FINDING_KIND_LONG_RUN\x10\x0c\x12!\n\x1dGUARD_FINDING_KIND_LOOK_ALIKE\x10\r\x12\"\n\x1eGUARD_FINDING_KIND_UNSAFE_LINK\x10\x0e\x12#\n\x1fGUARD_FINDING_KIND_DENIED_TOPIC\x10\x0f\x12 \n\x1cGUARD_FINDING_KIND_INJECTION\x10\x10\x12#\n\x1fGUARD_FINDING_KIND_INSTRUCTIONS\x10\x11*\x80\x01\n\rTextDirection\x12\x1e\n\x1aTEXT_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14TEXT_DIRECTION_INPUT\x10\x01\x12\x1a\n\x16TEXT_DIRECTION_PASSAGE\x10\x02\x12\x19\n\x15TEXT_DIRECTION_OUTPUT\x10\x03\x32\xb6\x04\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x12w\n\x10\x43ondenseQuestion\x12\x30.plumbline.generation.v1.CondenseQuestionRequest\x1a\x31.plumbline.generation.v1.CondenseQuestionResponse\x12\x62\n\tCheckText\x12).plumbline.generation.v1.CheckTextRequest\x1a*.plumbline.generation.v1.CheckTextResponse\x12h\n\x0b\x43ountTokens\x12+.plumbline.generation.v1.CountTokensRequest\x1a,.plumbline.generation.v1.CountTokensResponse\x12\x65\n\nListModels\x12*.plumbline.generation.v1.ListModelsRequest\x1a+.plumbline.generation.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0plumbline/generation/v1/generation_service.proto\x12\x17plumbline.generation.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\"\xec\x01\n\x15GenerateAnswerRequest\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x37\n\x0c\x63ondensation\x18\x05 \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12\x13\n\x0bjson_schema\x18\x06 \x01(\t\"\xda\x01\n\x16GenerateAnswerResponse\x12\x14\n\ntext_delta\x18\x01 \x01(\tH\x00\x12=\n\tcompleted\x18\x02 \x01(\x0b\x32(.plumbline.generation.v1.AnswerCompletedH\x00\x12+\n\x05\x63laim\x18\x03 \x01(\x0b\x32\x1a.plumbline.common.v1.ClaimH\x00\x12\x35\n\x05guard\x18\x04 \x01(\x0b\x32$.plumbline.generation.v1.GuardResultH\x00\x42\x07\n\x05\x65vent\"\x87\x01\n\x17\x43ondenseQuestionRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12(\n\x05turns\x18\x02 \x03(\x0b\x32\x19.plumbline.common.v1.Turn\x12\x30\n\x07release\x18\x03 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"\xeb\x01\n\x18\x43ondenseQuestionResponse\x12\x37\n\x0c\x63ondensation\x18\x01 \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12\x37\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x15\n\rprompt_tokens\x18\x04 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x05 \x01(\x05\"}\n\x10\x43heckTextRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61nary\x18\x02 \x01(\t\x12\x39\n\tdirection\x18\x03 \x01(\x0e\x32&.plumbline.generation.v1.TextDirection\x12\x10\n\x08passages\x18\x04 \x03(\t\"\xc8\x01\n\x11\x43heckTextResponse\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x37\n\x08\x66indings\x18\x03 \x03(\x0b\x32%.plumbline.generation.v1.GuardFinding\x12\x34\n\x06guards\x18\x04 \x03(\x0b\x32$.plumbline.generation.v1.GuardResult\"e\n\x12\x43ountTokensRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12.\n\x08passages\x18\x03 \x03(\x0b\x32\x1c.plumbline.common.v1.Passage\"u\n\x13\x43ountTokensResponse\x12\x14\n\x0ctoken_counts\x18\x01 \x03(\x05\x12\x35\n\x06prompt\x18\x02 \x01(\x0b\x32%.plumbline.generation.v1.PromptTokens\x12\x11\n\ttokenizer\x18\x03 \x01(\t\"t\n\x0cPromptTokens\x12\x15\n\rsystem_tokens\x18\x01 \x01(\x05\x12\x13\n\x0buser_tokens\x18\x02 \x01(\x05\x12\x38\n\x08passages\x18\x03 \x03(\x0b\x32&.plumbline.generation.v1.PackedPassage\"\x13\n\x11ListModelsRequest\"~\n\x12ListModelsResponse\x12\x39\n\tendpoints\x18\x01 \x03(\x0b\x32&.plumbline.generation.v1.ModelEndpoint\x12-\n\nhedge_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x12\n\x10GetBudgetRequest\"\xa1\x01\n\x11GetBudgetResponse\x12\x1b\n\x0etokens_per_day\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x13\n\x0bused_tokens\x18\x02 \x01(\x03\x12\x17\n\x0freserved_tokens\x18\x03 \x01(\x03\x12.\n\nreset_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x11\n\x0f_tokens_per_day\"\xeb\x02\n\rModelEndpoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x16\n\x0e\x63ontext_tokens\x18\x04 \x01(\x05\x12\x19\n\x11max_output_tokens\x18\x05 \x01(\x05\x12\x13\n\x0b\x63oncurrency\x18\x06 \x01(\x05\x12\x33\n\x10\x66irst_token_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x05price\x18\t \x01(\x0b\x32#.plumbline.generation.v1.ModelPrice\x12<\n\rbreaker_state\x18\n \x01(\x0e\x32%.plumbline.generation.v1.BreakerState\x12\x0f\n\x07\x61t_work\x18\x0b \x01(\x05\"P\n\nModelPrice\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x14\n\x0cinput_amount\x18\x02 \x01(\x01\x12\x15\n\routput_amount\x18\x03 \x01(\x01\"\x8b\x01\n\x0f\x41nswerCompleted\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x02 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x10\n\x08recorded\x18\x03 \x01(\x08\"\xdf\x07\n\x10GenerationRecord\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0eprompt_version\x18\x02 \x01(\t\x12\x13\n\x0btemperature\x18\x03 \x01(\x01\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x06 \x01(\x05\x12\x36\n\x13time_to_first_token\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x10\n\x08\x65ndpoint\x18\n \x01(\t\x12\x37\n\x08\x61ttempts\x18\x0b \x03(\x0b\x32%.plumbline.generation.v1.ModelAttempt\x12+\n\x04\x63ost\x18\x0c \x01(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x33\n\x05guard\x18\r \x01(\x0b\x32$.plumbline.generation.v1.GuardRecord\x12;\n\tgrounding\x18\x0e \x01(\x0b\x32(.plumbline.generation.v1.GroundingRecord\x12\x44\n\x13\x63ondensation_method\x18\x17 \x01(\x0e\x32\'.plumbline.common.v1.CondensationMethod\x12\x34\n\x06guards\x18\x11 \x03(\x0b\x32$.plumbline.generation.v1.GuardResult\x12\x39\n\x10\x64ropped_passages\x18\x12 \x03(\x0b\x32\x1f.plumbline.common.v1.PassageRef\x12\x35\n\x08redacted\x18\x13 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\x12\x13\n\x0bprompt_file\x18\x19 \x01(\t\x12<\n\nparameters\x18\x1a \x01(\x0b\x32(.plumbline.generation.v1.ModelParameters\x12\x38\n\x08passages\x18\x1b \x03(\x0b\x32&.plumbline.generation.v1.PackedPassage\x12=\n\nstructured\x18\x1d \x01(\x0b\x32).plumbline.generation.v1.StructuredRecord\x12\x34\n\rfurther_costs\x18\x1e \x03(\x0b\x32\x1d.plumbline.generation.v1.Cost\"$\n\x10StructuredRecord\x12\x10\n\x08repaired\x18\x01 \x01(\x08\"\x96\x02\n\x0fGroundingRecord\x12:\n\x06policy\x18\x01 \x01(\x0e\x32*.plumbline.generation.v1.UnsupportedPolicy\x12\x17\n\x0fsupported_count\x18\x02 \x01(\x05\x12\x18\n\x10\x61ttributed_count\x18\x03 \x01(\x05\x12\x16\n\x0erepaired_count\x18\x04 \x01(\x05\x12\x19\n\x11unsupported_count\x18\x05 \x01(\x05\x12\x19\n\x11not_checked_count\x18\x06 \x01(\x05\x12\x16\n\x0eno_claim_count\x18\x07 \x01(\x05\x12\x16\n\x0ewithheld_count\x18\x08 \x01(\x05\x12\x16\n\x0ereplaced_count\x18\t \x01(\x05\"b\n\x0fModelParameters\x12\x12\n\nmax_tokens\x18\x01 \x01(\x05\x12\x16\n\x0e\x63ontext_tokens\x18\x02 \x01(\x05\x12\x0c\n\x04stop\x18\x03 \x03(\t\x12\x15\n\rpassage_order\x18\x04 \x01(\t\"D\n\rPackedPassage\x12\x16\n\x0esource_numbers\x18\x01 \x03(\x05\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\x12\x0b\n\x03\x63ut\x18\x03 \x01(\x08\"\xa6\x01\n\x0cModelAttempt\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x38\n\x07outcome\x18\x03 \x01(\x0e\x32\'.plumbline.generation.v1.AttemptOutcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"-\n\x04\x43ost\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x01\"z\n\x0bGuardRecord\x12\x36\n\x07outcome\x18\x01 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x02 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\"\xb6\x01\n\x0bGuardResult\x12\r\n\x05guard\x18\x01 \x01(\t\x12\x36\n\x07outcome\x18\x02 \x01(\x0e\x32%.plumbline.generation.v1.GuardOutcome\x12\x33\n\x06\x63ounts\x18\x03 \x03(\x0b\x32#.plumbline.generation.v1.GuardCount\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\nGuardCount\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"q\n\x0cGuardFinding\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).plumbline.generation.v1.GuardFindingKind\x12\x14\n\x0cstart_offset\x18\x02 \x01(\x05\x12\x12\n\nend_offset\x18\x03 \x01(\x05*|\n\x0c\x42reakerState\x12\x1d\n\x19\x42REAKER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42REAKER_STATE_CLOSED\x10\x01\x12\x1b\n\x17\x42REAKER_STATE_HALF_OPEN\x10\x02\x12\x16\n\x12\x42REAKER_STATE_OPEN\x10\x03*\x95\x01\n\x11UnsupportedPolicy\x12\"\n\x1eUNSUPPORTED_POLICY_UNSPECIFIED\x10\x00\x12\x1b\n\x17UNSUPPORTED_POLICY_MARK\x10\x01\x12\x1f\n\x1bUNSUPPORTED_POLICY_WITHHOLD\x10\x02\x12\x1e\n\x1aUNSUPPORTED_POLICY_REPLACE\x10\x03*\xf3\x03\n\x0e\x41ttemptOutcome\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x41TTEMPT_OUTCOME_ANSWERED\x10\x01\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_UNREACHABLE\x10\x02\x12\x1d\n\x19\x41TTEMPT_OUTCOME_TIMED_OUT\x10\x03\x12\x1d\n\x19\x41TTEMPT_OUTCOME_BROKE_OFF\x10\x04\x12 \n\x1c\x41TTEMPT_OUTCOME_SERVER_ERROR\x10\x05\x12 \n\x1c\x41TTEMPT_OUTCOME_RATE_LIMITED\x10\x06\x12\x1d\n\x19\x41TTEMPT_OUTCOME_MALFORMED\x10\x07\x12\x1c\n\x18\x41TTEMPT_OUTCOME_REJECTED\x10\x08\x12!\n\x1d\x41TTEMPT_OUTCOME_MISCONFIGURED\x10\t\x12\x1d\n\x19\x41TTEMPT_OUTCOME_OVERTAKEN\x10\n\x12 \n\x1c\x41TTEMPT_OUTCOME_CIRCUIT_OPEN\x10\x0b\x12\x18\n\x14\x41TTEMPT_OUTCOME_FULL\x10\x0c\x12#\n\x1f\x41TTEMPT_OUTCOME_PROMPT_TOO_LONG\x10\r\x12\x1f\n\x1b\x41TTEMPT_OUTCOME_OVER_BUDGET\x10\x0e*\x9a\x01\n\x0cGuardOutcome\x12\x1d\n\x19GUARD_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14GUARD_OUTCOME_PASSED\x10\x01\x12\x19\n\x15GUARD_OUTCOME_CHANGED\x10\x02\x12\x19\n\x15GUARD_OUTCOME_BLOCKED\x10\x03\x12\x1b\n\x17GUARD_OUTCOME_UNSCANNED\x10\x04*\xeb\x04\n\x10GuardFindingKind\x12\"\n\x1eGUARD_FINDING_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18GUARD_FINDING_KIND_EMAIL\x10\x01\x12\x1c\n\x18GUARD_FINDING_KIND_PHONE\x10\x02\x12\x1b\n\x17GUARD_FINDING_KIND_CARD\x10\x03\x12\x1b\n\x17GUARD_FINDING_KIND_IBAN\x10\x04\x12\x1a\n\x16GUARD_FINDING_KIND_SSN\x10\x05\x12!\n\x1dGUARD_FINDING_KIND_IP_ADDRESS\x10\x06\x12&\n\"GUARD_FINDING_KIND_URL_CREDENTIALS\x10\x07\x12\x1d\n\x19GUARD_FINDING_KIND_SECRET\x10\x08\x12\"\n\x1eGUARD_FINDING_KIND_PRIVATE_KEY\x10\t\x12\x1d\n\x19GUARD_FINDING_KIND_CANARY\x10\n\x12 \n\x1cGUARD_FINDING_KIND_INVISIBLE\x10\x0b\x12\x1f\n\x1bGUARD_FINDING_KIND_LONG_RUN\x10\x0c\x12!\n\x1dGUARD_FINDING_KIND_LOOK_ALIKE\x10\r\x12\"\n\x1eGUARD_FINDING_KIND_UNSAFE_LINK\x10\x0e\x12#\n\x1fGUARD_FINDING_KIND_DENIED_TOPIC\x10\x0f\x12 \n\x1cGUARD_FINDING_KIND_INJECTION\x10\x10\x12#\n\x1fGUARD_FINDING_KIND_INSTRUCTIONS\x10\x11*\x80\x01\n\rTextDirection\x12\x1e\n\x1aTEXT_DIRECTION_UNSPECIFIED\x10\x00\x12\x18\n\x14TEXT_DIRECTION_INPUT\x10\x01\x12\x1a\n\x16TEXT_DIRECTION_PASSAGE\x10\x02\x12\x19\n\x15TEXT_DIRECTION_OUTPUT\x10\x03\x32\x9a\x05\n\x11GenerationService\x12s\n\x0eGenerateAnswer\x12..plumbline.generation.v1.GenerateAnswerRequest\x1a/.plumbline.generation.v1.GenerateAnswerResponse0\x01\x12w\n\x10\x43ondenseQuestion\x12\x30.plumbline.generation.v1.CondenseQuestionRequest\x1a\x31.plumbline.generation.v1.CondenseQuestionResponse\x12\x62\n\tCheckText\x12).plumbline.generation.v1.CheckTextRequest\x1a*.plumbline.generation.v1.CheckTextResponse\x12h\n\x0b\x43ountTokens\x12+.plumbline.generation.v1.CountTokensRequest\x1a,.plumbline.generation.v1.CountTokensResponse\x12\x65\n\nListModels\x12*.plumbline.generation.v1.ListModelsRequest\x1a+.plumbline.generation.v1.ListModelsResponse\x12\x62\n\tGetBudget\x12).plumbline.generation.v1.GetBudgetRequest\x1a*.plumbline.generation.v1.GetBudgetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.generation.v1.generation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BREAKERSTATE']._serialized_start=4421
-  _globals['_BREAKERSTATE']._serialized_end=4545
-  _globals['_UNSUPPORTEDPOLICY']._serialized_start=4548
-  _globals['_UNSUPPORTEDPOLICY']._serialized_end=4697
-  _globals['_ATTEMPTOUTCOME']._serialized_start=4700
-  _globals['_ATTEMPTOUTCOME']._serialized_end=5166
-  _globals['_GUARDOUTCOME']._serialized_start=5169
-  _globals['_GUARDOUTCOME']._serialized_end=5323
-  _globals['_GUARDFINDINGKIND']._serialized_start=5326
-  _globals['_GUARDFINDINGKIND']._serialized_end=5945
-  _globals['_TEXTDIRECTION']._serialized_start=5948
-  _globals['_TEXTDIRECTION']._serialized_end=6076
-  _globals['_GENERATEANSWERREQUEST']._serialized_start=144
-  _globals['_GENERATEANSWERREQUEST']._serialized_end=359
-  _globals['_GENERATEANSWERRESPONSE']._serialized_start=362
-  _globals['_GENERATEANSWERRESPONSE']._serialized_end=580
-  _globals['_CONDENSEQUESTIONREQUEST']._serialized_start=583
-  _globals['_CONDENSEQUESTIONREQUEST']._serialized_end=718
-  _globals['_CONDENSEQUESTIONRESPONSE']._serialized_start=721
-  _globals['_CONDENSEQUESTIONRESPONSE']._serialized_end=956
-  _globals['_CHECKTEXTREQUEST']._serialized_start=958
-  _globals['_CHECKTEXTREQUEST']._serialized_end=1083
-  _globals['_CHECKTEXTRESPONSE']._serialized_start=1086
-  _globals['_CHECKTEXTRESPONSE']._serialized_end=1286
-  _globals['_COUNTTOKENSREQUEST']._serialized_start=1288
-  _globals['_COUNTTOKENSREQUEST']._serialized_end=1389
-  _globals['_COUNTTOKENSRESPONSE']._serialized_start=1391
-  _globals['_COUNTTOKENSRESPONSE']._serialized_end=1508
-  _globals['_PROMPTTOKENS']._serialized_start=1510
-  _globals['_PROMPTTOKENS']._serialized_end=1626
-  _globals['_LISTMODELSREQUEST']._serialized_start=1628
-  _globals['_LISTMODELSREQUEST']._serialized_end=1647
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1649
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1775
-  _globals['_MODELENDPOINT']._serialized_start=1778
-  _globals['_MODELENDPOINT']._serialized_end=2141
-  _globals['_MODELPRICE']._serialized_start=2143
-  _globals['_MODELPRICE']._serialized_end=2223
-  _globals['_ANSWERCOMPLETED']._serialized_start=2226
-  _globals['_ANSWERCOMPLETED']._serialized_end=2365
-  _globals['_GENERATIONRECORD']._serialized_start=2368
-  _globals['_GENERATIONRECORD']._serialized_end=3242
-  _globals['_GROUNDINGRECORD']._serialized_start=3245
-  _globals['_GROUNDINGRECORD']._serialized_end=3523
-  _globals['_MODELPARAMETERS']._serialized_start=3525
-  _globals['_MODELPARAMETERS']._serialized_end=3623
-  _globals['_PACKEDPASSAGE']._serialized_start=3625
-  _globals['_PACKEDPASSAGE']._serialized_end=3693
-  _globals['_MODELATTEMPT']._serialized_start=3696
-  _globals['_MODELATTEMPT']._serialized_end=3862
-  _globals['_COST']._serialized_start=3864
-  _globals['_COST']._serialized_end=3909
-  _globals['_GUARDRECORD']._serialized_start=3911
-  _globals['_GUARDRECORD']._serialized_end=4033
-  _globals['_GUARDRESULT']._serialized_start=4036
-  _globals['_GUARDRESULT']._serialized_end=4218
-  _globals['_GUARDCOUNT']._serialized_start=4220
-  _globals['_GUARDCOUNT']._serialized_end=4304
-  _globals['_GUARDFINDING']._serialized_start=4306
-  _globals['_GUARDFINDING']._serialized_end=4419
-  _globals['_GENERATIONSERVICE']._serialized_start=6079
-  _globals['_GENERATIONSERVICE']._serialized_end=6645
+  _globals['_BREAKERSTATE']._serialized_start=4814
+  _globals['_BREAKERSTATE']._serialized_end=4938
+  _globals['_UNSUPPORTEDPOLICY']._serialized_start=4941
+  _globals['_UNSUPPORTEDPOLICY']._serialized_end=5090
+  _globals['_ATTEMPTOUTCOME']._serialized_start=5093
+  _globals['_ATTEMPTOUTCOME']._serialized_end=5592
+  _globals['_GUARDOUTCOME']._serialized_start=5595
+  _globals['_GUARDOUTCOME']._serialized_end=5749
+  _globals['_GUARDFINDINGKIND']._serialized_start=5752
+  _globals['_GUARDFINDINGKIND']._serialized_end=6371
+  _globals['_TEXTDIRECTION']._serialized_start=6374
+  _globals['_TEXTDIRECTION']._serialized_end=6502
+  _globals['_GENERATEANSWERREQUEST']._serialized_start=177
+  _globals['_GENERATEANSWERREQUEST']._serialized_end=413
+  _globals['_GENERATEANSWERRESPONSE']._serialized_start=416
+  _globals['_GENERATEANSWERRESPONSE']._serialized_end=634
+  _globals['_CONDENSEQUESTIONREQUEST']._serialized_start=637
+  _globals['_CONDENSEQUESTIONREQUEST']._serialized_end=772
+  _globals['_CONDENSEQUESTIONRESPONSE']._serialized_start=775
+  _globals['_CONDENSEQUESTIONRESPONSE']._serialized_end=1010
+  _globals['_CHECKTEXTREQUEST']._serialized_start=1012
+  _globals['_CHECKTEXTREQUEST']._serialized_end=1137
+  _globals['_CHECKTEXTRESPONSE']._serialized_start=1140
+  _globals['_CHECKTEXTRESPONSE']._serialized_end=1340
+  _globals['_COUNTTOKENSREQUEST']._serialized_start=1342
+  _globals['_COUNTTOKENSREQUEST']._serialized_end=1443
+  _globals['_COUNTTOKENSRESPONSE']._serialized_start=1445
+  _globals['_COUNTTOKENSRESPONSE']._serialized_end=1562
+  _globals['_PROMPTTOKENS']._serialized_start=1564
+  _globals['_PROMPTTOKENS']._serialized_end=1680
+  _globals['_LISTMODELSREQUEST']._serialized_start=1682
+  _globals['_LISTMODELSREQUEST']._serialized_end=1701
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1703
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1829
+  _globals['_GETBUDGETREQUEST']._serialized_start=1831
+  _globals['_GETBUDGETREQUEST']._serialized_end=1849
+  _globals['_GETBUDGETRESPONSE']._serialized_start=1852
+  _globals['_GETBUDGETRESPONSE']._serialized_end=2013
+  _globals['_MODELENDPOINT']._serialized_start=2016
+  _globals['_MODELENDPOINT']._serialized_end=2379
+  _globals['_MODELPRICE']._serialized_start=2381
+  _globals['_MODELPRICE']._serialized_end=2461
+  _globals['_ANSWERCOMPLETED']._serialized_start=2464
+  _globals['_ANSWERCOMPLETED']._serialized_end=2603
+  _globals['_GENERATIONRECORD']._serialized_start=2606
+  _globals['_GENERATIONRECORD']._serialized_end=3597
+  _globals['_STRUCTUREDRECORD']._serialized_start=3599
+  _globals['_STRUCTUREDRECORD']._serialized_end=3635
+  _globals['_GROUNDINGRECORD']._serialized_start=3638
+  _globals['_GROUNDINGRECORD']._serialized_end=3916
+  _globals['_MODELPARAMETERS']._serialized_start=3918
+  _globals['_MODELPARAMETERS']._serialized_end=4016
+  _globals['_PACKEDPASSAGE']._serialized_start=4018
+  _globals['_PACKEDPASSAGE']._serialized_end=4086
+  _globals['_MODELATTEMPT']._serialized_start=4089
+  _globals['_MODELATTEMPT']._serialized_end=4255
+  _globals['_COST']._serialized_start=4257
+  _globals['_COST']._serialized_end=4302
+  _globals['_GUARDRECORD']._serialized_start=4304
+  _globals['_GUARDRECORD']._serialized_end=4426
+  _globals['_GUARDRESULT']._serialized_start=4429
+  _globals['_GUARDRESULT']._serialized_end=4611
+  _globals['_GUARDCOUNT']._serialized_start=4613
+  _globals['_GUARDCOUNT']._serialized_end=4697
+  _globals['_GUARDFINDING']._serialized_start=4699
+  _globals['_GUARDFINDING']._serialized_end=4812
+  _globals['_GENERATIONSERVICE']._serialized_start=6505
+  _globals['_GENERATIONSERVICE']._serialized_end=7171
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
@@ -102,6 +103,8 @@ class _AttemptOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Attemp
     """Not asked: it had as many requests as it may."""
     ATTEMPT_OUTCOME_PROMPT_TOO_LONG: _AttemptOutcome.ValueType  # 13
     """Not asked: the prompt does not fit into its context."""
+    ATTEMPT_OUTCOME_OVER_BUDGET: _AttemptOutcome.ValueType  # 14
+    """Not asked: too little is left of its tenant's tokens of the day."""
 
 class AttemptOutcome(_AttemptOutcome, metaclass=_AttemptOutcomeEnumTypeWrapper):
     """What came of an attempt."""
@@ -132,6 +135,8 @@ ATTEMPT_OUTCOME_FULL: AttemptOutcome.ValueType  # 12
 """Not asked: it had as many requests as it may."""
 ATTEMPT_OUTCOME_PROMPT_TOO_LONG: AttemptOutcome.ValueType  # 13
 """Not asked: the prompt does not fit into its context."""
+ATTEMPT_OUTCOME_OVER_BUDGET: AttemptOutcome.ValueType  # 14
+"""Not asked: too little is left of its tenant's tokens of the day."""
 Global___AttemptOutcome: _TypeAlias = AttemptOutcome  # noqa: Y015
 
 class _GuardOutcome:
@@ -247,10 +252,16 @@ class GenerateAnswerRequest(_message.Message):
     PASSAGES_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     CONDENSATION_FIELD_NUMBER: _builtins.int
+    JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """Names the answer in events, traces and the cache: a UUID chosen by the caller."""
     question: _builtins.str
     """At most 8,000 characters."""
+    json_schema: _builtins.str
+    """A JSON schema that the answer's text has to fit; empty for an answer in words. At most
+    16,000 characters, no reference to elsewhere or to itself. The text comes in one delta
+    when it fits; a refusal is in words. Without a model there is no answer.
+    """
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Passage]:
         """Best first. None means there is nothing to answer from: the answer is a refusal."""
@@ -271,10 +282,11 @@ class GenerateAnswerRequest(_message.Message):
         passages: _abc.Iterable[_answer_pb2.Passage] | None = ...,
         release: _answer_pb2.ReleaseRef | None = ...,
         condensation: _answer_pb2.Condensation | None = ...,
+        json_schema: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condensation", b"condensation", "release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "condensation", b"condensation", "passages", b"passages", "question", b"question", "release", b"release"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "condensation", b"condensation", "json_schema", b"json_schema", "passages", b"passages", "question", b"question", "release", b"release"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -596,6 +608,58 @@ class ListModelsResponse(_message.Message):
 Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
 
 @_typing.final
+class GetBudgetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBudgetRequest: _TypeAlias = GetBudgetRequest  # noqa: Y015
+
+@_typing.final
+class GetBudgetResponse(_message.Message):
+    """Days are those of UTC. Tokens are those of prompts and answers together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_PER_DAY_FIELD_NUMBER: _builtins.int
+    USED_TOKENS_FIELD_NUMBER: _builtins.int
+    RESERVED_TOKENS_FIELD_NUMBER: _builtins.int
+    RESET_TIME_FIELD_NUMBER: _builtins.int
+    tokens_per_day: _builtins.int
+    """Absent where there is no bound; nothing is counted then."""
+    used_tokens: _builtins.int
+    reserved_tokens: _builtins.int
+    """For calls that have not ended."""
+    @_builtins.property
+    def reset_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next day begins."""
+
+    def __init__(
+        self,
+        *,
+        tokens_per_day: _builtins.int | None = ...,
+        used_tokens: _builtins.int = ...,
+        reserved_tokens: _builtins.int = ...,
+        reset_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_tokens_per_day", b"_tokens_per_day", "reset_time", b"reset_time", "tokens_per_day", b"tokens_per_day"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tokens_per_day", b"_tokens_per_day", "reserved_tokens", b"reserved_tokens", "reset_time", b"reset_time", "tokens_per_day", b"tokens_per_day", "used_tokens", b"used_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__tokens_per_day: _TypeAlias = _typing.Literal["tokens_per_day"]  # noqa: Y015
+    _WhichOneofArgType__tokens_per_day: _TypeAlias = _typing.Literal["_tokens_per_day", b"_tokens_per_day"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens_per_day) -> _WhichOneofReturnType__tokens_per_day | None: ...
+
+Global___GetBudgetResponse: _TypeAlias = GetBudgetResponse  # noqa: Y015
+
+@_typing.final
 class ModelEndpoint(_message.Message):
     """An endpoint as the route knows it. Addresses and keys are never told."""
 
@@ -741,6 +805,8 @@ class GenerationRecord(_message.Message):
     PROMPT_FILE_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     PASSAGES_FIELD_NUMBER: _builtins.int
+    STRUCTURED_FIELD_NUMBER: _builtins.int
+    FURTHER_COSTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model that wrote it; "extractive" when none did."""
     prompt_version: _builtins.str
@@ -801,6 +867,16 @@ class GenerationRecord(_message.Message):
         has them too: they are what was found.
         """
 
+    @_builtins.property
+    def structured(self) -> Global___StructuredRecord:
+        """Set where the text was to fit a JSON schema. Nobody else may be served such an answer:
+        the same question is asked with other schemas, or none.
+        """
+
+    @_builtins.property
+    def further_costs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cost]:
+        """What the tokens of all texts cost in other currencies than `cost`."""
+
     def __init__(
         self,
         *,
@@ -825,14 +901,38 @@ class GenerationRecord(_message.Message):
         prompt_file: _builtins.str = ...,
         parameters: Global___ModelParameters | None = ...,
         passages: _abc.Iterable[Global___PackedPassage] | None = ...,
+        structured: Global___StructuredRecord | None = ...,
+        further_costs: _abc.Iterable[Global___Cost] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "grounding", b"grounding", "guard", b"guard", "parameters", b"parameters", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "grounding", b"grounding", "guard", b"guard", "parameters", b"parameters", "structured", b"structured", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "parameters", b"parameters", "passages", b"passages", "prompt_file", b"prompt_file", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "further_costs", b"further_costs", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "parameters", b"parameters", "passages", b"passages", "prompt_file", b"prompt_file", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "structured", b"structured", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GenerationRecord: _TypeAlias = GenerationRecord  # noqa: Y015
+
+@_typing.final
+class StructuredRecord(_message.Message):
+    """How a text came to fit its JSON schema. Its values are held against no passage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPAIRED_FIELD_NUMBER: _builtins.int
+    repaired: _builtins.bool
+    """The model had to be told what was wrong with what it wrote first."""
+    def __init__(
+        self,
+        *,
+        repaired: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repaired", b"repaired"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StructuredRecord: _TypeAlias = StructuredRecord  # noqa: Y015
 
 @_typing.final
 class GroundingRecord(_message.Message):

@@ -59,6 +59,11 @@ class GenerationServiceStub:
                 request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetBudget = channel.unary_unary(
+                '/plumbline.generation.v1.GenerationService/GetBudget',
+                request_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GetBudgetRequest.SerializeToString,
+                response_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GetBudgetResponse.FromString,
+                _registered_method=True)
 
 
 class GenerationServiceServicer:
@@ -69,7 +74,12 @@ class GenerationServiceServicer:
         message as the last.
         An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
-        release that this server does not hold.
+        release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
+        the tenant's tokens of the day are used up and the release wants no other answer.
+        With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+        FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+        INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+        UNAVAILABLE when no model wrote anything (MODEL_FAILED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +121,14 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBudget(self, request, context):
+        """Tells what the caller's tenant has left of today's tokens.
+        Fails with UNAVAILABLE while they cannot be looked up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GenerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +156,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.FromString,
                     response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBudget,
+                    request_deserializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GetBudgetRequest.FromString,
+                    response_serializer=plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GetBudgetResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -275,6 +298,33 @@ class GenerationService:
             '/plumbline.generation.v1.GenerationService/ListModels',
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.SerializeToString,
             plumbline_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.generation.v1.GenerationService/GetBudget',
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GetBudgetRequest.SerializeToString,
+            plumbline_dot_generation_dot_v1_dot_generation__service__pb2.GetBudgetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,7 +36,12 @@ class GenerationServiceStub:
     message as the last.
     An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
-    release that this server does not hold.
+    release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
+    the tenant's tokens of the day are used up and the release wants no other answer.
+    With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+    FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+    INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+    UNAVAILABLE when no model wrote anything (MODEL_FAILED).
     """
     CondenseQuestion: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.CondenseQuestionRequest, _generation_service_pb2.CondenseQuestionResponse]
     """Makes of a question asked within a conversation one that stands alone. An unreachable,
@@ -58,6 +63,10 @@ class GenerationServiceStub:
     """Lists the endpoints of the route, in the order in which they are asked when none has
     a weight, and how each stands in the process that is asked.
     """
+    GetBudget: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.GetBudgetRequest, _generation_service_pb2.GetBudgetResponse]
+    """Tells what the caller's tenant has left of today's tokens.
+    Fails with UNAVAILABLE while they cannot be looked up.
+    """
 
 @_typing.type_check_only
 class GenerationServiceAsyncStub(GenerationServiceStub):
@@ -67,7 +76,12 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     message as the last.
     An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
     Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
-    release that this server does not hold.
+    release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
+    the tenant's tokens of the day are used up and the release wants no other answer.
+    With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+    FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+    INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+    UNAVAILABLE when no model wrote anything (MODEL_FAILED).
     """
     CondenseQuestion: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.CondenseQuestionRequest, _generation_service_pb2.CondenseQuestionResponse]  # type: ignore[assignment]
     """Makes of a question asked within a conversation one that stands alone. An unreachable,
@@ -89,6 +103,10 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     """Lists the endpoints of the route, in the order in which they are asked when none has
     a weight, and how each stands in the process that is asked.
     """
+    GetBudget: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.GetBudgetRequest, _generation_service_pb2.GetBudgetResponse]  # type: ignore[assignment]
+    """Tells what the caller's tenant has left of today's tokens.
+    Fails with UNAVAILABLE while they cannot be looked up.
+    """
 
 class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -101,7 +119,12 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         message as the last.
         An unreachable or slow model is not an error: the answer is an extract, DEGRADED.
         Fails with INVALID_ARGUMENT on an empty or oversized question, NOT_FOUND for a
-        release that this server does not hold.
+        release that this server does not hold, RESOURCE_EXHAUSTED with reason OVER_BUDGET where
+        the tenant's tokens of the day are used up and the release wants no other answer.
+        With json_schema also with INVALID_ARGUMENT that says where the schema is wrong,
+        FAILED_PRECONDITION when what the model wrote does not fit after one repair (reason
+        INVALID_JSON) or the release withholds what is not checked (UNCHECKED_WITHHELD),
+        UNAVAILABLE when no model wrote anything (MODEL_FAILED).
         """
 
     @_abc_1.abstractmethod
@@ -146,6 +169,16 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_generation_service_pb2.ListModelsResponse, _abc.Awaitable[_generation_service_pb2.ListModelsResponse]]:
         """Lists the endpoints of the route, in the order in which they are asked when none has
         a weight, and how each stands in the process that is asked.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBudget(
+        self,
+        request: _generation_service_pb2.GetBudgetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.GetBudgetResponse, _abc.Awaitable[_generation_service_pb2.GetBudgetResponse]]:
+        """Tells what the caller's tenant has left of today's tokens.
+        Fails with UNAVAILABLE while they cannot be looked up.
         """
 
 def add_GenerationServiceServicer_to_server(servicer: GenerationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
