@@ -178,6 +178,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         prompt_file=release.prompt.file,
         parameters=_parameters_to_proto(release.model),
         passages=map(_block_to_proto, record.blocks),
+        answerability=record.answerability,
         structured=None if record.repaired is None else pb.StructuredRecord(repaired=record.repaired),
         further_costs=map(_cost_to_proto, record.trail.further_costs),
     )
