@@ -77,6 +77,9 @@ bench-path: setup  ## what the path of an answer costs beside two bare hops
 bench-generation: setup  ## what the generation service adds to a bare model endpoint, beside the LiteLLM proxy
 	$(BIN)/python -m tests.bench.generation
 
+train-guards: setup  ## learn what attacks read like, and write the detector's file (PLUMBLINE_DATA)
+	$(BIN)/python -m plumbline_guards.training $${PLUMBLINE_DATA:-../shared/data}
+
 eval-guards: setup  ## personal data found in public data, by type, and what looking costs (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.guards
 
@@ -96,4 +99,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation bench-prompts eval-guards eval-grounding eval-conversation results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation bench-prompts train-guards eval-guards eval-grounding eval-conversation results clean

@@ -186,8 +186,8 @@ def test_intervals_are_wilsons() -> None:
 
 def test_models_are_listed(plumbline: Any) -> None:
     lines = plumbline("models").stdout.splitlines()
-    assert lines[1].split() == ["own", "small", "1", "no", "bound", "0", "1", "of", "4", "open"]
-    assert "fall-over" in lines[2]
+    assert lines[1].split() == ["own", "small", "weight", "1", "no", "bound", "0", "1", "of", "4", "open"]
+    assert "next" in lines[2].split()
     assert "0.15 in, 0.6 out EUR" in lines[2]
     assert lines[3] == "7,000 of 10,000 tokens left until 2026-01-02 00:00 UTC, 500 held for answers under way"
     *endpoints, budget = plumbline.json("models")

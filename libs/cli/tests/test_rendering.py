@@ -70,7 +70,9 @@ def test_a_cached_answer_points_to_the_evaluation_of_its_first_asking(generated:
 
 def test_an_answer_that_nobody_will_evaluate_says_so(generated: pb.AskCompleted) -> None:
     generated.recorded = False
-    assert "not recorded" in shown(render_answer(generated))
+    text = shown(render_answer(generated))
+    assert "not recorded" in text
+    assert "plumbline evaluation" not in text
 
 
 def test_a_number_without_a_source_is_left_out(generated: pb.AskCompleted) -> None:

@@ -54,8 +54,13 @@ def test_everything_that_is_wrong_is_named(
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PromptProblem, match=r"none\.toml"):
+    with pytest.raises(PromptProblem, match=r"none\.toml: no such file or directory$"):
         PromptFile.load(tmp_path / "none.toml")
+
+
+def test_a_release_is_told_from_a_prompt() -> None:
+    with pytest.raises(PromptProblem, match=r"neither system nor template; a release names its prompt's file"):
+        PromptFile.load(Path(__file__).parents[3] / "deploy/local/release.toml")
 
 
 @pytest.mark.parametrize(

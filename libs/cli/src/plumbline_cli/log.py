@@ -1,6 +1,7 @@
 """The event log as a reader sees it: records of any topic, decoded by the topic table, in no consumer group."""
 
 import logging
+import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from google.protobuf.message import DecodeError
@@ -19,6 +20,9 @@ from plumbline_cli.session import as_dict
 from plumbline_contracts.topics import TOPICS, Topic
 
 SECONDS: Final = 5.0
+PAUSE: Final = 0.1
+LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+"""What a broker says of partitions that it has only just been given."""
 BATCH: Final = 500
 PREFIX: Final = "plumbline."
 DEAD: Final = ".dlq"
@@ -202,6 +206,17 @@ def read_all(bootstrap_servers: str, topics: Collection[str]) -> list[Seen]:
 
 
 def _offsets(admin: AdminClient, places: Collection[Place], which: OffsetSpec) -> dict[Place, int]:
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            return _offsets_now(admin, places, which)
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
+                raise
+        time.sleep(PAUSE)
+
+
+def _offsets_now(admin: AdminClient, places: Collection[Place], which: OffsetSpec) -> dict[Place, int]:
     if not places:
         return {}
     futures = admin.list_offsets(

@@ -123,8 +123,10 @@ def _origin(completed: pb.AskCompleted) -> Text:
 
 
 def _whereabouts(completed: pb.AskCompleted) -> Text:
-    evaluated = completed.cached_answer_id or completed.answer_id
-    return Text(f"plumbline trace {completed.answer_id}\nplumbline evaluation {evaluated}", style="dim", no_wrap=True)
+    evaluated = completed.cached_answer_id or (completed.answer_id if completed.recorded else "")
+    commands = [f"plumbline trace {completed.answer_id}"]
+    commands += [f"plumbline evaluation {evaluated}"] if evaluated else []
+    return Text("\n".join(commands), style="dim", no_wrap=True)
 
 
 def origin_name(origin: "pb.AnswerOrigin.ValueType") -> str:

@@ -296,7 +296,9 @@ def _expect_origin(answer: pb.AskCompleted, wanted: "set[pb.AnswerOrigin.ValueTy
     if answer.origin not in wanted:
         expected = " or ".join(sorted(map(origin_name, wanted)))
         seen = " ".join(filter(None, (origin_name(answer.origin), answer.reason)))
-        raise Differs(_quoted(answer, f"{seen}, expected was {expected}"))
+        degraded = answer.origin == pb.ANSWER_ORIGIN_DEGRADED
+        advice = ": if the machine is busy, `plumbline demo` again when it is not" if degraded else ""
+        raise Differs(_quoted(answer, f"{seen}, expected was {expected}{advice}"))
 
 
 def _expect_price(answer: pb.AskCompleted, price: int, *, unwanted: int | None) -> None:

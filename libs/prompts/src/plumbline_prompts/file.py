@@ -148,10 +148,15 @@ class PromptFile(_Table):
         """Raises `PromptProblem` that names the file and everything that is wrong with it."""
         try:
             source = path.read_text(encoding="utf-8")
-            loaded = cls.model_validate(tomllib.loads(source))
+            content = tomllib.loads(source)
+            if content.keys().isdisjoint(("system", "template")):
+                raise ValueError("it has neither system nor template; a release names its prompt's file under [prompt]")
+            loaded = cls.model_validate(content)
         except ValidationError as error:
             raise PromptProblem(f"prompt file {path}: {'; '.join(map(_sentence, error.errors()))}") from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise PromptProblem(f"prompt file {path}: {(error.strerror or str(error)).lower()}") from error
+        except ValueError as error:
             raise PromptProblem(f"prompt file {path}: {error}") from error
         loaded._path, loaded._source = path, source
         return loaded

@@ -36,6 +36,7 @@ from plumbline_generation.handlers import (
 from plumbline_generation.ports import Ledger
 from plumbline_generation.settings import Settings
 from plumbline_guards.detector import Detector
+from plumbline_guards.injection import InjectionDetector
 from plumbline_guards.window import Action
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaPublisher
@@ -66,7 +67,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     model = build_route(settings.route, clients, encoder.offsets, release=release, clock=clock, purse=purse)
     patience = Patience(record=settings.record_seconds, margin=settings.margin_seconds)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    guard, screen = build_guards(settings.guards, None, clock, encode=encoder.encode)
+    guard, screen = build_guards(settings.guards, InjectionDetector.load(), clock, encode=encoder.encode)
     api = build_api(
         model,
         publisher,

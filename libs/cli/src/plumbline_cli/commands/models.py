@@ -4,7 +4,7 @@ import asyncio
 
 import grpc
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from plumbline.generation.v1 import generation_service_pb2 as pb
@@ -37,11 +37,10 @@ def models(context: typer.Context, as_json: Json = False) -> None:
         if budget:
             session.emit({"budget": as_dict(budget)})
         return
-    table = Table(
-        "endpoint", "model", "weight", "context", "answer", "calls", "breaker", "price of a million", box=None
-    )
-    for endpoint in listed.endpoints:
-        table.add_row(*_cells(endpoint))
+    names = ("endpoint", "model", "asked", "context", "answer", "calls", "breaker", "price of a million")
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None)
+    for number, endpoint in enumerate(listed.endpoints):
+        table.add_row(*_cells(endpoint, first=not number))
     session.out.print(table)
     if budget:
         session.out.print(Text(_left(budget)))
@@ -69,13 +68,13 @@ def _left(budget: pb.GetBudgetResponse) -> str:
     return f"{left:,} of {budget.tokens_per_day:,} tokens left until {resets}{held}"
 
 
-def _cells(endpoint: pb.ModelEndpoint) -> tuple[str | Text, ...]:
+def _cells(endpoint: pb.ModelEndpoint, *, first: bool) -> tuple[str | Text, ...]:
     price = endpoint.price
     paid = f"{price.input_amount:g} in, {price.output_amount:g} out {price.currency_code}"
     return (
         endpoint.name,
         endpoint.model,
-        f"{endpoint.weight:g}" if endpoint.weight else "fall-over",
+        f"weight {endpoint.weight:g}" if endpoint.weight else "first" if first else "next",
         f"{endpoint.context_tokens:,}" if endpoint.context_tokens else "no bound",
         f"{endpoint.max_output_tokens:,}",
         f"{endpoint.at_work} of {endpoint.concurrency}",

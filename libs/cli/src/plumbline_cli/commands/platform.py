@@ -53,6 +53,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         session.emit(_parts(session))
     else:
         session.out.print(_table(parts))
+        session.err.print(f"logs: {session.settings.layout.log('*')}", soft_wrap=True, markup=False)
     if any(part.state != GOOD for part in parts):
         raise typer.Exit(1)
 
@@ -68,7 +69,7 @@ def _parts(session: Session) -> list[dict[str, object]]:
 
 
 def _table(parts: list[PartStatus]) -> Table:
-    table = Table("part", "state", "pid", "port", "restarts", "memory", "log")
+    table = Table("part", "state", "pid", "port", "restarts", "memory")
     for part in parts:
         table.add_row(
             part.name,
@@ -77,6 +78,5 @@ def _table(parts: list[PartStatus]) -> Table:
             str(part.port),
             str(part.restarts),
             decimal(part.memory_bytes) if part.memory_bytes else "",
-            str(part.log),
         )
     return table

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from plumbline_cli.asking import Endpoint
@@ -56,7 +56,8 @@ def list_prompts(
         for row in rows:
             session.emit(row)
         return
-    table = Table("file", "version", "variables", "examples", "tests", "errors", "warnings", box=None)
+    names = ("file", "version", "variables", "examples", "tests", "errors", "warnings")
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None)
     for row in rows:
         table.add_row(*map(str, row.values()))
     session.out.print(table)

@@ -1,0 +1,1 @@
+"""How the detector's file comes about: `make train-guards`."""
