@@ -72,6 +72,11 @@ def test_a_file_that_is_no_prompt_is_a_sentence(plumbline: Any, tmp_path: Path) 
     assert "x.toml: system: Input should be a valid string; template: Field required" in result.stderr
 
 
+def test_a_release_is_no_prompt_and_the_sentence_is_whole(plumbline: Any) -> None:
+    result = plumbline("prompt", "lint", LOCAL.parents[1] / "release.toml")
+    assert result.stderr.endswith("a release names its prompt's file under [prompt]\n")
+
+
 def test_an_example_is_rendered_as_the_model_gets_it(plumbline: Any, page: Path) -> None:
     result = plumbline("prompt", "render", page)
     assert "staff of Brindlewick" in result.stdout

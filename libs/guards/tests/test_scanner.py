@@ -148,6 +148,11 @@ def test_random_texts_of_the_characters_that_matter_are_the_same_in_pieces() -> 
         assert settled(list(text), CANARY) == scan(text, CANARY), text
 
 
+@pytest.mark.parametrize("canary", ["", "\u200b"])
+def test_a_canary_that_is_not_seen_is_found_nowhere(canary: str) -> None:
+    assert scan("It is red.", canary) == []
+
+
 def test_a_chain_of_numbers_without_end_hides_no_card() -> None:
     for before in range(MAX_CHAIN - 120, MAX_CHAIN + 120):
         text = "7 " * (before // 2) + "7" * (before % 2) + " 4111 1111 1111 1111 " + "7 " * MAX_CHAIN

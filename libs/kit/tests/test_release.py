@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline_kit.release import Release, Unchecked, Unsupported, load_release
+from plumbline_kit.release import GuardSettings, Release, Unchecked, Unsupported, load_release
 
 LOCAL = Path(__file__).parents[3] / "deploy/local/release.toml"
 PROMPT = """
@@ -127,6 +127,11 @@ def test_what_becomes_of_unsupported_sentences_belongs_to_the_release(guarded: L
     release = guarded('unsupported = "withhold"\nunchecked = "withhold"')
     assert (release.guard.unsupported, release.guard.unchecked) == (Unsupported.WITHHOLD, Unchecked.WITHHOLD)
     assert release.id != guarded("").id
+
+
+def test_a_likelihood_lies_between_0_and_1() -> None:
+    with pytest.raises(ValueError, match=r"minimum_answerability is 1\.5"):
+        GuardSettings(minimum_question_support=0.3, minimum_claim_support=0.6, minimum_answerability=1.5)
 
 
 @pytest.mark.parametrize("more", ['unsupported = "hide"', "unchecked = 1", 'other = "mark"'])

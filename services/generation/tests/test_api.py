@@ -175,8 +175,17 @@ async def test_without_passages_the_answer_is_a_refusal_and_is_published(
     assert streamed == done.answer.text == "The documents do not answer this question."
     assert done.answer.outcome == common_pb.ANSWER_OUTCOME_REFUSED
     assert done.record.reason
+    assert not done.record.HasField("answerability")
     assert len(bus.records(ANSWER_GENERATED)) == 1
     assert not service.model.requests
+
+
+async def test_the_record_tells_how_likely_its_passages_answer(serving: Serving, request_of: NewRequest) -> None:
+    async with serving() as service:
+        _, done = await completed(service, request_of())
+        _, far = await completed(service, request_of(passages=[common_pb.Passage(title="Aurora lamp", text=TEXT)]))
+    assert 1 > done.record.answerability > 0.5
+    assert far.record.answerability != done.record.answerability
 
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"hang": True}], ids=["fails", "hangs"])

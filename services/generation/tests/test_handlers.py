@@ -76,6 +76,33 @@ async def test_what_the_documents_do_not_answer_is_refused_without_the_model(
     assert at.journal.facts
 
 
+async def test_passages_that_are_unlikely_to_answer_are_refused_with_the_figure(
+    desk: NewDesk, release: Release
+) -> None:
+    at = desk(release=replace(release, guard=replace(release.guard, minimum_answerability=0.5)))
+    far = replace(a_passage("The Aurora is sold in Oslo. Lamps come in grey."), similarity=0.1)
+    streamed, done = await at.answer(an_assignment(at.release, "Which cable do Aurora lamps take?", (far,)))
+    assert done.answer.outcome is Outcome.REFUSED
+    assert streamed.endswith("Found instead: Aurora desk lamp.")
+    assert done.record.answerability < 0.5
+    assert f"{done.record.answerability:.2f}" in done.record.reason
+    assert not at.model.asked
+
+
+async def test_a_release_may_ask_for_no_likelihood(desk: NewDesk, release: Release) -> None:
+    at = desk(release=replace(release, guard=replace(release.guard, minimum_answerability=0.0)))
+    _, done = await at.answer(an_assignment(at.release))
+    assert done.answer.outcome is Outcome.ANSWERED
+    assert done.record.answerability is None
+
+
+async def test_a_title_without_text_is_nothing_to_answer_from(desk: NewDesk, release: Release) -> None:
+    at = desk()
+    _, done = await at.answer(an_assignment(release, "Aurora desk lamp", (a_passage(" "),)))
+    assert done.answer.outcome is Outcome.REFUSED
+    assert not at.model.asked
+
+
 async def test_a_model_that_does_not_know_makes_a_refusal(desk: NewDesk, release: Release) -> None:
     _, done = await desk(model=FakeModel(pieces=("I don't", " know."))).answer(an_assignment(release))
     assert (done.answer.text, done.answer.outcome) == ("I don't know.", Outcome.REFUSED)

@@ -15,7 +15,7 @@ class PlainConsole(Console):
     """A console on which text is text. What has a style says so by `Text`."""
 
     def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, emoji=False)
+        super().__init__(stderr=stderr, highlight=False, emoji=False, markup=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """See `Console`; a sign stands for each character that steers a terminal."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from plumbline_guards import patterns
+from plumbline_guards.canary import canary as canary_of
 from plumbline_guards.findings import Finding, Kind
 from plumbline_guards.folding import DASHES, INVISIBLE, JOINERS, SPACES, WIDE
 from plumbline_guards.secrets import (
@@ -73,8 +74,8 @@ class Scanner:
     """Reads one text. It keeps what may yet become a finding, at most some 2,500 characters and the canary's."""
 
     def __init__(self, canary: str = "", is_unsafe: IsUnsafe | None = None) -> None:
-        """*canary* is found wherever it stands, exactly as it is. Without *is_unsafe* no links are looked for."""
-        self._canary = canary
+        """*canary* is found wherever it stands. Without *is_unsafe* no links are looked for."""
+        self._canary = canary_of(canary) if canary else None
         self._find: Find = partial(patterns.findings, is_unsafe=is_unsafe)
         self._held = ""
         self._endless: Kind | None = None
@@ -94,20 +95,16 @@ class Scanner:
 
     def _advance(self, piece: str, *, final: bool) -> list[Part]:
         parts: list[Part] = []
-        *before, last = (self._held + piece).split(self._canary) if self._canary else [self._held + piece]
-        for text in before:
-            self._read(text, parts, final=True)
-            parts.append(Part(self._canary, Kind.CANARY))
-            self._endless = None
-        kept = 0 if final else self._canary_begun(last)
+        text, at = self._held + piece, 0
+        for found in self._canary.find(text) if self._canary else ():
+            self._read(text[at : found.start()], parts, final=True)
+            parts.append(Part(found[0], Kind.CANARY))
+            self._endless, at = None, found.end()
+        last = text[at:]
+        kept = self._canary.begun(last) if self._canary and not final else 0
         read = self._read(last[: len(last) - kept], parts, final=final)
         self._held = last[read:]
         return parts
-
-    def _canary_begun(self, text: str) -> int:
-        """How many characters at the end of *text* the canary begins with."""
-        longest = min(len(self._canary) - 1, len(text))
-        return next((size for size in range(longest, 0, -1) if text.endswith(self._canary[:size])), 0)
 
     def _read(self, text: str, parts: list[Part], *, final: bool) -> int:
         """How far *text* is settled."""

@@ -41,6 +41,7 @@ EXAMPLES: Final = (
         "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEowIBAAKCAQEA\n" * 9 + "-----END RSA PRIVATE KEY-----",
     ),
     (Kind.CANARY, CANARY),
+    (Kind.CANARY, "ze\u200bbra\u00a07 \u00adlanter\u0301n"),
     (Kind.INVISIBLE, "\u202e\u200b"),
 )
 ASSIGNMENTS: Final = (

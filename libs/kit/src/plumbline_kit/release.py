@@ -99,6 +99,12 @@ class GuardSettings:
     minimum_claim_support: float
     unsupported: Unsupported = Unsupported.MARK
     unchecked: Unchecked = Unchecked.SHOW
+    minimum_answerability: float = 0.0
+    """The least probability that the passages found answer, in [0, 1]. With 0 it is not looked at."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.minimum_answerability <= 1:
+            raise ValueError(f"guard.minimum_answerability is {self.minimum_answerability}, wanted is 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from plumbline_generation.domain.conversation import Condensation, Conversation
 from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed
 from plumbline_generation.domain.prompt import Prompt, PromptTokens, PromptWriter
-from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW, reason_to_refuse
+from plumbline_generation.domain.refusal import MODEL_DOES_NOT_KNOW, UNTOLD, Prospect, prospect
 from plumbline_generation.domain.rewriting import MAX_WRITTEN_CHARACTERS, TOO_MUCH, RewritingPrompt, rewritten
 from plumbline_generation.domain.routing import RouteStatus
 from plumbline_generation.domain.schema import Schema
@@ -101,6 +101,15 @@ class Call:
     began: float
     deadline: float
     samples: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What may be answered, the passages that the prompt has room for, and what may be expected of those found."""
+
+    screened: Screened
+    packed: Packed
+    prospect: Prospect
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,39 +247,45 @@ class GenerateAnswer:
         call = Call(caller, self._clock.monotonic(), deadline, samples)
         self._release.require(assignment.application_id, assignment.release_id)
         self._require_checkable(assignment)
-        screened, packed = await self._read(assignment)
-        for event in _news(screened.results):
+        reading = await self._read(assignment)
+        for event in _news(reading.screened.results):
             yield event
-        async with aclosing(self._write(screened, packed, assignment.schema, call)) as pieces:
+        async with aclosing(self._write(reading, assignment.schema, call)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Written):
                     for event in _news(guard_result(*piece.settled.windows)):
                         yield event
-                    yield await self._complete(piece, assignment, screened, packed, call)
+                    yield await self._complete(piece, assignment, reading, call)
                 else:
                     yield Claimed(piece) if isinstance(piece, Claim) else Delta(piece)
 
-    async def _read(self, assignment: Assignment) -> tuple[Screened, Packed]:
-        """What may be answered, and the passages that the prompt has room for."""
+    async def _read(self, assignment: Assignment) -> Reading:
         if self._screen.is_quick(assignment):
             return self._screen_and_pack(assignment)
         return await asyncio.to_thread(self._screen_and_pack, assignment)
 
-    def _screen_and_pack(self, assignment: Assignment) -> tuple[Screened, Packed]:
+    def _screen_and_pack(self, assignment: Assignment) -> Reading:
         screened = self._screen.screened(assignment)
         packed = self._prompts.pack(screened.passages)
         screened.look_at_packed(packed)
-        return screened, packed
+        return Reading(screened, packed, self._prospect(screened, packed))
+
+    def _prospect(self, screened: Screened, packed: Packed) -> Prospect:
+        """Of all that was found: the search was for a passage among them, whatever the prompt has room for."""
+        if screened.reason:
+            return UNTOLD
+        found = screened.passages if packed.sources else ()  # passages without text are none
+        return prospect(without_placeholders(screened.question), found, self._release.guard)
 
     async def _write(
-        self, screened: Screened, packed: Packed, schema: Schema | None, call: Call
+        self, reading: Reading, schema: Schema | None, call: Call
     ) -> AsyncGenerator[str | Claim | Written, None]:
-        guard, passages, question = self._release.guard, packed.sources, screened.question
-        asked = without_placeholders(question)
-        grounding = Grounding(asked, passages, guard, self._guard, screened.values)
-        reason = screened.reason or reason_to_refuse(asked, passages, guard.minimum_question_support)
+        screened, packed, guard = reading.screened, reading.packed, self._release.guard
+        asked = without_placeholders(screened.question)
+        grounding = Grounding(asked, packed.sources, guard, self._guard, screened.values)
+        reason = screened.reason or reading.prospect.reason
         if not reason:
-            prompt = self._prompts.write(question, replace(packed, blocks=screened.shown))
+            prompt = self._prompts.write(screened.question, replace(packed, blocks=screened.shown))
             if schema:
                 written = await self._structured(prompt, schema, grounding, screened, packed, call)
                 yield written.settled.draft.text
@@ -369,10 +384,8 @@ class GenerateAnswer:
             raise ModelFailed(NO_TIME)
         return Limits(min(model.first_token_seconds, total), total, call.caller.tenant)
 
-    async def _complete(
-        self, written: Written, assignment: Assignment, screened: Screened, packed: Packed, call: Call
-    ) -> Completed:
-        settled = written.settled
+    async def _complete(self, written: Written, assignment: Assignment, reading: Reading, call: Call) -> Completed:
+        settled, screened, packed = written.settled, reading.screened, reading.packed
         answer = settled.draft.answer(packed.sources)
         now = self._clock.monotonic()
         first = now if written.first_token_time is None else written.first_token_time
@@ -390,6 +403,7 @@ class GenerateAnswer:
             condensed=assignment.condensation.method if assignment.condensation else None,
             blocks=packed.blocks,
             consistency=written.consistency,
+            answerability=reading.prospect.answerability,
             repaired=written.repaired,
         )
         fact = Generated(assignment, answer, record, call.caller, self._clock.now())

@@ -181,6 +181,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         parameters=_parameters_to_proto(release.model),
         passages=map(_block_to_proto, record.blocks),
         consistency=_consistency_to_proto(record.consistency) if record.consistency else None,
+        answerability=record.answerability,
         structured=None if record.repaired is None else pb.StructuredRecord(repaired=record.repaired),
         further_costs=map(_cost_to_proto, record.trail.further_costs),
     )

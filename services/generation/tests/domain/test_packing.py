@@ -146,6 +146,12 @@ def test_a_passage_that_says_anything_else_stays(other: str) -> None:
     assert distinct(found) == found
 
 
+def test_a_passage_without_a_better_one_s_denial_is_no_copy_of_it() -> None:
+    says = "In Oslo {} of Nordlys sells red desk lamps for 49 euros in May or 59 in June."
+    found = [a_passage(says.format(who), "Lamp", who) for who in ("nobody", "those")]
+    assert distinct(found) == found
+
+
 def test_the_same_text_under_another_title_is_another_passage() -> None:
     found = [a_passage("It costs 49 euros.", "Aurora", "a"), a_passage("It costs 49 euros.", "Borealis", "b")]
     assert distinct(found) == found

@@ -1,18 +1,46 @@
 """When the documents do not answer."""
 
-from plumbline_generation.domain.refusal import reason_to_refuse, refusal
+from dataclasses import replace
+
+import pytest
+
+from plumbline_generation.domain.refusal import LITTLE_SUPPORT, NO_PASSAGES, UNLIKELY, prospect, refusal
 from plumbline_generation.testing import a_passage
+from plumbline_kit.release import GuardSettings
 
 LAMP = a_passage()
+WORDS_ONLY = GuardSettings(minimum_question_support=0.3, minimum_claim_support=0.6)
+SETTINGS = replace(WORDS_ONLY, minimum_answerability=0.5)
+QUESTION = "How much does the Aurora lamp cost?"
 
 
 def test_nothing_found_is_a_reason() -> None:
-    assert reason_to_refuse("How much?", (), 0.3)
+    assert prospect("How much?", (), SETTINGS).reason == NO_PASSAGES
 
 
-def test_too_few_common_words_are_a_reason() -> None:
-    assert reason_to_refuse("Who won the chess championship in Oslo?", (LAMP,), 0.3)
-    assert not reason_to_refuse("How much does the Aurora lamp cost?", (LAMP,), 0.3)
+def test_too_few_common_words_are_a_reason_that_needs_no_figure() -> None:
+    expected = prospect("Who won the chess championship in Oslo?", (LAMP,), SETTINGS)
+    assert expected.reason == LITTLE_SUPPORT
+    assert expected.answerability is None
+
+
+def test_what_is_likely_to_answer_says_how_likely() -> None:
+    expected = prospect(QUESTION, (replace(LAMP, similarity=0.8),), SETTINGS)
+    assert not expected.reason
+    assert expected.answerability == pytest.approx(1.0, abs=0.5)
+
+
+def test_what_is_unlikely_to_answer_is_a_reason_with_its_figure() -> None:
+    far = replace(LAMP, similarity=0.05, text="Aurora is a lamp. Lamps are sold in several colours, and more.")
+    expected = prospect("Which cable do Aurora lamps take?", (far,), SETTINGS)
+    assert expected.answerability is not None
+    assert expected.reason == f"{UNLIKELY} ({expected.answerability:.2f}, wanted is 0.50)"
+
+
+def test_a_release_that_asks_for_no_likelihood_looks_at_words_alone() -> None:
+    expected = prospect(QUESTION, (replace(LAMP, similarity=0.0),), WORDS_ONLY)
+    assert not expected.reason
+    assert expected.answerability is None
 
 
 def test_a_refusal_names_what_was_found_instead_once() -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import typer
 from rich.filesize import decimal
 from rich.table import Table
+from rich.text import Text
 
 from plumbline_cli.session import Json, Session
 from plumbline_local import control
@@ -53,7 +54,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         session.emit(_parts(session))
     else:
         session.out.print(_table(parts))
-        session.err.print(f"logs: {session.settings.layout.log('*')}", soft_wrap=True, markup=False)
+        session.err.print(f"logs: {session.settings.layout.log('*')}", soft_wrap=True)
     if any(part.state != GOOD for part in parts):
         raise typer.Exit(1)
 
@@ -73,7 +74,7 @@ def _table(parts: list[PartStatus]) -> Table:
     for part in parts:
         table.add_row(
             part.name,
-            f"[{'green' if part.state == GOOD else 'red'}]{part.state}",
+            Text(part.state, style="green" if part.state == GOOD else "red"),
             str(part.pid or ""),
             str(part.port),
             str(part.restarts),

@@ -222,6 +222,8 @@ class Record:
     """What the model was given to read, or would have been, in the prompt's order."""
     consistency: Consistency | None = None
     """Where the text is one of several."""
+    answerability: float | None = None
+    """How likely the passages found hold the answer, in [0, 1]; None where it was not looked at."""
     repaired: bool | None = None
     """Of an answer as JSON: whether the model had to be told what was wrong with its first one."""
 

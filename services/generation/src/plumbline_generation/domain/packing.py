@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from plumbline_generation.domain.answer import Block, Passage
+from plumbline_models.evidence import DENIALS
 from plumbline_models.text import content_words, is_number, sentences
 
 Offsets = Callable[[str], list[tuple[int, int]]]
@@ -20,7 +21,6 @@ GAP_CHARACTERS: Final = 3
 """Between neighbours lies an empty line at most."""
 ALIKE: Final = 0.9
 """The share of words from which on a passage that adds none is a copy (Jaccard index)."""
-DENIALS: Final = frozenset({"no", "not", "never", "without"})
 
 
 class Order(Enum):

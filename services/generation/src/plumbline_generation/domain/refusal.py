@@ -1,24 +1,51 @@
 """When the documents do not answer, and how that is said."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from plumbline_generation.domain.answer import Passage
+from plumbline_kit.release import GuardSettings
+from plumbline_models.answerability import Read, answerability
 from plumbline_models.support import question_support
 
 REFUSAL: Final = "The documents do not answer this question."
 NO_PASSAGES: Final = "nothing was found"
 LITTLE_SUPPORT: Final = "the passages found share too little with the question"
+UNLIKELY: Final = "the passages found are too unlikely to answer the question"
 MODEL_DOES_NOT_KNOW: Final = "the model says that it does not know"
 MAX_TITLES: Final = 3
 
 
-def reason_to_refuse(question: str, passages: Sequence[Passage], minimum: float) -> str:
-    """Why nothing can be answered from *passages*; empty if something may."""
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What may be expected of passages before a model is asked."""
+
+    reason: str = ""
+    """Why nothing can be answered from them; empty if something may."""
+    answerability: float | None = None
+    """How likely they hold the answer, in [0, 1]; None where it was not looked at."""
+
+
+UNTOLD: Final = Prospect()
+
+
+def prospect(question: str, passages: Sequence[Passage], settings: GuardSettings) -> Prospect:
+    """Whether the *passages* that were found, best first, are worth a model's time.
+
+    Plain words are counted first: what shares next to none of them is refused without a figure.
+    """
     if not passages:
-        return NO_PASSAGES
-    support = question_support(question, [passage.evidence for passage in passages])
-    return LITTLE_SUPPORT if support < minimum else ""
+        return Prospect(NO_PASSAGES)
+    if question_support(question, [passage.evidence for passage in passages]) < settings.minimum_question_support:
+        return Prospect(LITTLE_SUPPORT)
+    minimum = settings.minimum_answerability
+    if not minimum:
+        return UNTOLD
+    likely = answerability(question, [Read(each.title, each.text, each.similarity) for each in passages])
+    if likely >= minimum:
+        return Prospect(answerability=likely)
+    return Prospect(f"{UNLIKELY} ({likely:.2f}, wanted is {minimum:.2f})", likely)
 
 
 def refusal(passages: Sequence[Passage]) -> str:

@@ -812,6 +812,7 @@ class GenerationRecord(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     PASSAGES_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    ANSWERABILITY_FIELD_NUMBER: _builtins.int
     STRUCTURED_FIELD_NUMBER: _builtins.int
     FURTHER_COSTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
@@ -831,6 +832,10 @@ class GenerationRecord(_message.Message):
     """Not set for a question without a conversation."""
     prompt_file: _builtins.str
     """Name of the file that the prompt stands in; empty where the release holds it."""
+    answerability: _builtins.float
+    """How likely the passages found hold the answer, in [0, 1]; not set where the release asks
+    for none, or the guards refused the question.
+    """
     @_builtins.property
     def time_to_first_token(self) -> _duration_pb2.Duration: ...
     @_builtins.property
@@ -914,14 +919,17 @@ class GenerationRecord(_message.Message):
         parameters: Global___ModelParameters | None = ...,
         passages: _abc.Iterable[Global___PackedPassage] | None = ...,
         consistency: Global___Consistency | None = ...,
+        answerability: _builtins.float | None = ...,
         structured: Global___StructuredRecord | None = ...,
         further_costs: _abc.Iterable[Global___Cost] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "cost", b"cost", "grounding", b"grounding", "guard", b"guard", "parameters", b"parameters", "structured", b"structured", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answerability", b"_answerability", "answerability", b"answerability", "consistency", b"consistency", "cost", b"cost", "grounding", b"grounding", "guard", b"guard", "parameters", b"parameters", "structured", b"structured", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "consistency", b"consistency", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "further_costs", b"further_costs", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "parameters", b"parameters", "passages", b"passages", "prompt_file", b"prompt_file", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "structured", b"structured", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answerability", b"_answerability", "answerability", b"answerability", "attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "consistency", b"consistency", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "further_costs", b"further_costs", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "parameters", b"parameters", "passages", b"passages", "prompt_file", b"prompt_file", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "structured", b"structured", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__answerability: _TypeAlias = _typing.Literal["answerability"]  # noqa: Y015
+    _WhichOneofArgType__answerability: _TypeAlias = _typing.Literal["_answerability", b"_answerability"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answerability) -> _WhichOneofReturnType__answerability | None: ...
 
 Global___GenerationRecord: _TypeAlias = GenerationRecord  # noqa: Y015
 
