@@ -39,7 +39,9 @@ def request_about(text: str, release: Release, passage: str | None = None) -> pb
         question=question,
         passages=[common_pb.Passage(ref=ref, title="Aurora desk lamp", text=found)],
         release=common_pb.ReleaseRef(application_id=release.application_id, release_id=release.id),
-        condensation=common_pb.Condensation(original_question=f"{text}?", standalone_question=question),
+        condensation=common_pb.Condensation(
+            original_question=f"{text}?", standalone_question=question, reason=f"because of {text}"
+        ),
     )
 
 
