@@ -61,7 +61,7 @@ async def test_fifty_streams_at_once_use_a_budget_up_and_no_more_than_that(
 ) -> None:
     """They ask until they are told that it is used up; what the server counted is what the ledger says."""
     tokens, ledger = 40_000, PostgresLedger(database)
-    llm = FakeLLM(script=lambda _: f"{TEXT} " * 5, tokens_per_second=2000)
+    llm = FakeLLM(script=lambda _: f"{TEXT} " * 5, first_token_seconds=0.5)
     route = RouteSettings((Leg(EndpointSettings("only", "", concurrency=STREAMS)),))
     billed = 0
 

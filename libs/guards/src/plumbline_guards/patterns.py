@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from plumbline_guards import secrets
@@ -12,28 +13,41 @@ from plumbline_guards.numbers import cards, ibans, ip_addresses
 from plumbline_guards.phones import phones
 
 Span = tuple[int, int]
-Detector = Callable[[str], Iterable[Span]]
+Find = Callable[[str], Iterable[Span]]
 
 _INVISIBLE: Final = re.compile(f"[{INVISIBLE}]+")
+_LINK_BEGINS: Final = re.compile(r":|//|\\\\|(?i:www)\.")
 
 
-def _spans(pattern: re.Pattern[str], group: int | str = 0) -> Detector:
+def _spans(pattern: re.Pattern[str], group: int | str = 0) -> Find:
     return lambda text: (match.span(group) for match in pattern.finditer(text))
 
 
-DETECTORS: Final[tuple[tuple[Kind, str, Detector], ...]] = (
-    (Kind.URL_CREDENTIALS, "://", _spans(secrets.URL_CREDENTIALS)),
-    (Kind.SECRET, "", _spans(secrets.TOKEN)),
-    (Kind.SECRET, "", _spans(secrets.BEARER, "value")),
-    (Kind.SECRET, "", _spans(secrets.ASSIGNED, "value")),
-    (Kind.EMAIL, "@", _spans(secrets.EMAIL)),
-    (Kind.IBAN, "", ibans),
-    (Kind.IP_ADDRESS, "", ip_addresses),
-    (Kind.CARD, "", cards),
-    (Kind.SSN, "", _spans(secrets.SSN)),
-    (Kind.PHONE, "", phones),
+@dataclass(frozen=True, slots=True)
+class _Detector:
+    """What it finds, how, and what the least of its findings has: without that a text is not worth a look."""
+
+    kind: Kind
+    find: Find
+    holds: tuple[str, ...] = ("",)
+    """One of these."""
+    digits: int = 0
+    length: int = 0
+
+
+DETECTORS: Final = (
+    _Detector(Kind.URL_CREDENTIALS, _spans(secrets.URL_CREDENTIALS), holds=("://",)),
+    _Detector(Kind.SECRET, _spans(secrets.TOKEN), length=15),
+    _Detector(Kind.SECRET, _spans(secrets.BEARER, "value"), holds=(" ",), length=27),
+    _Detector(Kind.SECRET, _spans(secrets.ASSIGNED, "value"), holds=("=", ":")),
+    _Detector(Kind.EMAIL, _spans(secrets.EMAIL), holds=("@",)),
+    _Detector(Kind.IBAN, ibans, digits=2, length=15),
+    _Detector(Kind.IP_ADDRESS, ip_addresses, holds=(".", ":"), digits=1),
+    _Detector(Kind.CARD, cards, digits=12),
+    _Detector(Kind.SSN, _spans(secrets.SSN), digits=9),
+    _Detector(Kind.PHONE, phones, digits=7),
 )
-"""In each row: what it finds, what must stand in the text for it to be worth a look, and how."""
+"""The surest first."""
 
 
 def findings(text: str, is_unsafe: Callable[[str], bool] | None = None) -> list[Finding]:
@@ -43,11 +57,12 @@ def findings(text: str, is_unsafe: Callable[[str], bool] | None = None) -> list[
     """
     seen, offsets = (text, None) if text.isascii() and "\t" not in text else fold(text)
     taken: list[Finding] = []
-    if is_unsafe:
+    if is_unsafe and _LINK_BEGINS.search(seen):
         _claim_links(taken, seen, offsets, is_unsafe)
-    for kind, needed, detect in DETECTORS:
-        if needed in seen:
-            _claim(taken, kind, _moved(detect(seen), offsets))
+    digits, length = sum(map(str.isdigit, seen)), len(seen)
+    for one in DETECTORS:
+        if digits >= one.digits and length >= one.length and any(text in seen for text in one.holds):
+            _claim(taken, one.kind, _moved(one.find(seen), offsets))
     if offsets:
         _claim(taken, Kind.INVISIBLE, _spans(_INVISIBLE)(text))
     return sorted(taken, key=lambda finding: finding.start)

@@ -45,10 +45,13 @@ _KEYWORD_ENDS: Final = ("password", "passwd", "pwd", "passphrase", "secret", "to
 _IBAN_BEGUN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}[A-Z0-9]{0,4}(?: [A-Z0-9]{2,4}){0,8}$")
 _ASSIGNED: Final = re.compile(KEYWORD + r"""["'` ]{0,4}[=:]{1,2}$|(?i:\bbearer)$""")
 _PROSE: Final = re.compile(
-    r"(?:(?![A-Za-z]*(?:word|wd|phrase|ecret|oken|ential|key|earer)\b)[A-Za-z]?[a-z]{1,14}[.,;!?]?[ \n]+)+",
+    r"(?:"
+    r"(?:(?![A-Za-z]*(?:word|wd|phrase|ecret|oken|ential|key|earer)\b)[A-Za-z]?[a-z]{1,14}[.,;:!?]?|[#*-]{1,3})[ \n]+"
+    r"|\d{1,4}(?:[.,]\d{1,2})?[.,;!?]?[ \n]+(?=[A-Za-z])"  # too few digits for anything, and no number follows
+    r")+",
     re.IGNORECASE,
 )
-"""Words that can be no part of a finding: most of all text, read in one go."""
+"""Words and figures that can be no part of a finding: most of all text, read in one go."""
 _NUMBERS: Final = re.compile(r"(?:\d{1,19} {1,2})+(?=\d)")
 """The groups of a chain but its last; read one by one, they would come to the same."""
 _TAIL: Final = 64
@@ -138,12 +141,19 @@ class Scanner:
 
     def _next_part(self, text: str, at: int, parts: list[Part], final: bool) -> int | None:
         """The end of what is settled from *at* on, after adding it to *parts*; None where more text must come first."""
-        if between := _BREAK.match(text, at):
-            parts.append(Part(between[0]))
-            return between.end()
-        if words := _PROSE.match(text, at):
-            parts.append(Part(words[0]))
-            return words.end()
+        between = _BREAK.match(text, at)
+        begin = between.end() if between else at
+        words = _PROSE.match(text, begin)
+        settled = words.end() if words else begin
+        if settled > at:
+            parts.append(Part(text[at:settled]))
+        if words or settled == len(text):
+            return settled
+        end = self._next_unit(text, begin, parts, final)
+        return end if end is not None else settled if settled > at else None
+
+    def _next_unit(self, text: str, at: int, parts: list[Part], final: bool) -> int | None:
+        """See `_next_part`, where *text* goes on with what may be a finding."""
         groups = _NUMBERS.match(text, at, at + MAX_CHAIN)
         begin = groups.end() if groups else at
         end = _run_end(text, begin)

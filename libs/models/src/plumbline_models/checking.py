@@ -98,11 +98,11 @@ class SentenceCheck:
         return 1.0 if is_unspaced(sentence) or not self._is_judged(sentence) else self._minimum
 
     def _is_judged(self, sentence: str) -> bool:
-        return not JUDGED.isdisjoint(languages(sentence) or self._languages or {ENGLISH})
+        return not JUDGED.isdisjoint(_languages(sentence) or self._languages or {ENGLISH})
 
     def _can_judge(self, sentence: str, best: float) -> bool:
         """Whether words that are missing mean anything: they do if sentence and sources are in one known language."""
-        own, theirs = languages(sentence), self._languages
+        own, theirs = _languages(sentence), self._languages
         if sentence.startswith(CODE) or is_unspaced(sentence) or not self._is_judged(sentence):
             return False
         if own and theirs and own.isdisjoint(theirs):

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from itertools import chain
 from typing import Final
 
 from plumbline_models.text import STOP_WORDS
@@ -35,6 +37,11 @@ _LANGUAGES: Final[dict[str, frozenset[str]]] = {
     ENGLISH: frozenset(word for word in STOP_WORDS if len(word) > _ONE_LETTER) | {"not", "no", "but", "more", "all"},
     **{code: frozenset(words.split()) for code, words in _COMMON.items()},
 }
+_LANGUAGES_OF: Final = {
+    word: tuple(code for code, words in _LANGUAGES.items() if word in words)
+    for word in frozenset().union(*_LANGUAGES.values())
+}
+"""Those in which a word is common."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _UNSPACED: Final = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -48,14 +55,19 @@ def languages(text: str) -> frozenset[str]:
 
     Latin script only: of a text whose letters are mostly others the name of its script, such as "cyrillic".
     """
+    if not text.isascii() and (other := _other_letters(text)):
+        return frozenset({unicodedata.name(other[0], "unknown").split()[0].lower()})
+    common = (_LANGUAGES_OF.get(word, ()) for word in _WORD.findall(text.casefold()))
+    counts = Counter(chain.from_iterable(common))
+    most = max(counts.values(), default=0)
+    return frozenset(code for code, count in counts.items() if count == most)
+
+
+def _other_letters(text: str) -> list[str]:
+    """Those that are not Latin, if they are more than half of all letters."""
     letters = [letter for letter in text if letter.isalpha()]
     other = [letter for letter in letters if not _is_latin(letter)]
-    if len(other) * 2 > len(letters):
-        return frozenset({unicodedata.name(other[0], "unknown").split()[0].lower()})
-    words = _WORD.findall(text.casefold())
-    counts = {code: sum(word in common for word in words) for code, common in _LANGUAGES.items()}
-    most = max(counts.values())
-    return frozenset(code for code, count in counts.items() if count == most) if most else frozenset()
+    return other if len(other) * 2 > len(letters) else []
 
 
 def is_unspaced(text: str) -> bool:

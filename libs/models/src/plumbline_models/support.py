@@ -29,19 +29,27 @@ class Support:
     """Capitalised words, not the first of a sentence, as the claim writes them."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a passage is asked for."""
+
+    words: tuple[str, ...]
+    numbers: tuple[str, ...]
+    names: tuple[tuple[str, tuple[str, ...]], ...]
+    """As the claim writes them, and the words of each."""
+
+
 def claim_words(claim: str) -> list[str]:
     """The content words of a claim, without its citation markers and list number; none: it claims nothing."""
-    return content_words(_bare(claim))
+    return list(_read(claim).words)
 
 
 def assess(claim: str, passage: str) -> Support:
     """Compare a claim with a passage. Citation markers and list numbers of the claim don't count."""
-    words, held = claim_words(claim), _held(passage)
-    numbers = tuple(word for word in dict.fromkeys(words) if is_number(word) and word not in held)
-    names = tuple(
-        name for name in dict.fromkeys(_NAME.findall(_bare(claim))) if not held.issuperset(content_words(name))
-    )
-    share = sum(word in held for word in words) / len(words) if words and not numbers else 0.0
+    read, held = _read(claim), _held(passage)
+    numbers = tuple(word for word in read.numbers if word not in held)
+    names = tuple(name for name, words in read.names if not held.issuperset(words))
+    share = sum(word in held for word in read.words) / len(read.words) if read.words and not numbers else 0.0
     return Support(share, numbers, names)
 
 
@@ -53,8 +61,12 @@ def question_support(question: str, passages: Sequence[str]) -> float:
     return max((sum(word in held for word in words) / len(words) for held in map(_held, passages)), default=0.0)
 
 
-def _bare(claim: str) -> str:
-    return _MARKERS.sub(" ", claim)
+@lru_cache(maxsize=256)  # each is compared with several passages
+def _read(claim: str) -> _Claim:
+    bare = _MARKERS.sub(" ", claim)
+    words = tuple(content_words(bare))
+    names = ((name, tuple(content_words(name))) for name in dict.fromkeys(_NAME.findall(bare)))
+    return _Claim(words, tuple(filter(is_number, dict.fromkeys(words))), tuple(names))
 
 
 @lru_cache(maxsize=1024)

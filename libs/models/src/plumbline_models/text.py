@@ -60,6 +60,7 @@ _QUOTES: Final = dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"')
 _DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
 _VARIANTS: Final = str.maketrans({**_INVISIBLE, **_APOSTROPHES, **_QUOTES, **_DASHES})
 _SIGNS: Final = str.maketrans({"€": " euro ", "$": " dollar ", "£": " pound ", "%": " percent "})
+_SIGN: Final = re.compile("[€$£%]")
 
 _WORD: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]\w*(?:'[^\W\d_]+|(?<=\d)\.\d+)*")
 _ENGLISH_NUMBER: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*")
@@ -73,6 +74,8 @@ _END: Final = re.compile(
     rf"|\n(?=[ \t]*{_BULLET})"
     rf"|\n(?![ \t]*[a-z])"
 )
+_MARK: Final = re.compile("[.!?\u2026\u3002\uff01\uff1f\\n]")
+"""Without one of these no end is an end."""
 LOOK_BEHIND: Final = 64
 """Characters before a full stop that decide whether it ends a sentence."""
 _NEXT: Final = re.compile(r"\s*(\S?)")
@@ -98,7 +101,7 @@ def content_words(text: str) -> list[str]:
 
     Stop words and stems are English. "doesn't" gives "not"; number words up to twelve are numbers and "€" is "euro".
     """
-    return [form for word in _WORD.findall(_plain(text).translate(_SIGNS)) for form in _forms(word)]
+    return [form for word in _WORD.findall(_signed(_plain(text))) for form in _forms(word)]
 
 
 def is_number(word: str) -> bool:
@@ -119,21 +122,34 @@ def sentences(text: str, start: int = 0) -> list[Span]:
     return [span for span in spans if span.start < span.end]
 
 
+def may_end(text: str, start: int = 0) -> bool:
+    """Whether a sentence of *text* can end from *start* on, but at the end of the text. Cheap; false is certain."""
+    return _MARK.search(text, start) is not None
+
+
 def _plain(text: str) -> str:
+    if text.isascii():
+        return text.replace("`", "'").lower()
     # NFKC would make 10² into 102.
     return unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS)).translate(_VARIANTS).casefold()
 
 
-def _forms(word: str) -> list[str]:
+def _signed(text: str) -> str:
+    return text.translate(_SIGNS) if _SIGN.search(text) else text
+
+
+@lru_cache(maxsize=50_000)
+def _forms(word: str) -> tuple[str, ...]:
+    """At most one form of a word; none of one without content."""
     if word[0].isdecimal():
-        return [_number(word)]
+        return (_number(word),)
     if word.endswith("n't"):
-        return ["not"]
+        return ("not",)
     head, apostrophe, ending = word.rpartition("'")
     word = head if apostrophe and ending in _ENDINGS else word
     if word in STOP_WORDS:
-        return []
-    return [SAME.get(word) or _stem(word)]
+        return ()
+    return (SAME.get(word) or _stem(word),)
 
 
 def _number(word: str) -> str:
@@ -145,7 +161,6 @@ def _number(word: str) -> str:
     return word.lstrip("0") if word.lstrip("0")[:1].isdecimal() else f"0{word.lstrip('0')}"
 
 
-@lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
     with _stemmer_lock:
         return str(_stemmer.stemWord(word))

@@ -12,8 +12,8 @@ from plumbline_generation.domain.draft import is_complete, moved_to
 from plumbline_generation.domain.guarding import GuardedText
 from plumbline_kit.release import GuardSettings, Unchecked, Unsupported
 from plumbline_models.abstention import says_it_does_not_know
-from plumbline_models.checking import next_sentence
-from plumbline_models.text import Span
+from plumbline_models.checking import CODE, MAX_SENTENCE, next_sentence
+from plumbline_models.text import Span, may_end
 
 _MAY_BELONG: Final = re.compile(r"\[\d*")
 """What follows a sentence and may yet turn out to be a part of it."""
@@ -73,8 +73,9 @@ class GroundedText:
 
     def take(self, piece: str) -> list[str | Claim]:
         """What is released by the next *piece* of the model's text."""
-        events = self._shown(self.guarded.take(piece))
-        while (span := self._next()) and self._is_over(span):
+        released = self.guarded.take(piece)
+        events = self._shown(released)
+        while released and self._may_be_over() and (span := self._next()) and self._is_over(span):
             events += self._settle(span)
         return events
 
@@ -104,6 +105,11 @@ class GroundedText:
             return []
         self.shown += text
         return [text]
+
+    def _may_be_over(self) -> bool:
+        """Whether it is worth a closer look: with most tokens nothing ends."""
+        text = self.guarded.text
+        return may_end(text, self._settled) or CODE in text or len(text) - self._settled > MAX_SENTENCE
 
     def _next(self) -> Span | None:
         """The first sentence that is not settled."""
