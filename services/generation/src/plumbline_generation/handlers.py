@@ -540,7 +540,7 @@ class CondenseQuestion:
         if seconds <= 0:
             raise ModelFailed(NO_TIME)
         text, finish = "", Finish()
-        hidden, values = self._hidden(conversation)
+        hidden, values = await self._hidden(conversation)
         prompt = self._prompt.render(hidden)
         async with aclosing(self._model.write(prompt, Limits(seconds, seconds, tenant))) as pieces:
             async for piece in pieces:
@@ -551,10 +551,11 @@ class CondenseQuestion:
         restorer = Restorer(values)
         return restorer.take(text) + restorer.finish(), finish
 
-    def _hidden(self, conversation: Conversation) -> tuple[Conversation, Mapping[str, str]]:
+    async def _hidden(self, conversation: Conversation) -> tuple[Conversation, Mapping[str, str]]:
         """What the model may read of it, and the values that it does not."""
+        said = [*(turn.text for turn in conversation.turns), conversation.question]
         try:
-            texts, values = self._screen.hidden([*(turn.text for turn in conversation.turns), conversation.question])
+            texts, values = await asyncio.to_thread(self._screen.hidden, said)
             turns = [replace(turn, text=text) for turn, text in zip(conversation.turns, texts, strict=False)]
             return Conversation(tuple(turns), texts[-1]), values
         except Exception as error:  # whatever goes wrong in a guard, the rule needs no model
