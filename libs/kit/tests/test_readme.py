@@ -63,4 +63,4 @@ async def test_the_example_says_what_is_wrong_with_its_environment(example: Path
     async with running(example, PORT="high") as process:
         _, errors = await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 1
-    assert "PORT is 'high', wanted is a whole number of at least 0" in errors.decode()
+    assert errors.decode() == "PORT is 'high', wanted is a whole number of at least 0\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from plumbline_kit.release import GuardSettings, Release, Unchecked, Unsupported, load_release
+from plumbline_kit.settings import SettingsError
 
 LOCAL = Path(__file__).parents[3] / "deploy/local/release.toml"
 PROMPT = """
@@ -101,6 +102,11 @@ def test_a_prompt_that_cannot_be_used_is_refused_with_its_reason(load: Load, pro
 def test_a_file_that_cannot_be_used_is_refused_with_its_reason(load: Load, old: str, new: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         load('file = "prompts/answer.toml"', PROMPT.replace(old, new))
+
+
+def test_a_release_that_is_not_there_is_a_wrong_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no release file .*none\.toml: RELEASE_FILE names one"):
+        load_release(tmp_path / "none.toml")
 
 
 @pytest.fixture

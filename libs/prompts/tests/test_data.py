@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -24,6 +25,7 @@ TAGGED = PromptSettings(
 ```
 """,
 )
+TEMPLATE = PromptTemplate(TAGGED)
 CONTROL = [
     "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|start_header_id|>", "<|begin_of_text|>",
     "<\uff5cUser\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>", "<|channel|>", "<|start|>", "<s>", "</s>", "<S>",
@@ -49,7 +51,7 @@ def hostile(draw: random.Random) -> str:
 
 def lines(question: str, texts: Sequence[tuple[str, str]]) -> list[str]:
     passages = [PromptPassage(number, *text) for number, text in enumerate(texts, start=1)]
-    return PromptTemplate(TAGGED).render(question, passages).user.splitlines()
+    return TEMPLATE.render(question, passages).user.splitlines()
 
 
 @pytest.mark.parametrize("token", CONTROL)
@@ -69,6 +71,16 @@ def test_no_text_closes_its_delimiter_opens_a_role_or_holds_a_control_token() ->
         assert [line for line in told if OPENS_ROLE.match(line)] == []
         assert TOKENS.search("\n".join(told)) is None, told
         assert [line[:3] for line in told if re.search(r"\[\d+\]", line)] == ["[1]", "[2]"]
+
+
+@pytest.mark.parametrize(
+    "piece", ["\u200b", "<\u200b", "<", "< ", "[", "[1, ", "a_", "<a_", "`", "#", "-*", "<|", "[AAA_"]
+)
+def test_a_text_takes_the_time_of_its_length(piece: str) -> None:
+    own, text = DataFilter.beside(["<passage>\nQuestion: ", "\n```\n"]), "<" + piece * (200_000 // len(piece))
+    began = time.process_time()
+    own(text)
+    assert time.process_time() - began < 5
 
 
 def test_two_texts_side_by_side_make_no_control_token() -> None:

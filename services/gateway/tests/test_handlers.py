@@ -204,6 +204,15 @@ async def test_an_answer_as_json_is_neither_looked_up_nor_replaced_by_an_extract
         await away.ask(json_schema="{}")
 
 
+async def test_an_answer_of_several_texts_is_not_looked_up(front_door: Door, completed: Last) -> None:
+    generated = Generated(an_answer(), model="m", recorded=True, samples=4, agreement=0.5)
+    door = front_door(cache=remembering(), generator=FakeGenerator(generated=generated))
+    done = completed(await door.ask(samples=4))
+    assert (done.result.samples, done.result.agreement, done.result.origin) == (4, 0.5, Origin.GENERATED)
+    assert not door.cache.questions
+    assert door.generator.assignments[0].samples == 4
+
+
 @pytest.mark.parametrize(
     ("outcome", "origin"),
     [

@@ -11,10 +11,11 @@ import pytest
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
+from plumbline_generation.adapters.memory_ledger import MemoryLedger
 from plumbline_generation.adapters.postgres_ledger import PostgresLedger
 from plumbline_generation.domain.budget import Budgets, BudgetSettings
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
-from plumbline_kit.errors import Exhausted
+from plumbline_kit.errors import Exhausted, Unavailable
 from plumbline_kit.release import Release
 from plumbline_kit.rpc import translate
 from plumbline_kit.testing import eventually
@@ -61,7 +62,7 @@ async def test_fifty_streams_at_once_use_a_budget_up_and_no_more_than_that(
 ) -> None:
     """They ask until they are told that it is used up; what the server counted is what the ledger says."""
     tokens, ledger = 40_000, PostgresLedger(database)
-    llm = FakeLLM(script=lambda _: f"{TEXT} " * 5, tokens_per_second=2000)
+    llm = FakeLLM(script=lambda _: f"{TEXT} " * 5, first_token_seconds=0.5)
     route = RouteSettings((Leg(EndpointSettings("only", "", concurrency=STREAMS)),))
     billed = 0
 
@@ -152,3 +153,34 @@ async def test_without_a_budget_there_is_no_bound(serving: Serving, release: Rel
     assert not budget.HasField("tokens_per_day")
     assert budget.used_tokens == 0
     assert budget.reset_time.ToDatetime().hour == 0
+
+
+class AwayLedger(MemoryLedger):
+    """Always away."""
+
+    async def reserve(self, *what: Any, **more: Any) -> Any:
+        """See `Ledger`."""
+        raise Unavailable("away")
+
+    async def spent(self, *what: Any) -> Any:
+        """See `Ledger`."""
+        raise Unavailable("away")
+
+
+@pytest.mark.parametrize(
+    ("fails_open", "outcome", "reason"),
+    [
+        (True, common_pb.ANSWER_OUTCOME_ANSWERED, ""),
+        (False, common_pb.ANSWER_OUTCOME_DEGRADED, "the token budget could not be looked at"),
+    ],
+)
+async def test_a_ledger_that_is_away_is_seen(
+    serving: Serving, release: Release, fails_open: bool, outcome: Any, reason: str
+) -> None:
+    budget = BudgetSettings(Budgets(10_000), fails_open=fails_open)
+    async with serving(budget=budget, ledger=AwayLedger()) as service:
+        done = await completed(service, release)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await left(service)
+    assert (done.answer.outcome, done.record.reason) == (outcome, reason)
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE

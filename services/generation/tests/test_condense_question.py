@@ -1,6 +1,7 @@
 """The use case that condenses questions, on a fake model; and the rpc, over a real channel."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,9 +37,13 @@ def asking_model(release: Release) -> Release:
 
 
 async def condense(
-    release: Release, model: FakeModel, conversation: Conversation = LEANING, deadline: float = 10.0
+    release: Release,
+    model: FakeModel,
+    conversation: Conversation = LEANING,
+    deadline: float = 10.0,
+    screen: Screen = SCREEN,
 ) -> Condensed:
-    use_case = CondenseQuestion(model, release=release, clock=FakeClock(), screen=SCREEN)
+    use_case = CondenseQuestion(model, release=release, clock=FakeClock(), screen=screen)
     return await use_case(conversation, release.application_id, release.id, tenant="acme", deadline=deadline)
 
 
@@ -68,6 +73,25 @@ async def test_the_model_reads_placeholders_for_what_was_said(asking_model: Rele
     assert "4111" not in prompt.user
     assert "[card-1]" in prompt.user
     assert condensed.condensation.standalone == f"Is my card {card} valid?"
+
+
+class WatchedScreen(Screen):
+    """Tells in which threads it looked."""
+
+    def __init__(self) -> None:
+        super().__init__(ScreenPolicy(), None, FakeClock().monotonic)
+        self.threads: set[int] = set()
+
+    def hidden(self, texts: Sequence[str]) -> tuple[list[str], Mapping[str, str]]:
+        self.threads.add(threading.get_ident())
+        return super().hidden(texts)
+
+
+async def test_a_conversation_is_looked_at_off_the_event_loop(asking_model: Release) -> None:
+    screen = WatchedScreen()
+    await condense(asking_model, FakeModel(pieces=(REWRITTEN,)), screen=screen)
+    assert screen.threads
+    assert threading.get_ident() not in screen.threads
 
 
 @pytest.mark.parametrize(

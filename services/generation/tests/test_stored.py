@@ -39,7 +39,9 @@ def request_about(text: str, release: Release, passage: str | None = None) -> pb
         question=question,
         passages=[common_pb.Passage(ref=ref, title="Aurora desk lamp", text=found)],
         release=common_pb.ReleaseRef(application_id=release.application_id, release_id=release.id),
-        condensation=common_pb.Condensation(original_question=f"{text}?", standalone_question=question),
+        condensation=common_pb.Condensation(
+            original_question=f"{text}?", standalone_question=question, reason=f"because of {text}"
+        ),
     )
 
 
@@ -123,6 +125,7 @@ async def test_claims_still_point_at_their_sentences_and_values_agree(serving: S
     assert fact is not None
     assert fact.condensation.original_question == "[card-1]?"
     assert fact.condensation.standalone_question == fact.question
+    assert fact.condensation.reason == "because of [card-1]"
     assert fact.question == "How much does the Aurora desk lamp cost, [card-1]?"
     assert (
         fact.answer.text == fact.answer.sources[0].text == "The Aurora desk lamp is paid to [iban-1]. It is in stock."
@@ -132,7 +135,7 @@ async def test_claims_still_point_at_their_sentences_and_values_agree(serving: S
         "It is in stock.",
     ]
     assert {(one.kind, one.count) for one in fact.record.redacted} == {
-        (pb.GUARD_FINDING_KIND_CARD, 3),
+        (pb.GUARD_FINDING_KIND_CARD, 4),
         (pb.GUARD_FINDING_KIND_IBAN, 2),
     }
 

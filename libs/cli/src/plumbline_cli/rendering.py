@@ -114,6 +114,8 @@ def _origin(completed: pb.AskCompleted) -> Text:
     parts += [f"model {completed.model}"] if completed.model else []
     parts += [f"first answered as {completed.cached_answer_id}"] if completed.cached_answer_id else []
     parts += [completed.reason] if completed.reason else []
+    parts += [f"one of {completed.sample_count} texts"] if completed.sample_count else []
+    parts += [f"agreement {completed.agreement:.2f}"] if completed.HasField("agreement") else []
     parts += [f"{completed.total_time.ToMicroseconds() / 1000:.0f} ms"]
     parts += [f"{cost.amount:.6f} {cost.currency_code}" for cost in completed.costs]
     parts += [] if completed.recorded else ["not recorded: it will not be evaluated"]

@@ -13,6 +13,8 @@ from plumbline_guards.scanner import scan
 ALWAYS: Final = NEVER_TOLD | {Kind.IBAN, Kind.CANARY}
 CONTACTS: Final = frozenset({Kind.EMAIL, Kind.PHONE, Kind.IP_ADDRESS})
 """Of a question they are somebody's; of a document they are what it is read for."""
+CONDENSED: Final = ("original_question", "standalone_question", "reason")
+"""Of a condensation: all come with the question."""
 REMEMBERED: Final = 4_096
 """Texts whose findings are kept: passages come again."""
 
@@ -43,10 +45,10 @@ class Fact(Protocol):
 def redact(fact: Fact, findings_in: FindingsIn) -> Counter[Kind]:
     """Redact it in place, and tell what was redacted."""
     condensation = fact.condensation
-    asked = [fact.question, condensation.original_question, condensation.standalone_question]
+    asked = [fact.question, *(getattr(condensation, field) for field in CONDENSED)]
     texts = Redaction([*asked, *texts_of(fact.answer)], findings_in)
     fact.question = texts.asked(fact.question)
-    for field in ("original_question", "standalone_question"):
+    for field in CONDENSED:
         if text := getattr(condensation, field):
             setattr(condensation, field, texts.asked(text))
     texts.answer(fact.answer)

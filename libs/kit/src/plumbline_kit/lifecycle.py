@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, NoReturn, Protocol
 
 import structlog
 
 from plumbline_kit.rpc import Server
-from plumbline_kit.settings import ServiceSettings
+from plumbline_kit.settings import ServiceSettings, SettingsError
 from plumbline_kit.telemetry import Telemetry
 
 log = structlog.get_logger()
@@ -117,6 +118,14 @@ class Service:
             await _attempt(close())
         log.info("service_stopped")
         await asyncio.to_thread(self._telemetry.shutdown)
+
+
+def run_process(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
+    """Run *main* and exit with its code. Wrong settings are a sentence on standard error, without a traceback."""
+    try:
+        sys.exit(asyncio.run(main()))
+    except SettingsError as error:
+        sys.exit(str(error))
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from plumbline_kit.errors import NotFound
+from plumbline_kit.settings import SettingsError
 
 Constant = str | int | float | bool
+MOST_SAMPLES: Final = 8
 KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"text": str, "number": (int, float), "flag": bool}
 """What a constant of a prompt may be, by the name that its file gives it."""
+
+
+class ReleaseError(SettingsError, ValueError):
+    """A release cannot be used; the text names its file and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,12 @@ class ModelSettings:
     """Of the passages in the prompt: "best_first", or "best_at_ends" for models that overlook what is in the middle."""
     over_budget: str = "extract"
     """When the tenant's tokens of the day are used up: "extract" answers with the passages, "fail" not at all."""
+    samples: int = 1
+    """Of how many texts, seeds counted up from *seed*, an answer is the one nearest to the others; 1 to 8."""
 
     def __post_init__(self) -> None:
+        if not 1 <= self.samples <= MOST_SAMPLES:
+            raise ValueError(f"model.samples is {self.samples!r}, wanted is 1 to {MOST_SAMPLES}")
         if self.over_budget not in ("extract", "fail"):
             raise ValueError(f"model.over_budget is {self.over_budget!r}, wanted is extract or fail")
 
@@ -237,7 +247,9 @@ def content_id(text: str) -> str:
 
 
 def load_release(path: Path) -> Release:
-    """Read a release file (TOML). Raises `ValueError` that names the file and what is wrong with it."""
+    """Read a release file (TOML). Raises `ReleaseError`."""
+    if not path.exists():
+        raise ReleaseError(f"there is no release file {path}: RELEASE_FILE names one, from the folder of the process")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         return Release(
@@ -251,4 +263,4 @@ def load_release(path: Path) -> Release:
             conversation=ConversationSettings(**content.get("conversation", {})),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"release file {path}: {error}") from error
+        raise ReleaseError(f"release file {path}: {error}") from error

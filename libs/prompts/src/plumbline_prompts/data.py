@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-_HIDDEN: Final = "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
-"""Characters that show nothing and that a tokenizer may drop."""
+_HIDDEN: Final = "[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*+"
+"""Characters that show nothing and that a tokenizer may drop; possessive, or a run of them takes its length squared."""
 _LESS: Final = f"[<\uff1c\ufe64]{_HIDDEN}"
 
 _UNPRINTED: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")

@@ -1,11 +1,9 @@
 """Settings in, service up, until SIGTERM."""
 
-import asyncio
-import sys
-
 from plumbline_cache.settings import Settings
 from plumbline_cache.wiring import build_service
 from plumbline_kit import logs, telemetry
+from plumbline_kit.lifecycle import run_process
 
 
 async def main() -> int:
@@ -16,4 +14,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    run_process(main)

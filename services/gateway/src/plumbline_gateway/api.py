@@ -8,7 +8,7 @@ import grpc
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
 from plumbline.generation.v1 import generation_service_pb2 as generation_pb
-from plumbline_gateway.domain import Claimed, Completed, Delta, Event, Freshness, Question, Started
+from plumbline_gateway.domain import Claimed, Completed, Delta, Event, Freshness, Generated, Question, Started
 from plumbline_gateway.handlers import AskQuestion
 from plumbline_gateway.translation import (
     ORIGINS_TO_PROTO,
@@ -46,6 +46,7 @@ class GatewayService(GatewayServiceServicer):
             _FRESHNESS.get(request.freshness),
             turns_from_proto(request.turns),
             request.json_schema,
+            request.samples,
         )
         async with aclosing(self._ask(question, current_call().identity.tenant)) as events:
             async for event in events:
@@ -81,5 +82,9 @@ def _completed(done: Completed) -> pb.AskCompleted:
         completion_tokens=spending.completion_tokens,
         attempt_count=spending.attempts,
     )
+    if isinstance(done.result, Generated):
+        message.sample_count = done.result.samples
+        if done.result.agreement is not None:
+            message.agreement = done.result.agreement
     message.total_time.FromNanoseconds(round(done.total_seconds * 1e9))
     return message

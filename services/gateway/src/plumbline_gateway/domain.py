@@ -109,6 +109,8 @@ class Question:
     turns: tuple[Turn, ...] = ()
     json_schema: str = ""
     """What the answer has to fit; generation says what is wrong with it."""
+    samples: int = 0
+    """Of how many texts the answer is one; 0 leaves it to the release."""
 
     def __post_init__(self) -> None:
         _check("question", self.text, MAX_QUESTION_CHARACTERS)
@@ -291,6 +293,7 @@ class Assignment:
     release: ReleaseRef
     condensation: Condensation | None = None
     json_schema: str = ""
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +305,10 @@ class Generated:
     reason: str = ""
     recorded: bool = False
     spending: Spending = field(default_factory=Spending)
+    samples: int = 0
+    """Of how many texts it is one."""
+    agreement: float | None = None
+    """How far they say the same, in [0, 1]."""
     cached_answer_id: ClassVar = ""
 
     @property

@@ -142,15 +142,16 @@ class AskQuestion:
         annotate({names.CACHE_MISS_REASON: lookup.miss_reason})
         passages = await self._find(asked.wordings, lookup.embedding)
         assignment = Assignment(
-            answer_id, asked.text, passages, self._release, asked.condensation, question.json_schema
+            answer_id, asked.text, passages, self._release, asked.condensation, question.json_schema, question.samples
         )
         async with aclosing(self._generate(assignment)) as pieces:
             async for piece in pieces:
                 yield piece
 
     def _freshness_of(self, question: Question) -> Freshness:
-        """What is cached was written in words, whatever the schema."""
-        return Freshness.BYPASS if question.json_schema else question.freshness or self._freshness
+        """What is cached was written in words whatever the schema, and agrees with nothing."""
+        bypasses = question.json_schema or question.samples
+        return Freshness.BYPASS if bypasses else question.freshness or self._freshness
 
     async def _recall(self, question: str, freshness: Freshness) -> Lookup:
         """A hit that may be served, else why there is none."""

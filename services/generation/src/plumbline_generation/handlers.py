@@ -1,7 +1,7 @@
 """The use case: write an answer that rests on the passages it was given."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -20,6 +20,7 @@ from plumbline_generation.domain.answer import (
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, AttemptOutcome, Trail, Usage
 from plumbline_generation.domain.budget import OVER_BUDGET, Budgets, BudgetStatus, Spent, account_of, next_day
 from plumbline_generation.domain.condensing import by_rule
+from plumbline_generation.domain.consistency import Consistency, Sample, agreements
 from plumbline_generation.domain.conversation import Condensation, Conversation
 from plumbline_generation.domain.guarding import OutputGuard, guard_record, guard_result
 from plumbline_generation.domain.packing import Offsets, Packed
@@ -99,6 +100,7 @@ class Call:
     caller: Identity
     began: float
     deadline: float
+    samples: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Written:
     usage: Usage = NOT_COUNTED
     first_token_time: float | None = None
     trail: Trail = UNTRODDEN
+    consistency: Consistency | None = None
     repaired: bool | None = None
 
 
@@ -135,8 +138,75 @@ class Whole:
             self.finish,
             usage=other.finish.usage + self.finish.usage,
             trail=other.finish.trail.followed_by(self.finish.trail),
+            consistency=other.finish.consistency,
         )
         return Whole(self.text, finish, self.first_token_time)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One sample: its text and how it ended, or why there is none."""
+
+    seed: int
+    text: str
+    finish: Finish
+    failure: ModelFailed | None = None
+
+
+class SampledModel:
+    """`LanguageModel` that writes several texts at once, seeds in a row, and tells the one nearest to the others."""
+
+    def __init__(self, model: LanguageModel, seed: int, count: int, fits: Callable[[str], bool]) -> None:
+        """*fits* says which texts may be told, should any of them be."""
+        self._model = model
+        self._seeds = range(seed, seed + count)
+        self._fits = fits
+
+    async def write(self, prompt: Prompt, limits: Limits) -> AsyncGenerator[str | Finish, None]:
+        """See `LanguageModel`. The text comes whole, when all have ended; it fails when all of them do."""
+        async with asyncio.TaskGroup() as group:
+            drawing = [group.create_task(self._draw(replace(prompt, seed=seed), seed, limits)) for seed in self._seeds]
+        drawn = [task.result() for task in drawing]
+        texts = [one for one in drawn if one.failure is None]
+        if not texts:
+            raise _all_failed(drawn)
+        agreed = agreements([one.text for one in texts]) if len(texts) > 1 else [None]
+        by_seed = {one.seed: agreement for one, agreement in zip(texts, agreed, strict=True)}
+        fitting = [one for one in texts if self._fits(one.text)] or texts
+        best = max(fitting, key=lambda one: by_seed[one.seed] or 0.0)  # of equals the one with the lowest seed
+        samples = [
+            Sample(one.seed, one.finish.usage.completion_tokens, by_seed.get(one.seed), str(one.failure or ""))
+            for one in drawn
+        ]
+        yield best.text
+        yield replace(_joined(drawn, best), consistency=Consistency(tuple(samples), best.seed))
+
+    async def _draw(self, prompt: Prompt, seed: int, limits: Limits) -> Drawn:
+        text, finish = "", Finish()
+        try:
+            async with aclosing(self._model.write(prompt, limits)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Finish):
+                        finish = piece
+                    else:
+                        text += piece
+        except ModelFailed as failure:
+            return Drawn(seed, text, Finish(trail=failure.trail), failure)
+        return Drawn(seed, text, finish)
+
+
+def _joined(drawn: Sequence[Drawn], told: Drawn) -> Finish:
+    """The end of *told*, with what all of them took."""
+    trail, usage = UNTRODDEN, NOT_COUNTED
+    for one in (*(one for one in drawn if one is not told), told):
+        trail, usage = trail.followed_by(one.finish.trail), usage + one.finish.usage
+    return replace(told.finish, trail=trail, usage=usage)
+
+
+def _all_failed(drawn: Sequence[Drawn]) -> ModelFailed:
+    """One failure for all: the first one's, with everybody's trail."""
+    first = drawn[0].failure or ModelFailed("no text was asked for")
+    return ModelFailed(str(first), first.outcome, trail=replace(_joined(drawn, drawn[0]).trail, endpoint="", model=""))
 
 
 class GenerateAnswer:
@@ -173,7 +243,8 @@ class GenerateAnswer:
         the release says so. Where the answer is to fit a schema, also `Unfulfilled` when what the model writes does
         not, or `Unavailable` when it writes nothing.
         """
-        call = Call(caller, self._clock.monotonic(), deadline)
+        samples = assignment.samples or self._release.model.samples
+        call = Call(caller, self._clock.monotonic(), deadline, samples)
         self._release.require(assignment.application_id, assignment.release_id)
         self._require_checkable(assignment)
         reading = await self._read(assignment)
@@ -234,7 +305,7 @@ class GenerateAnswer:
         grounded = grounding.begin()
         finish, first, failure = Finish(), None, ""
         try:
-            async with aclosing(self._model.write(prompt, self._limits(call))) as pieces:
+            async with aclosing(self._writer(call).write(prompt, self._limits(call))) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Finish):
                         finish = piece
@@ -252,7 +323,7 @@ class GenerateAnswer:
         settled = grounding.settle(grounded, failure)
         for event in settled.draft.after("" if grounded.closed else grounded.shown):
             yield event
-        yield Written(settled, finish.usage, first, finish.trail)
+        yield Written(settled, finish.usage, first, finish.trail, finish.consistency)
 
     async def _structured(
         self, prompt: Prompt, schema: Schema, grounding: Grounding, screened: Screened, packed: Packed, call: Call
@@ -260,22 +331,29 @@ class GenerateAnswer:
         """JSON that fits, of at most two attempts; nothing of it is told before it fits."""
         structuring = Structuring(schema, self._release.guard, self._guard, packed.sources, screened.values)
         asked = structuring.asked(prompt)
-        whole = await self._whole(asked, call)
+        writer = self._writer(call, lambda text: not structuring.read(text).problems)
+        whole = await self._whole(writer, asked, call)
         read, repaired = structuring.read(whole.text), False
         if read.problems and not says_it_does_not_know(whole.text):
-            second, repaired = await self._whole(structuring.asked_again(asked, read), call), True
+            second, repaired = await self._whole(self._model, structuring.asked_again(asked, read), call), True
             whole = second.after(whole)
             read = structuring.read(whole.text)
         if read.problems and not says_it_does_not_know(whole.text):
             raise Unfulfilled(f"the model wrote nothing that fits: {'; '.join(read.problems)}", reason=NO_JSON)
         settled = grounding.refuse(MODEL_DOES_NOT_KNOW) if read.problems else structuring.settled(read)
         finish = whole.finish
-        return Written(settled, finish.usage, whole.first_token_time, finish.trail, repaired)
+        return Written(settled, finish.usage, whole.first_token_time, finish.trail, finish.consistency, repaired)
 
-    async def _whole(self, prompt: Prompt, call: Call) -> Whole:
+    def _writer(self, call: Call, fits: Callable[[str], bool] = bool) -> LanguageModel:
+        """What writes the answer: the model, or the best of several texts of it among those that fit."""
+        return (
+            SampledModel(self._model, self._release.model.seed, call.samples, fits) if call.samples > 1 else self._model
+        )
+
+    async def _whole(self, model: LanguageModel, prompt: Prompt, call: Call) -> Whole:
         text, finish, first = "", Finish(), None
         try:
-            async with aclosing(self._model.write(prompt, self._limits(call))) as pieces:
+            async with aclosing(model.write(prompt, self._limits(call))) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Finish):
                         finish = piece
@@ -324,6 +402,7 @@ class GenerateAnswer:
             grounding=settled.grounding,
             condensed=assignment.condensation.method if assignment.condensation else None,
             blocks=packed.blocks,
+            consistency=written.consistency,
             answerability=reading.prospect.answerability,
             repaired=written.repaired,
         )
@@ -461,7 +540,7 @@ class CondenseQuestion:
         if seconds <= 0:
             raise ModelFailed(NO_TIME)
         text, finish = "", Finish()
-        hidden, values = self._hidden(conversation)
+        hidden, values = await self._hidden(conversation)
         prompt = self._prompt.render(hidden)
         async with aclosing(self._model.write(prompt, Limits(seconds, seconds, tenant))) as pieces:
             async for piece in pieces:
@@ -472,10 +551,11 @@ class CondenseQuestion:
         restorer = Restorer(values)
         return restorer.take(text) + restorer.finish(), finish
 
-    def _hidden(self, conversation: Conversation) -> tuple[Conversation, Mapping[str, str]]:
+    async def _hidden(self, conversation: Conversation) -> tuple[Conversation, Mapping[str, str]]:
         """What the model may read of it, and the values that it does not."""
+        said = [*(turn.text for turn in conversation.turns), conversation.question]
         try:
-            texts, values = self._screen.hidden([*(turn.text for turn in conversation.turns), conversation.question])
+            texts, values = await asyncio.to_thread(self._screen.hidden, said)
             turns = [replace(turn, text=text) for turn, text in zip(conversation.turns, texts, strict=False)]
             return Conversation(tuple(turns), texts[-1]), values
         except Exception as error:  # whatever goes wrong in a guard, the rule needs no model

@@ -8,6 +8,7 @@ from typing import Protocol
 from plumbline_generation.domain.answer import Answer, Assignment, Record
 from plumbline_generation.domain.attempts import NOT_COUNTED, UNTRODDEN, AttemptOutcome, Trail, Usage
 from plumbline_generation.domain.budget import Account, Reservation, Spent
+from plumbline_generation.domain.consistency import Consistency
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_generation.domain.routing import RouteStatus
 from plumbline_kit.identity import Identity
@@ -49,6 +50,8 @@ class Finish:
     """False when a limit of tokens ended it."""
     usage: Usage = NOT_COUNTED
     trail: Trail = UNTRODDEN
+    consistency: Consistency | None = None
+    """Where the text is one of several."""
 
 
 class LanguageModel(Protocol):

@@ -25,6 +25,7 @@ from plumbline_generation.domain.answer import (
 from plumbline_generation.domain.attempts import Attempt, AttemptOutcome, Cost
 from plumbline_generation.domain.breaker import BreakerState
 from plumbline_generation.domain.budget import BudgetStatus
+from plumbline_generation.domain.consistency import Consistency
 from plumbline_generation.domain.conversation import (
     MAX_QUESTION_CHARACTERS,
     Condensation,
@@ -96,6 +97,7 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         request.release.release_id,
         _condensation_from_proto(request) if request.HasField("condensation") else None,
         Schema.parse(request.json_schema) if request.json_schema else None,
+        request.samples,
     )
 
 
@@ -161,7 +163,7 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         model=record.model,
         prompt_version=release.prompt_version,
         temperature=release.model.temperature,
-        seed=release.model.seed,
+        seed=record.consistency.seed if record.consistency else release.model.seed,
         prompt_tokens=record.usage.prompt_tokens,
         completion_tokens=record.usage.completion_tokens,
         time_to_first_token=_duration(record.seconds_to_first_token),
@@ -178,10 +180,19 @@ def record_to_proto(record: Record, release: Release) -> pb.GenerationRecord:
         prompt_file=release.prompt.file,
         parameters=_parameters_to_proto(release.model),
         passages=map(_block_to_proto, record.blocks),
+        consistency=_consistency_to_proto(record.consistency) if record.consistency else None,
         answerability=record.answerability,
         structured=None if record.repaired is None else pb.StructuredRecord(repaired=record.repaired),
         further_costs=map(_cost_to_proto, record.trail.further_costs),
     )
+
+
+def _consistency_to_proto(consistency: Consistency) -> pb.Consistency:
+    samples = [
+        pb.Sample(seed=one.seed, completion_tokens=one.completion_tokens, agreement=one.agreement, reason=one.reason)
+        for one in consistency.samples
+    ]
+    return pb.Consistency(samples=samples, agreement=consistency.agreement)
 
 
 def _block_to_proto(block: Block) -> pb.PackedPassage:

@@ -143,18 +143,24 @@ def test_a_passage_that_only_repeats_a_better_one_is_left_out(copy: str) -> None
 )
 def test_a_passage_that_says_anything_else_stays(other: str) -> None:
     found = [a_passage("The lamp costs 49 euros in May and 59 in June.", "Lamp", "a"), a_passage(other, "Lamp", "b")]
-    assert distinct(found) == found
+    assert list(distinct(found)) == found
 
 
 def test_a_passage_without_a_better_one_s_denial_is_no_copy_of_it() -> None:
     says = "In Oslo {} of Nordlys sells red desk lamps for 49 euros in May or 59 in June."
     found = [a_passage(says.format(who), "Lamp", who) for who in ("nobody", "those")]
-    assert distinct(found) == found
+    assert list(distinct(found)) == found
+
+
+def test_passages_beyond_the_budget_are_not_looked_at() -> None:
+    looked_at = iter([sentence(0), a_passage("x " * 100), a_passage("never seen")])
+    assert [source.text for source in pack(looked_at, 20, words).sources] == [sentence(0).text]
+    assert next(looked_at).text == "never seen"
 
 
 def test_the_same_text_under_another_title_is_another_passage() -> None:
     found = [a_passage("It costs 49 euros.", "Aurora", "a"), a_passage("It costs 49 euros.", "Borealis", "b")]
-    assert distinct(found) == found
+    assert list(distinct(found)) == found
 
 
 def test_the_best_stand_at_the_ends_where_the_release_wants_it() -> None:

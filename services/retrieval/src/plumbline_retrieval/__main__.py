@@ -1,10 +1,9 @@
 """Settings in, service up, until SIGTERM."""
 
-import asyncio
 import sys
 
 from plumbline_kit import logs, telemetry
-from plumbline_kit.settings import SettingsError
+from plumbline_kit.lifecycle import run_process
 from plumbline_retrieval.settings import Settings
 from plumbline_retrieval.wiring import build_service
 
@@ -22,7 +21,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(main()))
-    except SettingsError as error:
-        sys.exit(str(error))
+    run_process(main)

@@ -59,6 +59,7 @@ def ask(
     json_schema: Annotated[
         Path | None, typer.Option(help="A file with a JSON schema: the answer is JSON that fits it.")
     ] = None,
+    samples: Annotated[int, typer.Option(help="Of how many texts the answer is the likeliest.", min=0, max=8)] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 60.0,
     as_json: Json = False,
 ) -> None:
@@ -71,6 +72,7 @@ def ask(
         freshness=FRESHNESS[freshness],
         turns=history.turns,
         json_schema=_read(json_schema) if json_schema else "",
+        samples=samples,
     )
     if as_json:
         answer = asyncio.run(ask_once(session, request, seconds=timeout))

@@ -80,6 +80,7 @@ def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
         release=release_to_proto(assignment.release),
         condensation=condensation_to_proto(assignment.condensation),
         json_schema=assignment.json_schema,
+        samples=assignment.samples,
     )
 
 
@@ -95,7 +96,13 @@ def _piece(message: pb.GenerateAnswerResponse) -> str | Claim | Generated | None
 def _generated(completed: pb.AnswerCompleted) -> Generated:
     record = completed.record
     return Generated(
-        answer_from_proto(completed.answer), record.model, record.reason, completed.recorded, _spending(record)
+        answer_from_proto(completed.answer),
+        record.model,
+        record.reason,
+        completed.recorded,
+        _spending(record),
+        len(record.consistency.samples),
+        record.consistency.agreement if record.consistency.HasField("agreement") else None,
     )
 
 

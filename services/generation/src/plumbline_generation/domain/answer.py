@@ -8,12 +8,13 @@ from enum import Enum
 from typing import Final
 
 from plumbline_generation.domain.attempts import UNTRODDEN, Trail, Usage
+from plumbline_generation.domain.consistency import Consistency
 from plumbline_generation.domain.conversation import MAX_QUESTION_CHARACTERS, Condensation, Method
 from plumbline_generation.domain.schema import Schema
 from plumbline_guards.findings import Kind
 from plumbline_guards.window import Outcome as GuardOutcome
 from plumbline_kit.errors import Invalid
-from plumbline_kit.release import Unsupported
+from plumbline_kit.release import MOST_SAMPLES, Unsupported
 
 EXTRACTIVE: Final = "extractive"
 """Stands for the name of a model where none wrote the text."""
@@ -104,8 +105,12 @@ class Assignment:
     """What the question was, where it was asked within a conversation."""
     schema: Schema | None = None
     """What the answer has to fit, where it is to be JSON."""
+    samples: int = 0
+    """Of how many texts the answer is one; 0: as the release says."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.samples <= MOST_SAMPLES:
+            raise Invalid.field("samples", f"is {self.samples}; at most {MOST_SAMPLES} are drawn")
         check_question(self.question)
         if not _is_uuid(self.answer_id):
             raise Invalid.field("answer_id", "is not a UUID such as 0b0e8f6e-6a5d-4c3f-9a3c-5f2f7d1c2b4a")
@@ -215,6 +220,8 @@ class Record:
     """Passages that hold instructions to the model, which it was not given."""
     blocks: tuple[Block, ...] = ()
     """What the model was given to read, or would have been, in the prompt's order."""
+    consistency: Consistency | None = None
+    """Where the text is one of several."""
     answerability: float | None = None
     """How likely the passages found hold the answer, in [0, 1]; None where it was not looked at."""
     repaired: bool | None = None

@@ -1,7 +1,7 @@
 """Which passages the model reads, how much of each, and in which order."""
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -42,7 +42,7 @@ class Packed:
 
 
 def pack(
-    passages: Sequence[Passage],
+    passages: Iterable[Passage],
     budget: int,
     offsets: Offsets,
     *,
@@ -63,26 +63,33 @@ def pack(
     return packer.packed(order)
 
 
-def distinct(passages: Iterable[Passage]) -> list[Passage]:
-    """*passages* that have a text and do not only repeat a better one."""
-    kept: list[tuple[Passage, tuple[str, ...]]] = []
+def distinct(passages: Iterable[Passage]) -> Iterator[Passage]:
+    """*passages* that have a text and do not only repeat a better one. Those that nobody asks for are not looked at."""
+    kept: list[_Words] = []
     for passage in passages:
-        words = tuple(content_words(passage.evidence))
-        if passage.text.strip() and not any(_repeats(words, held) for _, held in kept):
-            kept.append((passage, words))
-    return [passage for passage, _ in kept]
+        words = _Words.of(passage)
+        if passage.text.strip() and not any(map(words.repeat, kept)):
+            kept.append(words)
+            yield passage
 
 
-def _repeats(words: Sequence[str], held: Sequence[str]) -> bool:
-    """Whether the one says nothing that the other does not, as far as words tell: numbers in order, denials alike."""
-    own, others = set(words), set(held)
-    if not own <= others or len(own) < ALIKE * len(others):
-        return False
-    return _telling(words) == _telling(held)
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a passage says, as far as words tell."""
 
+    stems: frozenset[str]
+    telling: tuple[str, ...]
+    """Numbers and denials, in their order."""
 
-def _telling(words: Iterable[str]) -> list[str]:
-    return [word for word in words if is_number(word) or word in DENIALS]
+    @classmethod
+    def of(cls, passage: Passage) -> "_Words":
+        words = content_words(passage.evidence)
+        return cls(frozenset(words), tuple(word for word in words if is_number(word) or word in DENIALS))
+
+    def repeat(self, others: "_Words") -> bool:
+        """Whether they say nothing that the *others* do not."""
+        alike = self.stems <= others.stems and len(self.stems) >= ALIKE * len(others.stems)
+        return alike and self.telling == others.telling
 
 
 @dataclass(frozen=True, slots=True)

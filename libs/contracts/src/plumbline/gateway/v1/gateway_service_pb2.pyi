@@ -78,6 +78,7 @@ class AskRequest(_message.Message):
     FRESHNESS_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
     JSON_SCHEMA_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """At most 8,000 characters."""
     application_id: _builtins.str
@@ -88,6 +89,10 @@ class AskRequest(_message.Message):
     """A JSON schema that the answer's text has to fit; empty for an answer in words. At most
     16,000 characters, no reference to elsewhere or to itself. The text comes in one delta
     when it fits; a refusal is in words. The cache is neither asked nor filled.
+    """
+    samples: _builtins.int
+    """Of how many texts the answer is the one nearest to the others, at most 8; 0: as the
+    release says. Where it is set the cache is not asked: what it holds agrees with nothing.
     """
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Turn]:
@@ -101,10 +106,11 @@ class AskRequest(_message.Message):
         freshness: Global___Freshness.ValueType = ...,
         turns: _abc.Iterable[_answer_pb2.Turn] | None = ...,
         json_schema: _builtins.str = ...,
+        samples: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "freshness", b"freshness", "json_schema", b"json_schema", "question", b"question", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "freshness", b"freshness", "json_schema", b"json_schema", "question", b"question", "samples", b"samples", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -189,6 +195,8 @@ class AskCompleted(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     origin: Global___AnswerOrigin.ValueType
     cached_answer_id: _builtins.str
@@ -206,6 +214,12 @@ class AskCompleted(_message.Message):
     completion_tokens: _builtins.int
     attempt_count: _builtins.int
     """Endpoints asked or passed over, for both."""
+    sample_count: _builtins.int
+    """Of how many texts the answer is one; 0 where it is the only one."""
+    agreement: _builtins.float
+    """How far they say the same: the mean over all pairs of the F1 of their content words, in
+    [0, 1]; absent where fewer than two were written.
+    """
     @_builtins.property
     def answer(self) -> _answer_pb2.Answer: ...
     @_builtins.property
@@ -239,11 +253,15 @@ class AskCompleted(_message.Message):
         prompt_tokens: _builtins.int = ...,
         completion_tokens: _builtins.int = ...,
         attempt_count: _builtins.int = ...,
+        sample_count: _builtins.int = ...,
+        agreement: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "condensation", b"condensation", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "attempt_count", b"attempt_count", "cached_answer_id", b"cached_answer_id", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "costs", b"costs", "model", b"model", "origin", b"origin", "prompt_tokens", b"prompt_tokens", "reason", b"reason", "recorded", b"recorded", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "answer_id", b"answer_id", "attempt_count", b"attempt_count", "cached_answer_id", b"cached_answer_id", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "costs", b"costs", "model", b"model", "origin", b"origin", "prompt_tokens", b"prompt_tokens", "reason", b"reason", "recorded", b"recorded", "release", b"release", "sample_count", b"sample_count", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
+    _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
 
 Global___AskCompleted: _TypeAlias = AskCompleted  # noqa: Y015

@@ -253,6 +253,7 @@ class GenerateAnswerRequest(_message.Message):
     RELEASE_FIELD_NUMBER: _builtins.int
     CONDENSATION_FIELD_NUMBER: _builtins.int
     JSON_SCHEMA_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """Names the answer in events, traces and the cache: a UUID chosen by the caller."""
     question: _builtins.str
@@ -261,6 +262,10 @@ class GenerateAnswerRequest(_message.Message):
     """A JSON schema that the answer's text has to fit; empty for an answer in words. At most
     16,000 characters, no reference to elsewhere or to itself. The text comes in one delta
     when it fits; a refusal is in words. Without a model there is no answer.
+    """
+    samples: _builtins.int
+    """Of how many texts the answer is the one nearest to the others, at most 8; 0: as the
+    release says. With more than one the text comes whole, when all of them have ended.
     """
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Passage]:
@@ -283,10 +288,11 @@ class GenerateAnswerRequest(_message.Message):
         release: _answer_pb2.ReleaseRef | None = ...,
         condensation: _answer_pb2.Condensation | None = ...,
         json_schema: _builtins.str = ...,
+        samples: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condensation", b"condensation", "release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "condensation", b"condensation", "json_schema", b"json_schema", "passages", b"passages", "question", b"question", "release", b"release"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "condensation", b"condensation", "json_schema", b"json_schema", "passages", b"passages", "question", b"question", "release", b"release", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -805,6 +811,7 @@ class GenerationRecord(_message.Message):
     PROMPT_FILE_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     PASSAGES_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     ANSWERABILITY_FIELD_NUMBER: _builtins.int
     STRUCTURED_FIELD_NUMBER: _builtins.int
     FURTHER_COSTS_FIELD_NUMBER: _builtins.int
@@ -814,6 +821,7 @@ class GenerationRecord(_message.Message):
     """Content hash of the prompt template, 12 hexadecimal digits."""
     temperature: _builtins.float
     seed: _builtins.int
+    """Of the text that was told."""
     prompt_tokens: _builtins.int
     completion_tokens: _builtins.int
     reason: _builtins.str
@@ -873,6 +881,10 @@ class GenerationRecord(_message.Message):
         """
 
     @_builtins.property
+    def consistency(self) -> Global___Consistency:
+        """Set where the text is one of several. Tokens, costs and attempts are those of all."""
+
+    @_builtins.property
     def structured(self) -> Global___StructuredRecord:
         """Set where the text was to fit a JSON schema. Nobody else may be served such an answer:
         the same question is asked with other schemas, or none.
@@ -906,19 +918,86 @@ class GenerationRecord(_message.Message):
         prompt_file: _builtins.str = ...,
         parameters: Global___ModelParameters | None = ...,
         passages: _abc.Iterable[Global___PackedPassage] | None = ...,
+        consistency: Global___Consistency | None = ...,
         answerability: _builtins.float | None = ...,
         structured: Global___StructuredRecord | None = ...,
         further_costs: _abc.Iterable[Global___Cost] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_answerability", b"_answerability", "answerability", b"answerability", "cost", b"cost", "grounding", b"grounding", "guard", b"guard", "parameters", b"parameters", "structured", b"structured", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answerability", b"_answerability", "answerability", b"answerability", "consistency", b"consistency", "cost", b"cost", "grounding", b"grounding", "guard", b"guard", "parameters", b"parameters", "structured", b"structured", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answerability", b"_answerability", "answerability", b"answerability", "attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "further_costs", b"further_costs", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "parameters", b"parameters", "passages", b"passages", "prompt_file", b"prompt_file", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "structured", b"structured", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answerability", b"_answerability", "answerability", b"answerability", "attempts", b"attempts", "completion_tokens", b"completion_tokens", "condensation_method", b"condensation_method", "consistency", b"consistency", "cost", b"cost", "dropped_passages", b"dropped_passages", "endpoint", b"endpoint", "further_costs", b"further_costs", "grounding", b"grounding", "guard", b"guard", "guards", b"guards", "model", b"model", "parameters", b"parameters", "passages", b"passages", "prompt_file", b"prompt_file", "prompt_tokens", b"prompt_tokens", "prompt_version", b"prompt_version", "reason", b"reason", "redacted", b"redacted", "seed", b"seed", "structured", b"structured", "temperature", b"temperature", "time_to_first_token", b"time_to_first_token", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__answerability: _TypeAlias = _typing.Literal["answerability"]  # noqa: Y015
     _WhichOneofArgType__answerability: _TypeAlias = _typing.Literal["_answerability", b"_answerability"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__answerability) -> _WhichOneofReturnType__answerability | None: ...
 
 Global___GenerationRecord: _TypeAlias = GenerationRecord  # noqa: Y015
+
+@_typing.final
+class Consistency(_message.Message):
+    """How far several texts of the model say the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    agreement: _builtins.float
+    """The mean over all pairs of texts of the F1 of their content words, in [0, 1]; absent
+    with fewer than two texts.
+    """
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sample]:
+        """By seed."""
+
+    def __init__(
+        self,
+        *,
+        samples: _abc.Iterable[Global___Sample] | None = ...,
+        agreement: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
+    _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
+
+Global___Consistency: _TypeAlias = Consistency  # noqa: Y015
+
+@_typing.final
+class Sample(_message.Message):
+    """One text of several. That of the record's seed was told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEED_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    seed: _builtins.int
+    completion_tokens: _builtins.int
+    agreement: _builtins.float
+    """The mean F1 with the others, in [0, 1]; absent where there are none."""
+    reason: _builtins.str
+    """Why there is no text; empty otherwise."""
+    def __init__(
+        self,
+        *,
+        seed: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+        agreement: _builtins.float | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "completion_tokens", b"completion_tokens", "reason", b"reason", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
+    _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
+
+Global___Sample: _TypeAlias = Sample  # noqa: Y015
 
 @_typing.final
 class StructuredRecord(_message.Message):
