@@ -91,6 +91,16 @@ async def test_what_still_does_not_fit_is_an_error(desk: NewDesk, release: Relea
     assert not at.journal.facts
 
 
+async def test_an_error_tells_nothing_of_what_was_written_that_may_not_leave(desk: NewDesk, release: Release) -> None:
+    closed = LAMP | {"additionalProperties": False}
+    bad = json.dumps({"name": 4111111111111111, "price": "4111 1111 1111 1111", "5555 5555 5555 4444": 1})
+    with pytest.raises(Unfulfilled) as error:
+        await desk(model=Writer([bad, bad])).answer(asking(release, closed))
+    assert "at /price: what stands there is not of type" in str(error.value)
+    assert "[card]" in str(error.value)
+    assert not any(digits in str(error.value) for digits in ("4111", "5555"))
+
+
 async def test_a_model_that_does_not_know_refuses(desk: NewDesk, release: Release) -> None:
     writer = Writer(["I don't know."])
     _, done = await desk(model=writer).answer(asking(release))

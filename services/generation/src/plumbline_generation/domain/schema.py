@@ -81,7 +81,7 @@ class Schema:
         )
 
     def problems(self, value: Any) -> list[str]:
-        """What is wrong with *value*, where in it; nothing if it fits."""
+        """What is wrong with *value*, where in it, without its texts and numbers; nothing if it fits."""
         errors = self._validator.iter_errors(value)
         return [_told(error) for _, error in zip(range(MOST_PROBLEMS), errors, strict=False)]
 
@@ -96,7 +96,11 @@ class Schema:
     def _validator(self) -> Any:
         # The linear engine: a pattern of the caller's must not take longer than the text that it is held against.
         return jsonschema_rs.validator_for(
-            dict(self.content), validate_formats=True, offline=True, pattern_options=jsonschema_rs.RegexOptions()
+            dict(self.content),
+            validate_formats=True,
+            offline=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            mask="what stands there",
         )
 
 
