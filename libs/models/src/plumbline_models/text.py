@@ -131,6 +131,17 @@ def each_sentence(text: str, start: int = 0) -> Iterator[Span]:
         yield span
 
 
+@lru_cache(maxsize=1024)  # popular passages come again and again
+def sentence_words(text: str) -> tuple[tuple[Span, tuple[str, ...]], ...]:
+    """The `sentences` of a whole text, each with its `content_words`."""
+    return tuple((span, tuple(content_words(span.of(text)))) for span in sentences(text))
+
+
+def may_end(text: str, start: int = 0) -> bool:
+    """Whether a sentence of *text* can end from *start* on, but at the end of the text. Cheap; false is certain."""
+    return _MARK.search(text, start) is not None
+
+
 def _plain(text: str) -> str:
     if text.isascii():
         return text.replace("`", "'").lower()
