@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -57,14 +58,12 @@ async def all_settled(service: Any) -> pb.GetBudgetResponse:
     return await eventually(settled)
 
 
-async def test_fifty_streams_at_once_use_a_budget_up_and_no_more_than_that(
+async def test_fifty_streams_on_two_replicas_use_a_budget_up_and_no_more_than_that(
     serving: Serving, release: Release, database: str
 ) -> None:
     """They ask until they are told that it is used up; what the server counted is what the ledger says."""
-    tokens, ledger = 40_000, PostgresLedger(database)
+    tokens, billed = 40_000, 0
     llm = FakeLLM(script=lambda _: f"{TEXT} " * 5, first_token_seconds=0.5)
-    route = RouteSettings((Leg(EndpointSettings("only", "", concurrency=STREAMS)),))
-    billed = 0
 
     async def ask_until_used_up(service: Any) -> None:
         nonlocal billed
@@ -75,12 +74,18 @@ async def test_fifty_streams_at_once_use_a_budget_up_and_no_more_than_that(
                 return
             billed += done.record.prompt_tokens + done.record.completion_tokens
 
-    async with llm:
-        route = RouteSettings((Leg(replace(route.legs[0].endpoint, base_url=llm.base_url)),))
-        async with serving(route=route, release=release, budget=budget_of(tokens), ledger=ledger) as service:
-            await asyncio.gather(*(ask_until_used_up(service) for _ in range(STREAMS)))
-            budget = await all_settled(service)
-            await ledger.aclose()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(llm)
+        route = RouteSettings((Leg(EndpointSettings("only", llm.base_url, concurrency=STREAMS)),))
+        ledgers = [PostgresLedger(database) for _ in range(2)]
+        for ledger in ledgers:
+            stack.push_async_callback(ledger.aclose)
+        replicas = [
+            await stack.enter_async_context(serving(route=route, budget=budget_of(tokens), ledger=ledger))
+            for ledger in ledgers
+        ]
+        await asyncio.gather(*(ask_until_used_up(replicas[number % 2]) for number in range(STREAMS)))
+        budget = await all_settled(replicas[0])
     assert llm.most_at_once > STREAMS / 2
     assert budget.used_tokens == billed
     assert 0.99 * tokens <= budget.used_tokens <= tokens

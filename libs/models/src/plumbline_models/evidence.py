@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from plumbline_models.support import claim_words
-from plumbline_models.text import Span, content_words, is_number, sentences
+from plumbline_models.text import Span, content_words, is_number, sentence_words
 
 DENIALS: Final = frozenset(
     content_words("not no never without none nor neither nothing nobody nicht kein keinen keinem keiner nie nunca")
@@ -79,7 +79,7 @@ class EvidenceFinder:
 
 @lru_cache(maxsize=1024)  # popular passages come again and again
 def _cut(text: str) -> tuple[_Sentence, ...]:
-    return tuple(_Sentence(span, frozenset(content_words(span.of(text)))) for span in sentences(text))
+    return tuple(_Sentence(span, frozenset(words)) for span, words in sentence_words(text))
 
 
 def _gain(sentence: _Sentence, missing: Mapping[str, int]) -> int:
