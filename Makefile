@@ -80,7 +80,7 @@ bench-generation: setup  ## what the generation service adds to a bare model end
 train-guards: setup  ## learn what attacks read like, and write the detector's file (PLUMBLINE_DATA)
 	$(BIN)/python -m plumbline_guards.training $${PLUMBLINE_DATA:-../shared/data}
 
-eval-guards: setup  ## personal data found in public data, by type, and what looking costs (PLUMBLINE_DATA)
+eval-guards: setup  ## personal data and attacks found in public data, by type, what is taken for an attack, and what looking costs (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.guards
 
 bench-prompts: setup  ## what of a prompt the local model keeps between requests, and which order of passages helps it (PLUMBLINE_DATA)

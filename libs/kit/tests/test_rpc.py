@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from plumbline_kit.errors import Exhausted, FieldViolation, Invalid, NotFound, PlumblineError, Unavailable
+from plumbline_kit.errors import Exhausted, FieldViolation, Invalid, NotFound, PlumblineError, Unavailable, Unfulfilled
 from plumbline_kit.rpc import Server, current_call, open_channel, translate
 from plumbline_kit.settings import SettingsError
 from plumbline_kit.telemetry import names
@@ -238,6 +238,26 @@ async def test_unavailable_carries_a_hint_when_to_come_back() -> None:
     assert status.details[0].Unpack(hint)
     assert hint.retry_delay.ToTimedelta().total_seconds() == 2.5
     assert translate(seen).retry_after == 2.5
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Exhausted("no", retry_after=60.0, reason="OVER_BUDGET"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        (Unavailable("no", reason="MODEL_FAILED"), grpc.StatusCode.UNAVAILABLE),
+        (Unfulfilled("no", reason="INVALID_JSON"), grpc.StatusCode.FAILED_PRECONDITION),
+    ],
+    ids=lambda one: getattr(one, "reason", ""),
+)
+async def test_a_reason_for_programs_survives_the_way_there_and_back(
+    error: PlumblineError, code: grpc.StatusCode
+) -> None:
+    async with serving(raising(error)) as (_, server):
+        seen = await failure(server)
+    told = translate(seen)
+    assert seen.code() is code
+    assert (type(told), told.reason) == (type(error), error.reason)
+    assert getattr(told, "retry_after", None) == getattr(error, "retry_after", None)
 
 
 async def test_a_call_without_a_deadline_is_refused() -> None:

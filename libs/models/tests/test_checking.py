@@ -1,5 +1,7 @@
 """The check of a sentence against sources; generation's tests of citations hold its rules."""
 
+import time
+
 import pytest
 
 from plumbline_models.checking import MAX_SENTENCE, Checked, SentenceCheck, Standing, sentences_to_check
@@ -55,3 +57,13 @@ def test_a_block_of_code_is_one_piece_and_no_piece_is_longer_than_the_bound() ->
     assert pieces("  \n") == []
     endless = pieces("word " * 1_000)
     assert (len(endless), max(map(len, endless)) <= MAX_SENTENCE) == (3, True)
+
+
+def test_a_long_source_takes_the_time_of_its_length() -> None:
+    words = [f"w{'abcdefghij'[number // 10]}{'abcdefghij'[number % 10]}x" for number in range(100)]
+    source = Source("", " ".join(f"The {words[number % 100]} is here." for number in range(20_000)))
+    check = SentenceCheck([source], 0.6)
+    check("It is here.")  # reads the source
+    began = time.process_time()
+    assert check(f"They are {' '.join(words)}.").standing is Standing.SUPPORTED
+    assert time.process_time() - began < 3

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.generation.v1 import generation_service_pb2 as pb
+from plumbline_generation.adapters.memory_ledger import MemoryLedger
 from plumbline_generation.adapters.postgres_ledger import PostgresLedger
 from plumbline_generation.domain.budget import Budgets, BudgetSettings
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
-from plumbline_kit.errors import Exhausted
+from plumbline_kit.errors import Exhausted, Unavailable
 from plumbline_kit.release import Release
 from plumbline_kit.rpc import translate
 from plumbline_kit.testing import eventually
@@ -56,14 +58,12 @@ async def all_settled(service: Any) -> pb.GetBudgetResponse:
     return await eventually(settled)
 
 
-async def test_fifty_streams_at_once_use_a_budget_up_and_no_more_than_that(
+async def test_fifty_streams_on_two_replicas_use_a_budget_up_and_no_more_than_that(
     serving: Serving, release: Release, database: str
 ) -> None:
     """They ask until they are told that it is used up; what the server counted is what the ledger says."""
-    tokens, ledger = 40_000, PostgresLedger(database)
+    tokens, billed = 40_000, 0
     llm = FakeLLM(script=lambda _: f"{TEXT} " * 5, first_token_seconds=0.5)
-    route = RouteSettings((Leg(EndpointSettings("only", "", concurrency=STREAMS)),))
-    billed = 0
 
     async def ask_until_used_up(service: Any) -> None:
         nonlocal billed
@@ -74,12 +74,18 @@ async def test_fifty_streams_at_once_use_a_budget_up_and_no_more_than_that(
                 return
             billed += done.record.prompt_tokens + done.record.completion_tokens
 
-    async with llm:
-        route = RouteSettings((Leg(replace(route.legs[0].endpoint, base_url=llm.base_url)),))
-        async with serving(route=route, release=release, budget=budget_of(tokens), ledger=ledger) as service:
-            await asyncio.gather(*(ask_until_used_up(service) for _ in range(STREAMS)))
-            budget = await all_settled(service)
-            await ledger.aclose()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(llm)
+        route = RouteSettings((Leg(EndpointSettings("only", llm.base_url, concurrency=STREAMS)),))
+        ledgers = [PostgresLedger(database) for _ in range(2)]
+        for ledger in ledgers:
+            stack.push_async_callback(ledger.aclose)
+        replicas = [
+            await stack.enter_async_context(serving(route=route, budget=budget_of(tokens), ledger=ledger))
+            for ledger in ledgers
+        ]
+        await asyncio.gather(*(ask_until_used_up(replicas[number % 2]) for number in range(STREAMS)))
+        budget = await all_settled(replicas[0])
     assert llm.most_at_once > STREAMS / 2
     assert budget.used_tokens == billed
     assert 0.99 * tokens <= budget.used_tokens <= tokens
@@ -152,3 +158,34 @@ async def test_without_a_budget_there_is_no_bound(serving: Serving, release: Rel
     assert not budget.HasField("tokens_per_day")
     assert budget.used_tokens == 0
     assert budget.reset_time.ToDatetime().hour == 0
+
+
+class AwayLedger(MemoryLedger):
+    """Always away."""
+
+    async def reserve(self, *what: Any, **more: Any) -> Any:
+        """See `Ledger`."""
+        raise Unavailable("away")
+
+    async def spent(self, *what: Any) -> Any:
+        """See `Ledger`."""
+        raise Unavailable("away")
+
+
+@pytest.mark.parametrize(
+    ("fails_open", "outcome", "reason"),
+    [
+        (True, common_pb.ANSWER_OUTCOME_ANSWERED, ""),
+        (False, common_pb.ANSWER_OUTCOME_DEGRADED, "the token budget could not be looked at"),
+    ],
+)
+async def test_a_ledger_that_is_away_is_seen(
+    serving: Serving, release: Release, fails_open: bool, outcome: Any, reason: str
+) -> None:
+    budget = BudgetSettings(Budgets(10_000), fails_open=fails_open)
+    async with serving(budget=budget, ledger=AwayLedger()) as service:
+        done = await completed(service, release)
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await left(service)
+    assert (done.answer.outcome, done.record.reason) == (outcome, reason)
+    assert failure.value.code() is grpc.StatusCode.UNAVAILABLE

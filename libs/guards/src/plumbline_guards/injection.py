@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline_guards.ngrams import Buckets, ngrams
+from plumbline_guards.ngrams import Buckets, ngrams, ngrams_of
 from plumbline_guards.readings import readings
 from plumbline_guards.windows import windows
 
@@ -31,6 +32,12 @@ class Linear:
     def margin(self, found: Buckets) -> float:
         """How far a text with these n-grams is beyond the operating point, in units of the logit."""
         return float(self.weights[found].sum()) / math.sqrt(max(1, len(found))) + self.bias
+
+    def margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """`margin` of each of *texts*."""
+        found, count = ngrams_of(texts), len(texts)
+        sums = np.bincount(found.texts, self.weights[found.buckets], count)
+        return sums / np.sqrt(np.maximum(1, np.bincount(found.texts, minlength=count))) + self.bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +83,24 @@ class InjectionDetector:
 
     def document_scores(self, texts: Sequence[str]) -> list[float]:
         """See `Detector`. Of the sentences of a text the worst counts, less what the worst of so many is by chance."""
-        return [_chance(self.tail * self.document_margin(text)) for text in texts]
+        return [_chance(self.tail * margin) for margin in self.document_margins(texts)]
 
     def document_margin(self, text: str) -> float:
         """How far a document is beyond the operating point. The longer it is, the more its worst sentence must be."""
-        first, *others = readings(text)
-        pieces = [*windows(first), *(piece for other in others for piece in windows(other))]
-        return max(map(self._sentence_margin, pieces)) - math.log(len(windows(first))) / self.tail
+        return self.document_margins([text])[0]
 
-    def _sentence_margin(self, piece: str) -> float:
-        return self.sentences.margin(ngrams(piece))
+    def document_margins(self, texts: Sequence[str]) -> list[float]:
+        """`document_margin` of each of *texts*."""
+        if not texts:
+            return []
+        read = [[windows(reading) for reading in readings(text)] for text in texts]
+        documents = [list(chain.from_iterable(pieces)) for pieces in read]
+        margins = self.sentences.margins(list(chain.from_iterable(documents)))
+        ends = np.cumsum([len(pieces) for pieces in documents])[:-1]
+        return [
+            float(own.max()) - math.log(len(pieces[0])) / self.tail
+            for own, pieces in zip(np.split(margins, ends), read, strict=True)
+        ]
 
 
 def _chance(margin: float) -> float:

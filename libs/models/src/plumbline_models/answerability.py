@@ -14,7 +14,7 @@ from importlib import resources
 from itertools import pairwise
 from typing import Final
 
-from plumbline_models.text import content_words, sentences
+from plumbline_models.text import content_words, sentence_words
 
 PASSAGES: Final = 4
 """How many of the best are looked at: with so many the weights were chosen."""
@@ -102,7 +102,7 @@ class _Text:
 
 @lru_cache(maxsize=1024)  # popular passages come again and again
 def _looked_at(title: str, text: str) -> _Text:
-    named, each = content_words(title), [content_words(span.of(text)) for span in sentences(text)]
+    named, each = content_words(title), [words for _, words in sentence_words(text)]
     sequence = tuple(word for words in each for word in words)
     windows = tuple(
         frozenset(word for words in each[at : at + WINDOW] for word in words)

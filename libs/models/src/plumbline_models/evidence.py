@@ -1,11 +1,14 @@
 """Where in a source a sentence's support stands, and whether what stands there denies it."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from plumbline_models.support import claim_words
-from plumbline_models.text import Span, content_words, is_number, sentences
+from plumbline_models.text import Span, content_words, is_number, sentence_words
 
 DENIALS: Final = frozenset(
     content_words("not no never without none nor neither nothing nobody nicht kein keinen keinem keiner nie nunca")
@@ -55,26 +58,37 @@ class EvidenceFinder:
         return tuple(sorted((one.span for one in chosen), key=lambda span: span.start))
 
     def _choose(self, words: list[str], minimum: float) -> list[_Sentence]:
-        missing = [word for word in words if word not in self._title]
+        missing = Counter(word for word in words if word not in self._title)
         chosen: list[_Sentence] = []
-        left = list(_cut(self._text))
-        while left and (not chosen or not _enough(words, missing, minimum)):
-            best = max(left, key=lambda one: (sum(word in one.words for word in missing), -one.span.start))
-            if chosen and best.words.isdisjoint(missing):
+        all_of_them = _cut(self._text)
+        best_first = [(-_gain(one, missing), place) for place, one in enumerate(all_of_them)]
+        heapify(best_first)
+        while best_first and (not chosen or not _enough(len(words), missing, minimum)):
+            told, place = heappop(best_first)
+            loss = -_gain(all_of_them[place], missing)
+            if loss != told:  # gains only shrink: what is the best by its new gain is the best of all
+                heappush(best_first, (loss, place))
+                continue
+            if chosen and not loss:
                 break
-            chosen.append(best)
-            missing = [word for word in missing if word not in best.words]
-            left.remove(best)
+            chosen.append(all_of_them[place])
+            for word in all_of_them[place].words:
+                missing.pop(word, None)
         return chosen
 
 
 @lru_cache(maxsize=1024)  # popular passages come again and again
 def _cut(text: str) -> tuple[_Sentence, ...]:
-    return tuple(_Sentence(span, frozenset(content_words(span.of(text)))) for span in sentences(text))
+    return tuple(_Sentence(span, frozenset(words)) for span, words in sentence_words(text))
 
 
-def _enough(words: list[str], missing: list[str], minimum: float) -> bool:
-    return len(missing) <= (1 - minimum) * len(words) and not any(map(is_number, missing))
+def _gain(sentence: _Sentence, missing: Mapping[str, int]) -> int:
+    """How many of the missing words it holds; one that the claim says twice counts twice."""
+    return sum(missing.get(word, 0) for word in sentence.words)
+
+
+def _enough(words: int, missing: Counter[str], minimum: float) -> bool:
+    return missing.total() <= (1 - minimum) * words and not any(map(is_number, missing))
 
 
 def _contradict(words: frozenset[str], chosen: list[_Sentence]) -> bool:

@@ -122,6 +122,12 @@ def sentences(text: str, start: int = 0) -> list[Span]:
     return [span for span in spans if span.start < span.end]
 
 
+@lru_cache(maxsize=1024)  # popular passages come again and again
+def sentence_words(text: str) -> tuple[tuple[Span, tuple[str, ...]], ...]:
+    """The `sentences` of a whole text, each with its `content_words`."""
+    return tuple((span, tuple(content_words(span.of(text)))) for span in sentences(text))
+
+
 def may_end(text: str, start: int = 0) -> bool:
     """Whether a sentence of *text* can end from *start* on, but at the end of the text. Cheap; false is certain."""
     return _MARK.search(text, start) is not None

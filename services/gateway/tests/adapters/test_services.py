@@ -345,6 +345,23 @@ async def test_a_question_that_was_condensed_to_nothing_was_not_condensed() -> N
             await condenser.condense(CONVERSATION, RELEASE)
 
 
+async def test_a_schema_and_samples_are_passed_on_and_what_they_came_to_comes_back() -> None:
+    told = finished()
+    told.completed.record.consistency.CopyFrom(
+        generation_pb.Consistency(samples=[generation_pb.Sample(seed=7), generation_pb.Sample(seed=8)], agreement=0.5)
+    )
+    told.completed.record.cost.CopyFrom(generation_pb.Cost(currency_code="EUR", amount=0.5))
+    told.completed.record.further_costs.add(currency_code="USD", amount=0.25)
+    servicer = Generation([told])
+    async with generator_of(servicer) as generator:
+        asked = Assignment("answer-1", "Why?", (), RELEASE, json_schema="{}", samples=2)
+        [generated] = [piece async for piece in generator.generate(asked)]
+    assert (servicer.requests[0].json_schema, servicer.requests[0].samples) == ("{}", 2)
+    assert isinstance(generated, Generated)
+    assert (generated.samples, generated.agreement) == (2, 0.5)
+    assert generated.spending.costs == {"EUR": 0.5, "USD": 0.25}
+
+
 async def test_an_assignment_keeps_the_question_as_it_was_asked() -> None:
     servicer = Generation([finished()])
     condensation = Condensation("And its weight?", "Lamp: And its weight?", Method.RULE)

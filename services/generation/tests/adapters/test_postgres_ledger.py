@@ -46,3 +46,14 @@ async def test_broken_connections_are_replaced(database: str) -> None:
         )
     assert await ledger.spent(TODAY, NOW) == Spent(reserved=10)
     await ledger.aclose()
+
+
+async def test_a_role_without_rights_is_unavailable_and_no_bug(database: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        await connection.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
+        try:
+            server = database.rpartition("@")[2]
+            with pytest.raises(Unavailable, match="InsufficientPrivilege"):
+                await PostgresLedger(f"postgresql://reader:reader@{server}").spent(TODAY, NOW)
+        finally:
+            await connection.execute("DROP ROLE reader")

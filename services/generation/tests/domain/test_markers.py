@@ -24,6 +24,38 @@ def test_markers_are_found_however_the_text_is_cut(size: int) -> None:
     assert released.marks == [Mark(17, 1), Mark(29, 2), Mark(29, 3), Mark(46, 4)]
 
 
+@pytest.mark.parametrize("size", [1, 3, 40])
+@pytest.mark.parametrize(
+    ("marker", "numbers"),
+    [
+        ("[1; 2]", [1, 2]),
+        ("[^1]", [1]),
+        ("[^1, ^2]", [1, 2]),
+        ("[ 1 ]", [1]),
+        ("\u30101\u3011", [1]),
+        ("[1,\n2]", [1, 2]),
+    ],
+)
+def test_markers_of_other_habits_are_markers(marker: str, numbers: list[int], size: int) -> None:
+    released = fed(f"It is red {marker}.", size)
+    assert released.text == "It is red."
+    assert released.marks == [Mark(9, number) for number in numbers]
+
+
+@pytest.mark.parametrize("text", ["x[-1]", "[1-3]", "[1, x]", "[]", "[^a]", "[1000]", "[1.5]"])
+def test_other_brackets_are_text(text: str) -> None:
+    assert fed(f"See {text} there.", 2).text == f"See {text} there."
+
+
+@pytest.mark.parametrize("inside", [", ".join("1" * 15), ", ".join("1" * 13), "1" + " " * 40])
+def test_however_long_a_marker_is_it_is_one_in_pieces_if_it_is_one(inside: str) -> None:
+    text = f"It is red [{inside}]."
+    whole = fed(text, len(text))
+    for size in (1, 5, 41):
+        pieces = fed(text, size)
+        assert (pieces.text, pieces.marks) == (whole.text, whole.marks)
+
+
 def test_text_is_released_as_it_comes() -> None:
     released = MarkerFilter()
     assert [released.take(piece) for piece in ("It", " costs", " 49", " [", "1", "].")] == [

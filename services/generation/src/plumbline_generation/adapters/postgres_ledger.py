@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from plumbline_generation.domain.budget import Account, Reservation, Spent
 from plumbline_kit.errors import Unavailable
@@ -120,12 +120,12 @@ class PostgresLedger:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        """Each statement is a transaction of its own."""
+        """Each statement is a transaction of its own. Missing rights are "away" too: no answer fails for them."""
         try:
             async with (await self._ready()).connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-            raise Unavailable("PostgreSQL is away") from error
+        except psycopg.Error as error:
+            raise Unavailable(f"PostgreSQL keeps no budgets ({type(error).__name__})") from error
 
     async def _ready(self) -> Pool:
         async with self._opening:

@@ -4,9 +4,17 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_MARKER: Final = re.compile(r"(?<!\s)\s*\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
-"""With the space before it, looked for from its beginning only: else white space takes the square of its length."""
-_BEGUN: Final = re.compile(r"\[[\d,\s]{0,40}")
+_INSIDE: Final = r"[\d,;^\s]"
+_MOST_INSIDE: Final = 40
+_NUMBER: Final = r"\s*\^?\d{1,3}\s*"
+_MARKER: Final = re.compile(
+    rf"(?<!\s)\s*[\[\u3010](?={_INSIDE}{{1,{_MOST_INSIDE}}}[\]\u3011])({_NUMBER}(?:[,;]{_NUMBER})*)[\]\u3011]"
+)
+"""[1], [1, 2] and what else models write: [1; 2], [^1], [ 1 ], \u30101\u3011.
+
+With the space before it, looked for from its beginning only: else white space takes the square of its length."""
+_DIGITS: Final = re.compile(r"\d+")
+_BEGUN: Final = re.compile(rf"[\[\u3010]{_INSIDE}{{0,{_MOST_INSIDE}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class MarkerFilter:
         position = 0
         for marker in _MARKER.finditer(ready):
             self._append(ready[position : marker.start()])
-            self.marks += [Mark(len(self.text), int(number)) for number in marker[1].split(",")]
+            self.marks += [Mark(len(self.text), int(number)) for number in _DIGITS.findall(marker[1])]
             position = marker.end()
         self._append(ready[position:])
 
@@ -52,7 +60,7 @@ class MarkerFilter:
 
 def _decided(text: str) -> int:
     """How much of *text* can be no part of a marker to come, nor the space before one."""
-    begun = text.rfind("[")
+    begun = max(text.rfind("["), text.rfind("\u3010"))
     if begun >= 0 and _BEGUN.fullmatch(text, begun):
         text = text[:begun]
     return len(text.rstrip())
