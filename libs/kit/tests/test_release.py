@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from plumbline_kit.errors import NotFound
 from plumbline_kit.release import GuardSettings, Release, Unchecked, Unsupported, load_release
 from plumbline_kit.settings import SettingsError
 
@@ -144,3 +145,10 @@ def test_a_likelihood_lies_between_0_and_1() -> None:
 def test_a_wrong_setting_names_the_file_and_itself(guarded: Load, more: str) -> None:
     with pytest.raises(ValueError, match=r"release\.toml.*(hide|1|other)"):
         guarded(more)
+
+
+def test_a_release_that_is_not_held_is_named_in_part() -> None:
+    with pytest.raises(NotFound, match="is not loaded here") as refused:
+        load_release(LOCAL).require("default", "x\n" * 100_000)
+    assert len(str(refused.value)) < 1_000
+    assert "\n" not in str(refused.value)

@@ -13,6 +13,8 @@ from typing import Any, Final
 from plumbline_kit.errors import NotFound
 from plumbline_kit.settings import SettingsError
 
+LONGEST_ID: Final = 100
+"""Characters of an id that a reason repeats: it goes into logs."""
 Constant = str | int | float | bool
 MOST_SAMPLES: Final = 8
 KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"text": str, "number": (int, float), "flag": bool}
@@ -176,10 +178,8 @@ class Release:
     def require(self, application_id: str, release_id: str) -> "Release":
         """This release, if it is the one asked for. Raises `NotFound`."""
         if (application_id, release_id) != (self.application_id, self.id):
-            raise NotFound(
-                f"release {release_id} of application {application_id} is not loaded here; this server holds "
-                f"{self.id} of {self.application_id}"
-            )
+            asked = f"release {release_id[:LONGEST_ID]!r} of application {application_id[:LONGEST_ID]!r}"
+            raise NotFound(f"{asked} is not loaded here; this server holds {self.id!r} of {self.application_id!r}")
         return self
 
 

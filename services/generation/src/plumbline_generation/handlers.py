@@ -339,7 +339,7 @@ class GenerateAnswer:
             whole = second.after(whole)
             read = structuring.read(whole.text)
         if read.problems and not says_it_does_not_know(whole.text):
-            raise Unfulfilled(f"the model wrote nothing that fits: {'; '.join(read.problems)}", reason=NO_JSON)
+            raise Unfulfilled(f"the model wrote nothing that fits: {structuring.told(read)}", reason=NO_JSON)
         settled = grounding.refuse(MODEL_DOES_NOT_KNOW) if read.problems else structuring.settled(read)
         finish = whole.finish
         return Written(settled, finish.usage, whole.first_token_time, finish.trail, finish.consistency, repaired)

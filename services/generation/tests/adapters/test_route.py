@@ -209,6 +209,19 @@ async def test_a_server_that_asks_for_a_pause_gets_it(release: Release, pair: tu
     assert told(after) == [("first", "answered")]
 
 
+async def test_nobody_waits_for_the_whole_answer_that_tells_whether_an_endpoint_is_well_again() -> None:
+    clock, only = FakeClock(), FakeModel((), failure="gone")
+    route = a_route([only], clock=clock)
+    for _ in range(4):
+        await answer(route)
+    clock.advance(10)
+    only.pieces, only.failure, only.hangs = ("Well", " again."), "", True
+    async with aclosing(route.write(PROMPT, PATIENT)) as probe:
+        assert await anext(probe) == "Well"
+        only.hangs = False
+        assert (await answer(route))[0] == "Well again."
+
+
 async def test_a_caller_in_a_hurry_is_not_held_against_the_endpoint(release: Release) -> None:
     async with FakeLLM() as server, served(release, [server], breaker=BreakerSettings(minimum_calls=1)) as route:
         with server.failing(hang=True):

@@ -64,6 +64,18 @@ def test_a_probe_decides(well: bool | None, state: BreakerState, admits: bool) -
     assert (breaker.state(11), breaker.admits(11)) == (state, admits)
 
 
+def test_a_probe_that_speaks_lets_the_next_begin_and_the_first_to_end_decides() -> None:
+    breaker = after(*[False] * 4)
+    first = breaker.begin(10)
+    breaker.spoke(first)
+    assert breaker.admits(10)
+    second = breaker.begin(10)
+    assert not breaker.admits(10)
+    breaker.end(second, 11, True)
+    breaker.end(first, 12, False)
+    assert breaker.state(12) is BreakerState.CLOSED
+
+
 def test_a_call_from_before_it_opened_changes_nothing_afterwards() -> None:
     breaker = after(False, False, False)
     old = breaker.begin(0)

@@ -43,6 +43,26 @@ def test_a_release_that_asks_for_no_likelihood_looks_at_words_alone() -> None:
     assert expected.answerability is None
 
 
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        (
+            "\u6781\u5149\u53f0\u706f\u591a\u5c11\u94b1\uff1f",
+            "\u6781\u5149\u53f0\u706f\u552e\u4ef749\u6b27\u5143\u3002",
+        ),
+        (
+            "\u30e9\u30f3\u30d7\u306f\u3044\u304f\u3089\uff1f",
+            "\u30e9\u30f3\u30d7\u306f49\u30e6\u30fc\u30ed\u3067\u3059\u3002",
+        ),
+    ],
+    ids=["Chinese", "Japanese"],
+)
+def test_a_question_without_spaces_is_put_to_the_model(question: str, text: str) -> None:
+    expected = prospect(question, (a_passage(text, "Lamp"),), SETTINGS)
+    assert not expected.reason
+    assert expected.answerability is None
+
+
 def test_a_refusal_names_what_was_found_instead_once() -> None:
     others = [a_passage(title=title) for title in ("Returns", "Aurora desk lamp", "Shipping", "Stores")]
     assert refusal((LAMP, *others)) == (

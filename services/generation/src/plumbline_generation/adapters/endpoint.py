@@ -70,6 +70,7 @@ class Call:
     async def rest(self) -> AsyncGenerator[str | Finish, None]:
         """All pieces, once the first is there. Raises `ModelFailed`."""
         self._spoke = True
+        self._endpoint.breaker.spoke(self._period)
         piece = await self.first
         while not isinstance(piece, Finish):
             yield piece

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class BreakerState(Enum):
-    """Closed: asked. Open: not asked. Half-open: one call at a time finds out whether it is well again."""
+    """Closed: asked. Open: not asked. Half-open: calls find out whether it is well; one at a time waits for a token."""
 
     CLOSED = "closed"
     HALF_OPEN = "half_open"
@@ -53,6 +53,11 @@ class Breaker:
         """A call that it admits begins. The number goes with what comes of the call."""
         self._probing = self.state(now) is BreakerState.HALF_OPEN
         return self._period
+
+    def spoke(self, period: int) -> None:
+        """The call that began in *period* has its first token. Half-open, the next need not wait for its last."""
+        if period == self._period:
+            self._probing = False
 
     def end(self, period: int, now: float, well: bool | None) -> None:
         """The call that began in *period* has ended. None: what became of it says nothing about the endpoint."""

@@ -7,6 +7,7 @@ from typing import Final
 from plumbline_generation.domain.answer import Passage
 from plumbline_kit.release import GuardSettings
 from plumbline_models.answerability import Read, answerability
+from plumbline_models.language import is_unspaced
 from plumbline_models.support import question_support
 
 REFUSAL: Final = "The documents do not answer this question."
@@ -33,10 +34,13 @@ UNTOLD: Final = Prospect()
 def prospect(question: str, passages: Sequence[Passage], settings: GuardSettings) -> Prospect:
     """Whether the *passages* that were found, best first, are worth a model's time.
 
-    Plain words are counted first: what shares next to none of them is refused without a figure.
+    Plain words are counted first: what shares next to none of them is refused without a figure. Of a question in a
+    script without spaces there are none to count: it is put to the model.
     """
     if not passages:
         return Prospect(NO_PASSAGES)
+    if is_unspaced(question):
+        return UNTOLD
     if question_support(question, [passage.evidence for passage in passages]) < settings.minimum_question_support:
         return Prospect(LITTLE_SUPPORT)
     minimum = settings.minimum_answerability

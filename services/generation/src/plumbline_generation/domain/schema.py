@@ -23,10 +23,19 @@ MAX_NODES: Final = 5_000
 """References followed, so that no small schema stands for a large one."""
 MOST_PROBLEMS: Final = 8
 MAX_PROBLEM_CHARACTERS: Final = 200
-DRAFTS: Final = ("2020-12", "2019-09", "draft-07", "draft-06", "draft-04")
+DRAFTS: Final = (
+    "https://json-schema.org/draft/2020-12/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema",
+    "http://json-schema.org/draft-06/schema",
+    "http://json-schema.org/draft-04/schema",
+)
 FOREIGN: Final = ("$dynamicRef", "$recursiveRef", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary")
 PRIVATE: Final = frozenset({Kind.CARD, Kind.SSN, Kind.IBAN, Kind.SECRET, Kind.PRIVATE_KEY, Kind.URL_CREDENTIALS})
 """What a question's placeholders hide; a shape needs none of it."""
+LEAST_WORDS: Final = 4
+LONGEST_NAME: Final = 40
+_PROSE_WORD: Final = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]{2,}")
 _FENCED: Final = re.compile(r"^```(?:json)?[ \t]*\n(.*?)\n?```$", re.DOTALL | re.IGNORECASE)
 _CONTROL: Final = re.compile(r"\[(?=/|[A-Z]|inst\]|gMASK)")
 
@@ -64,8 +73,15 @@ class Schema:
         """What a model reads of it: all of it."""
         return as_json_data(self.content)
 
+    @property
+    def prose(self) -> str:
+        """What of it may say something in words, a line each."""
+        return "\n".join(
+            text for text in _texts(self.content) if text.removesuffix("#") not in DRAFTS and _is_prose(text)
+        )
+
     def problems(self, value: Any) -> list[str]:
-        """What is wrong with *value*, where in it; nothing if it fits."""
+        """What is wrong with *value*, where in it, without its texts and numbers; nothing if it fits."""
         errors = self._validator.iter_errors(value)
         return [_told(error) for _, error in zip(range(MOST_PROBLEMS), errors, strict=False)]
 
@@ -80,7 +96,11 @@ class Schema:
     def _validator(self) -> Any:
         # The linear engine: a pattern of the caller's must not take longer than the text that it is held against.
         return jsonschema_rs.validator_for(
-            dict(self.content), validate_formats=True, offline=True, pattern_options=jsonschema_rs.RegexOptions()
+            dict(self.content),
+            validate_formats=True,
+            offline=True,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            mask="what stands there",
         )
 
 
@@ -159,9 +179,27 @@ class _Walk:
         return node
 
 
+def _texts(node: Any) -> Iterator[str]:
+    """Every name and every text."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list):
+        for item in node:
+            yield from _texts(item)
+    elif isinstance(node, dict):
+        for name, item in node.items():
+            yield name
+            yield from _texts(item)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether it may say something: single words and keywords say nothing, and together read like an attack."""
+    return len(_PROSE_WORD.findall(text)) >= LEAST_WORDS or len(text) > LONGEST_NAME
+
+
 def _check_draft(content: Mapping[str, Any]) -> None:
     draft = content.get("$schema", DRAFTS[0])
-    if not isinstance(draft, str) or not any(known in draft for known in DRAFTS):
+    if not isinstance(draft, str) or draft.removesuffix("#") not in DRAFTS:
         raise _wrong(f"has a $schema that is not known; known are {', '.join(DRAFTS)}")
 
 

@@ -95,7 +95,7 @@ class Screen:
     def screened(self, assignment: Assignment) -> "Screened":
         """What may be answered of *assignment*, and from which of its passages."""
         names = Placeholders(reserved((assignment.question, *map(_readable, assignment.passages))))
-        beside = assignment.schema.text if assignment.schema else ""
+        beside = assignment.schema.prose if assignment.schema else ""
         screened = Screened(self, assignment.question, assignment.passages, names, beside=beside)
         screened.look_at_question()
         screened.look_at_passages()

@@ -75,6 +75,12 @@ class Structuring:
             return Read(text, problems=(f"it is no JSON: {error}",))
         return Read(found, value, tuple(self._schema.problems(value)))
 
+    def told(self, read: Read) -> str:
+        """What is wrong with it, as it may leave: names of the model's may stand in it."""
+        window = self._guard.window(self._passages)
+        text = window.take("; ".join(read.problems)) + window.finish()
+        return BLOCKED if window.closed else text
+
     def settled(self, read: Read) -> Settled:
         """What fits, as it may leave: every name, text and number of it through the guards, and fitting still."""
         value = self._guarded(read.value)
