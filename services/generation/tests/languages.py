@@ -1,4 +1,4 @@
-"""The same two sentences in 64 languages and 33 scripts: what a lamp costs, and that it is grey."""
+"""The same two sentences in 64 languages and 32 scripts: what a lamp costs, and that it is grey."""
 
 from typing import Final
 
