@@ -92,6 +92,9 @@ eval-grounding: setup  ## what the check of sentences finds in public data, by l
 eval-conversation: setup  ## retrieval for the last turn of conversations, by what it was made into (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.conversation
 
+eval-answers: setup  ## what answers of the local model, of extracts and of both are worth, grounded and not (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.answers
+
 eval-answerability: setup  ## how well it is known beforehand that no passage found answers (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.answerability
 
@@ -105,4 +108,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation bench-prompts train-guards eval-guards eval-grounding eval-conversation eval-answerability train-answerability results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-generation bench-prompts train-guards eval-guards eval-grounding eval-conversation eval-answers eval-answerability train-answerability results clean

@@ -263,6 +263,16 @@ def _goals(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
         rates = [one.per_s for (target, _, _), one in measured.items() if target == f"{PROXY}{kind}"]
         ratio = ours / max(rates) if rates else None
         yield figures.at_least(f"service: answers_per_s, times LiteLLM's {name}", ratio, RATE_GOAL)
+        yield Figure(f"service: answers_per_cpu_s, times LiteLLM's {name}", _per_cpu(measured, f"{PROXY}{kind}"))
+
+
+def _per_cpu(measured: Mapping[Key, Measured], other: str) -> float | None:
+    """How many times as many answers the service gives for a second of its processor as *other* does of its own."""
+    spent = {
+        target: [one.cpu_ms(target.removesuffix(UNARY)) for (asked, _, _), one in measured.items() if asked == target]
+        for target in (OURS, other)
+    }
+    return min(spent[other]) / min(spent[OURS]) if all(spent.values()) else None
 
 
 def _cell(measured: Mapping[Key, Measured], speed: str, streams: int, kind: str) -> Iterator[Figure]:

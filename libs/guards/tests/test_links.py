@@ -41,6 +41,16 @@ def test_what_is_no_link_is_left(text: str) -> None:
     assert not found(text)
 
 
+@pytest.mark.parametrize("sign", ["&sol;&sol;", "&#47;&#x2F;", "https&colon;//", "&bsol;/"])
+def test_no_sign_of_an_address_is_spelled_out(sign: str) -> None:
+    assert found(f"![x]({sign}other.example/pixel.png)")
+
+
+def test_an_address_ends_before_the_full_stop_of_a_script_without_spaces() -> None:
+    assert not found("\u89c1https://shop.example/lamp\u3002\u8c22\u8c22\u3002")
+    assert not found("\u89c1https://shop.example\u3002")
+
+
 def test_a_key_in_a_safe_link_is_found() -> None:
     [finding] = scan("https://shop.example/?k=sk-proj-" + "Ab12Cd34" * 4, is_unsafe=lambda link: False)
     assert finding.kind is Kind.SECRET

@@ -25,7 +25,12 @@ def test_one_passage_that_answers_is_enough() -> None:
 def test_where_nothing_compared_vectors_words_decide() -> None:
     bare = replace(LAMP, similarity=None)
     assert answerability(QUESTION, [bare]) > 0.5 > answerability("Who won the cup in Oslo?", [bare])
-    assert answerability(QUESTION, [LAMP, replace(STORES, similarity=None)]) == answerability(QUESTION, [bare, STORES])
+    assert answerability(QUESTION, [bare]) != answerability(QUESTION, [replace(bare, similarity=0.0)])
+
+
+def test_a_passage_that_was_found_by_its_words_alone_is_as_near_as_the_farthest() -> None:
+    bare = replace(LAMP, similarity=None)
+    assert answerability(QUESTION, [bare, STORES]) == answerability(QUESTION, [replace(LAMP, similarity=0.1), STORES])
 
 
 def test_without_passages_there_is_no_answer() -> None:

@@ -12,6 +12,7 @@ from plumbline_generation.domain.answer import EXTRACTIVE, ClaimStatus, Outcome
 from plumbline_generation.domain.attempts import Usage
 from plumbline_generation.domain.guarding import BLOCKED, output_policy
 from plumbline_generation.domain.screening import ScreenPolicy
+from plumbline_generation.handlers import Claimed, Delta
 from plumbline_generation.ports import Finish
 from plumbline_generation.testing import FakeJournal, FakeModel, a_passage, an_assignment
 from plumbline_guards.findings import Kind
@@ -296,3 +297,14 @@ async def test_a_canary_ends_an_answer_whose_sentences_are_withheld(desk: NewDes
     streamed, done = await at.answer(an_assignment(strict))
     assert streamed == f"The Aurora desk lamp costs 49 euros.{BLOCKED}"
     assert (done.answer.text, done.answer.claims) == (BLOCKED, ())
+
+
+async def test_sentences_that_a_model_sends_together_leave_as_one_delta(
+    desk: Callable[..., Any], strict: Release
+) -> None:
+    text = "The Aurora desk lamp costs 49 euros. It weighs 1.2 kilograms."
+    one = desk(release=strict, model=FakeModel((f"{text} It weighs",)))
+    events = [event async for event in one.use_case(an_assignment(strict), Identity("acme", "tester", ()), 30.0)]
+    assert [type(event) for event in events[:3]] == [Delta, Claimed, Claimed]
+    assert isinstance(events[0], Delta)
+    assert events[0].text == text

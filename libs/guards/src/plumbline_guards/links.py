@@ -13,7 +13,8 @@ LINK: Final = re.compile(
     r"|(?i:https?):\S+"  # with no, one or turned slashes: browsers are lenient
     r"|(?i:javascript|vbscript):\S+|(?i:data):[A-Za-z]+/[A-Za-z0-9.+-]+\S*"
     r"|(?i:www)\.[\w-]+\.\S+"
-    r")|(?<![\w:/\\.])(?://|\\\\)(?=[\w-]+\.\w)\S+"  # of the page's own scheme
+    r")|(?<![\w:/\\.])[/\\]{2}(?=[\w-]+\.\w)\S+"  # of the page's own scheme
+    r"|&(?:sol|bsol|colon|#0*(?:47|58|92)|#[xX]0*(?:2[fF]|3[aA]|5[cC]))(?![A-Za-z0-9])"  # / \ : as renderers read them
 )
 """In one run of a text, to its end: what closes a bracket or ends a sentence is left out by `links`."""
 WEB: Final = ("http", "https")
@@ -25,7 +26,7 @@ _BARE_HOST: Final = re.compile(r"(?:\w[\w-]{0,62}\.){1,8}[a-z]{2,24}", re.IGNORE
 _NAME: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _NESTED: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,20}:[/\\]{2}")
 _NUMBER: Final = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+)){0,3}\.?", re.IGNORECASE)
-_TRAILING: Final = ".,;:!?*_~"
+_TRAILING: Final = ".,;:!?*_~\u3002\uff61"
 
 
 def links(text: str) -> Iterable[tuple[int, int]]:

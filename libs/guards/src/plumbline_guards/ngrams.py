@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline_guards.plain import DOTLESS
+
 Buckets = NDArray[np.int64]
 Row = tuple[NDArray[np.int64], NDArray[np.uint64]]
 """Of n-grams of one length: the index of each one's text, and its hash."""
@@ -59,7 +61,7 @@ def ngrams_of(texts: Sequence[str]) -> Found:
 def _unaccented(text: str) -> str:
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", text.casefold().replace(DOTLESS, "i"))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 

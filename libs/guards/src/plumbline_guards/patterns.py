@@ -16,7 +16,7 @@ Span = tuple[int, int]
 Find = Callable[[str], Iterable[Span]]
 
 _INVISIBLE: Final = re.compile(f"[{INVISIBLE}]+")
-_LINK_BEGINS: Final = re.compile(r":|//|\\\\|(?i:www)\.")
+_LINK_BEGINS: Final = re.compile(r":|&|[/\\]{2}|(?i:www)\.")
 
 
 def _spans(pattern: re.Pattern[str], group: int | str = 0) -> Find:

@@ -9,7 +9,7 @@ from typing import Final
 from plumbline_guards.findings import Finding, Kind
 
 _PLACEHOLDER: Final = re.compile(r"\[[a-z-]+-\d+\]")
-_LINKS: Final = re.compile(r"//|\\\\|\]\(|(?:www\.|https?:|mailto:)|\w\.[a-z]{2,24}[/?#]", re.IGNORECASE)
+_LINKS: Final = re.compile(r"[/\\]{2}|\]\(|(?:www\.|https?:|mailto:)|\w\.[a-z]{2,24}[/?#]", re.IGNORECASE)
 """What a link begins with, or its host ends with."""
 _LONGEST_MARK: Final = 32
 _PARTS: Final = re.compile(r"[ \t\r\n]+|[<>]|[^ \t\r\n<>]+")

@@ -19,6 +19,10 @@ _LATINS: Final = "aceopxysijvhdqwABEKMHOPCTYXSIJayivopABEZHIKMNOPTYXiagnuohg"
 LOOK_ALIKES: Final = str.maketrans(_OTHERS, _LATINS)
 """Cyrillic, Greek, Armenian and phonetic letters that look like a Latin one (Unicode's confusables, UTS 39)."""
 
+DOTLESS: Final = "\u0131"
+"""Turkish and Azerbaijani are written with it: in a text it stands in for nothing, in a host's name it may."""
+_STAND_INS: Final = {code: latin for code, latin in LOOK_ALIKES.items() if code != ord(DOTLESS)}
+
 _SEEN_OTHERWISE: Final = re.compile(f"[{INVISIBLE}]+")
 _DRESSED: Final = re.compile("[\u24b6-\u24e9\uff21-\uff3a\uff41-\uff5a\U0001d400-\U0001d7ff]+")
 """Circled, wide and mathematical letters: compatibility forms (NFKC) of one Latin or Greek letter each."""
@@ -54,12 +58,12 @@ def is_mixed(word: str) -> bool:
     """Whether other scripts' letters stand in for Latin ones in *word*."""
     if word.isascii() or not _LATIN.search(word):
         return False
-    return word.translate(LOOK_ALIKES).isascii()
+    return word.translate(_STAND_INS).isascii()
 
 
 def _unmixed(text: str) -> tuple[str, int]:
     """*text* with its mixed words in Latin letters, and how many there were."""
     mixed = [word for word in _WORD.finditer(text) if is_mixed(word[0])]
     for word in reversed(mixed):
-        text = text[: word.start()] + word[0].translate(LOOK_ALIKES) + text[word.end() :]
+        text = text[: word.start()] + word[0].translate(_STAND_INS) + text[word.end() :]
     return text, len(mixed)

@@ -33,8 +33,12 @@ _TAKEN: Final = rf"!#-&(-+\--:=?-Z\\^_a-z~\u00c0-\u024f\d{DASHES}{WIDE}{_HIDDEN}
 _RUN: Final = re.compile(f"[{_TAKEN}]+")
 """What findings are made of. Spaces, quotes, commas, brackets, pipes and other scripts end a run."""
 _BREAK: Final = re.compile(f"[^{_TAKEN}]+")
-_LINK_REST: Final = re.compile(r"[^\s\"<>`{}|\[\]\u3000-\u303f\uff08\uff09\uff0c\uff1b]*")
-"""A run with an address in it goes on to where no renderer would: its host may hold letters of any script."""
+_LINK_REST: Final = re.compile(
+    r"(?:[^\s\"<>`{}|\[\]\u3000-\u303f\uff08\uff09\uff0c\uff1b\uff61]|[\u3002\uff61](?=[A-Za-z0-9]|\Z))*"
+)
+"""A run with an address in it goes on to where no renderer would: its host may hold letters of any script.
+
+An ideographic full stop before a Latin letter is a host's dot to a browser."""
 _GAP: Final = re.compile(f"(?:[{SPACES}\"'`][{_HIDDEN}]{{0,4}}){{1,4}}")
 _KEY_START: Final = "-----BEGIN"
 
@@ -56,7 +60,7 @@ _NUMBERS: Final = re.compile(r"(?:\d{1,19} {1,2})+(?=\d)")
 """The groups of a chain but its last; read one by one, they would come to the same."""
 _TAIL: Final = 64
 """Of a unit, how much is looked at to tell whether it goes on."""
-_WORTH_A_LOOK: Final = re.compile(rf"[\d@:=/\\{WIDE}{_HIDDEN}]|[Ww]{{3}}|.{{16}}", re.DOTALL)
+_WORTH_A_LOOK: Final = re.compile(rf"[\d@:=/\\&{WIDE}{_HIDDEN}]|[Ww]{{3}}|.{{16}}", re.DOTALL)
 
 Find = Callable[[str], list[Finding]]
 IsUnsafe = Callable[[str], bool]

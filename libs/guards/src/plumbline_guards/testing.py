@@ -65,6 +65,8 @@ LINKS: Final = (
     "HTTPS:\\\\other.example/x",
     "https:\\/\\/other.example/x",
     "//other.example/pixel.png",
+    "/\\other.example/pixel.png",
+    "https://shop.example\u3002other.example/",
     "www.other.example/lamp",
     "http://203.0.113.77/x",
     "http://0x7f.1/",

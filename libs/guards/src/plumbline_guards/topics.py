@@ -8,7 +8,7 @@ from typing import Final
 
 from plumbline_guards.findings import Kind
 from plumbline_guards.folding import INVISIBLE, JOINERS
-from plumbline_guards.plain import plain
+from plumbline_guards.plain import DOTLESS, plain
 from plumbline_guards.scanner import Part
 
 MAX_GAP: Final = 16
@@ -118,4 +118,4 @@ class TopicWatch:
 
 
 def _read(word: str) -> str:
-    return word.casefold() if word.isascii() else _JOINERS.sub("", plain(word).text).casefold()
+    return word.casefold() if word.isascii() else _JOINERS.sub("", plain(word).text).casefold().replace(DOTLESS, "i")

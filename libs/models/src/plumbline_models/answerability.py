@@ -52,21 +52,26 @@ def answerability(question: str, passages: Sequence[Read]) -> float:
 
     Passages are best first; beyond the fourth they are not looked at. A probability where half of the questions have
     an answer and the cosines are the local encoder's: those of another one order questions, and need weights of their
-    own. Where a passage has none, words alone decide, which tell much less.
+    own. Where no passage has one, words alone decide, which tell much less.
     """
     best = passages[:PASSAGES]
     if not best:
         return 0.0
-    compared = all(passage.similarity is not None for passage in best)
+    compared = any(passage.similarity is not None for passage in best)
     return _weights()["meaning" if compared else "words"].probability(measures(question, best))
 
 
 def measures(question: str, passages: Sequence[Read]) -> dict[str, float]:
-    """What the weights look at, by name, of at least one passage. A cosine that is missing counts as 0."""
+    """What the weights look at, by name, of at least one passage.
+
+    A passage without a cosine, which a search found by its words alone, counts as near as the farthest of the others.
+    """
     sequence = content_words(question)
     words, pairs = tuple(dict.fromkeys(sequence)), tuple(dict.fromkeys(pairwise(sequence)))
     best = [_looked_at(passage.title, passage.text) for passage in passages[:PASSAGES]]
-    cosines = [passage.similarity or 0.0 for passage in passages[:PASSAGES]]
+    told = [passage.similarity for passage in passages[:PASSAGES]]
+    farthest = min((cosine for cosine in told if cosine is not None), default=0.0)
+    cosines = [farthest if cosine is None else cosine for cosine in told]
     return {
         "held_by_text": max(_share(words, each.words) for each in best),
         "held_by_window": max(_share(words, window) for each in best for window in each.windows),

@@ -14,7 +14,7 @@ from typing import Final
 from plumbline_models.evidence import EvidenceFinder, Source
 from plumbline_models.language import ENGLISH, is_unspaced, languages
 from plumbline_models.support import assess, claim_words
-from plumbline_models.text import LOOK_BEHIND, Span, sentences
+from plumbline_models.text import LOOK_BEHIND, Span, each_sentence
 
 LOW_SUPPORT: Final = 0.3
 """Below this share of its words a German or Spanish sentence has no support: their words have more forms."""
@@ -127,10 +127,10 @@ def next_sentence(text: str, start: int) -> Span | None:
     begin = ink.start()
     if text.startswith(CODE, begin):
         fence = text.find(CODE, begin + len(CODE))
-        return Span(begin, len(text.rstrip()) if fence == -1 else sentences(text, fence)[0].end)
+        return Span(begin, len(text.rstrip()) if fence == -1 else next(each_sentence(text, fence)).end)
     behind = max(0, start - LOOK_BEHIND)
     near = text[behind : begin + 2 * MAX_SENTENCE]
-    end = behind + sentences(near, start - behind)[0].end
+    end = behind + next(each_sentence(near, start - behind)).end
     return Span(begin, min(end, begin + len(text[begin : begin + MAX_SENTENCE].rstrip())))
 
 

@@ -3,6 +3,7 @@
 import re
 import threading
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -116,10 +117,18 @@ def sentences(text: str, start: int = 0) -> list[Span]:
     begin with anything but a lower-case letter begin one. From the end of a sentence, *start*, on: the same as those
     of the whole text.
     """
-    ends = [match.end() for match in _END.finditer(text, start) if _is_end(text, match)]
-    starts = [start, *ends]
-    spans = (_trimmed(text, start, end) for start, end in zip(starts, [*ends, len(text)], strict=True))
-    return [span for span in spans if span.start < span.end]
+    return list(each_sentence(text, start))
+
+
+def each_sentence(text: str, start: int = 0) -> Iterator[Span]:
+    """The same one by one: the first costs no more than itself."""
+    for match in _END.finditer(text, start):
+        if _is_end(text, match):
+            if (span := _trimmed(text, start, match.end())).start < span.end:
+                yield span
+            start = match.end()
+    if (span := _trimmed(text, start, len(text))).start < span.end:
+        yield span
 
 
 @lru_cache(maxsize=1024)  # popular passages come again and again

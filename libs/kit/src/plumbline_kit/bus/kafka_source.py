@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from plumbline_kit.bus.admin import has_no_partitions
 from plumbline_kit.bus.kafka_client import consumer_settings, to_record
@@ -193,11 +193,13 @@ class LoneSource(KafkaSource):
         """Take the partitions as soon as the broker names them, and those that are added later."""
         while True:
             known = await self._call(self._partitions)
-            if fresh := known - self._owned:
+            fresh = known - self._owned
+            starts = await self._call(self._starts, fresh) if fresh else []
+            if starts:
                 self._owned |= fresh
                 await self._ownership.gained(fresh)
-                await self._call(self._take_up, fresh)
-            self._placed = self._placed or {topic for topic, _ in known} == set(self._topics)
+                await self._call(self._consumer.incremental_assign, starts)
+            self._placed = self._placed or {topic for topic, _ in self._owned} == set(self._topics)
             await asyncio.sleep(GROWTH_SECONDS if self._placed else POLL_SECONDS)
 
     # Below: on the client's thread.
@@ -216,8 +218,23 @@ class LoneSource(KafkaSource):
         there = {name: topics[name].partitions for name in self._topics if name in topics and not topics[name].error}
         return {Partition(name, number) for name, numbers in there.items() for number in numbers}
 
-    def _take_up(self, partitions: set[Partition]) -> None:
-        self._consumer.incremental_assign([TopicPartition(*partition) for partition in partitions])
+    def _starts(self, partitions: set[Partition]) -> list[TopicPartition]:
+        """Where the group left off; none while its coordinator does not say, as when the broker has just started.
+
+        Left to the client, a coordinator that is not ready at that moment is never asked again: nothing is read then.
+        """
+        wanted = [TopicPartition(*partition) for partition in partitions]
+        try:
+            known = self._consumer.committed(wanted, timeout=LOOK_SECONDS)
+        except KafkaException as error:
+            logger.warning("the group's coordinator does not say where to go on: %s", error)
+            return []
+        if any(each.error for each in known):
+            return []
+        return [
+            TopicPartition(each.topic, each.partition, each.offset if each.offset >= 0 else OFFSET_BEGINNING)
+            for each in known
+        ]
 
     def _close(self, progress: Mapping[Partition, int]) -> None:
         if self._owned:

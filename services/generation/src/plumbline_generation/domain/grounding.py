@@ -3,6 +3,7 @@
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,7 +32,7 @@ class GroundedText:
     """Releases text and claims. Whatever the pieces, the same text gives the same answer.
 
     Where unsupported sentences are marked, text leaves at once, and a claim follows each sentence. Where they are
-    withheld, a sentence leaves when it is complete and checked, its claim right after it; one that claims nothing,
+    withheld, a sentence leaves when it is complete and checked, its claim after it; one that claims nothing,
     such as a heading, stands or falls with the next one. A claim's offsets are those of the released text.
     """
 
@@ -77,7 +78,7 @@ class GroundedText:
         events = self._shown(released)
         while released and self._may_be_over() and (span := self._next()) and self._is_over(span):
             events += self._settle(span)
-        return events
+        return _together(events)
 
     def finish(self, *, ended_itself: bool, failed: bool = False) -> list[str | Claim]:
         """What is released at the end. A last sentence that was cut off only stands if no failure cut it and it is all.
@@ -94,7 +95,7 @@ class GroundedText:
                 break
             events += self._settle(span)
         self._drop_leads()
-        return events
+        return _together(events)
 
     @property
     def _holds(self) -> bool:
@@ -174,3 +175,9 @@ class GroundedText:
     def _drop_leads(self) -> None:
         self.withheld += len(self._leads)
         self._leads.clear()
+
+
+def _together(events: Sequence[str | Claim]) -> list[str | Claim]:
+    """What is released in one moment as one text, its claims behind it: each event is a message of its own."""
+    text = "".join(event for event in events if isinstance(event, str))
+    return [*([text] if text else []), *(event for event in events if not isinstance(event, str))]
