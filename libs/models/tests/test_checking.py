@@ -67,3 +67,9 @@ def test_a_long_source_takes_the_time_of_its_length() -> None:
     began = time.process_time()
     assert check(f"They are {' '.join(words)}.").standing is Standing.SUPPORTED
     assert time.process_time() - began < 3
+
+
+def test_evidence_holds_the_names_of_the_sentence() -> None:
+    text = "The lamp costs 49 euros in all stores that we have. It is made in Oslo."
+    [held] = SentenceCheck([Source("", text)], 0.6)("The lamp costs 49 euros in all stores, from Oslo.").held.values()
+    assert "Oslo" in " ".join(span.of(text) for span in held.evidence)

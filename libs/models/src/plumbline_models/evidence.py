@@ -7,8 +7,8 @@ from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from plumbline_models.support import claim_words
-from plumbline_models.text import Span, content_words, is_number, sentence_words
+from plumbline_models.support import claim_words, indispensable
+from plumbline_models.text import Span, content_words, sentence_words
 
 DENIALS: Final = frozenset(
     content_words("not no never without none nor neither nothing nobody nicht kein keinen keinem keiner nie nunca")
@@ -48,22 +48,22 @@ class EvidenceFinder:
     def find(self, claim: str, minimum: float) -> tuple[Span, ...]:
         """The fewest sentences of the text, chosen greedily, that with the title hold *minimum* of the claim's words.
 
-        They hold all of its numbers that the text holds. In the text's order; one at least, if it has any. None
-        where they deny what the claim says, or the claim denies what they say.
+        They hold all of its numbers and names that the text holds. In the text's order; one at least, if it has any.
+        None where they deny what the claim says, or the claim denies what they say.
         """
         words = claim_words(claim)
-        chosen = self._choose(words, minimum)
+        chosen = self._choose(words, indispensable(claim), minimum)
         if _contradict(frozenset(words), chosen):
             return ()
         return tuple(sorted((one.span for one in chosen), key=lambda span: span.start))
 
-    def _choose(self, words: list[str], minimum: float) -> list[_Sentence]:
+    def _choose(self, words: list[str], needed: frozenset[str], minimum: float) -> list[_Sentence]:
         missing = Counter(word for word in words if word not in self._title)
         chosen: list[_Sentence] = []
         all_of_them = _cut(self._text)
         best_first = [(-_gain(one, missing), place) for place, one in enumerate(all_of_them)]
         heapify(best_first)
-        while best_first and (not chosen or not _enough(len(words), missing, minimum)):
+        while best_first and (not chosen or not _enough(len(words), missing, needed, minimum)):
             told, place = heappop(best_first)
             loss = -_gain(all_of_them[place], missing)
             if loss != told:  # gains only shrink: what is the best by its new gain is the best of all
@@ -87,8 +87,8 @@ def _gain(sentence: _Sentence, missing: Mapping[str, int]) -> int:
     return sum(missing.get(word, 0) for word in sentence.words)
 
 
-def _enough(words: int, missing: Counter[str], minimum: float) -> bool:
-    return missing.total() <= (1 - minimum) * words and not any(map(is_number, missing))
+def _enough(words: int, missing: Counter[str], needed: frozenset[str], minimum: float) -> bool:
+    return missing.total() <= (1 - minimum) * words and needed.isdisjoint(missing)
 
 
 def _contradict(words: frozenset[str], chosen: list[_Sentence]) -> bool:

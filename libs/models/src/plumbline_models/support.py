@@ -44,6 +44,12 @@ def claim_words(claim: str) -> list[str]:
     return list(_read(claim).words)
 
 
+def indispensable(claim: str) -> frozenset[str]:
+    """Those of the `claim_words` without which no passage supports it: its numbers and the words of its names."""
+    read = _read(claim)
+    return frozenset(read.numbers).union(*(words for _, words in read.names))
+
+
 def assess(claim: str, passage: str) -> Support:
     """Compare a claim with a passage. Citation markers and list numbers of the claim don't count."""
     read, held = _read(claim), _held(passage)
