@@ -17,7 +17,7 @@ from plumbline_guards.detector import OPERATING_POINT
 from plumbline_guards.injection import InjectionDetector, Linear
 from plumbline_guards.ngrams import ngrams
 from plumbline_guards.plain import plain
-from plumbline_guards.training.data import Data, halves
+from plumbline_guards.training.data import Data, halves, held_out
 from plumbline_guards.training.recipe import ORDINARY_FALSE, Source, questions, train_questions, train_sentences
 from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
@@ -97,6 +97,8 @@ def _left_out(measured: Measured) -> Iterator[figures.Figure]:
         margins = _margins(learned.line)
         found = margins(attacks)
         yield figures.share(f"{name}_left_out_recall_of_{len(attacks)}", [one >= 0 for one in found], known=RECALL)
+        unseen = [one >= 0 for text, one in zip(attacks, found, strict=True) if held_out(text)]
+        yield figures.share(f"{name}_left_out_recall_of_{len(unseen)}_not_chosen_on", unseen, known=RECALL)
         beyond = [one >= learned.ordinary for one in found]
         yield figures.share(f"{name}_left_out_recall_at_1_percent_of_ordinary", beyond)
         yield from _harmless(f"{name}_left_out", measured, margins)
@@ -196,15 +198,15 @@ def _fit(
 
 
 def _cost(detector: InjectionDetector) -> Iterator[figures.Figure]:
-    yield figures.Figure("question_ms", median(_ms(lambda: detector.scores([QUESTION]))))
-    yield figures.Figure("passage_of_a_kilobyte_ms", median(_ms(lambda: detector.document_scores([PASSAGE]))))
+    yield figures.Figure("question_cpu_ms", median(_ms(lambda: detector.scores([QUESTION]))))
+    yield figures.Figure("passage_of_a_kilobyte_cpu_ms", median(_ms(lambda: detector.document_scores([PASSAGE]))))
 
 
 def _ms(call: Callable[[], object]) -> Iterator[float]:
     for _ in range(REPEATS):
-        began = time.perf_counter()
+        began = time.process_time()
         call()
-        yield (time.perf_counter() - began) * 1e3
+        yield (time.process_time() - began) * 1e3
 
 
 def _margins(line: Linear) -> Margins:

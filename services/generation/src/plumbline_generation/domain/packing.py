@@ -118,9 +118,11 @@ class _Packer:
         if self._accept(piece):
             return True
         room = self._budget - self._spent() - self._frame - self._count(passage.title)
-        text = _cut(passage.text, self._offsets(passage.text), room, first=not self._pieces)
+        tokens = self._offsets(passage.text)
+        text = _cut(passage.text, tokens, room, first=not self._pieces)
         if text:  # a block of its own: between two that are joined it would part them
             piece = replace(piece, text=text)
+            self._counts[text] = sum(end <= len(text) for _, end in tokens)  # it ends where one of them does
             self._pieces.append(piece)
             self._blocks = [*self._blocks, self._block([piece])]
         return False
