@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from plumbline_generation.domain.answer import Answer, Assignment, Claim, ClaimStatus, Outcome
+from plumbline_generation.domain.conversation import Condensation, Method
 from plumbline_generation.domain.prompt import Prompt
 from plumbline_generation.domain.routing import EndpointSettings, Leg, RouteSettings
 from plumbline_generation.handlers import Completed, GenerateAnswer, Patience
@@ -163,7 +164,10 @@ async def _answered(bench: Bench, release: Release, found: Sequence[Found], cons
 
 async def _answer(generate: GenerateAnswer, release: Release, found: Found, clock: SystemClock) -> Answer:
     asked = found.asked
-    assignment = Assignment(str(UUID(int=0)), asked.question, found.passages, release.application_id, release.id)
+    condensed = Condensation(asked.wordings[-1], asked.question, Method.RULE) if len(asked.wordings) > 1 else None
+    assignment = Assignment(
+        str(UUID(int=0)), asked.question, found.passages, release.application_id, release.id, condensed
+    )
     caller, deadline = Identity("bench", "bench"), clock.monotonic() + MODEL_SECONDS
     completed = [event async for event in generate(assignment, caller, deadline) if isinstance(event, Completed)]
     return completed[-1].answer
