@@ -268,14 +268,15 @@ class GenerateAnswer:
         screened = self._screen.screened(assignment)
         packed = self._prompts.pack(screened.passages)
         screened.look_at_packed(packed)
-        return Reading(screened, packed, self._prospect(screened, packed))
+        original = assignment.condensation.original if assignment.condensation else ""
+        return Reading(screened, packed, self._prospect(screened, packed, original))
 
-    def _prospect(self, screened: Screened, packed: Packed) -> Prospect:
+    def _prospect(self, screened: Screened, packed: Packed, original: str) -> Prospect:
         """Of all that was found: the search was for a passage among them, whatever the prompt has room for."""
         if screened.reason:
             return UNTOLD
         found = screened.passages if packed.sources else ()  # passages without text are none
-        return prospect(without_placeholders(screened.question), found, self._release.guard)
+        return prospect(without_placeholders(screened.question), found, self._release.guard, original)
 
     async def _write(
         self, reading: Reading, schema: Schema | None, call: Call

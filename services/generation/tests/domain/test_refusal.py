@@ -63,6 +63,15 @@ def test_a_question_without_spaces_is_put_to_the_model(question: str, text: str)
     assert expected.answerability is None
 
 
+def test_words_of_earlier_turns_make_a_question_no_less_likely_to_be_answered() -> None:
+    condensed, near = "Aurora card number affair: what does it cost?", (replace(LAMP, similarity=0.5),)
+    alone = prospect(condensed, near, SETTINGS).answerability
+    both = prospect(condensed, near, SETTINGS, "What does it cost?").answerability
+    assert alone is not None
+    assert both is not None
+    assert both > alone
+
+
 def test_a_refusal_names_what_was_found_instead_once() -> None:
     others = [a_passage(title=title) for title in ("Returns", "Aurora desk lamp", "Shipping", "Stores")]
     assert refusal((LAMP, *others)) == (

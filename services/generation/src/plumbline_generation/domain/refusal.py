@@ -31,11 +31,13 @@ class Prospect:
 UNTOLD: Final = Prospect()
 
 
-def prospect(question: str, passages: Sequence[Passage], settings: GuardSettings) -> Prospect:
+def prospect(question: str, passages: Sequence[Passage], settings: GuardSettings, original: str = "") -> Prospect:
     """Whether the *passages* that were found, best first, are worth a model's time.
 
     Plain words are counted first: what shares next to none of them is refused without a figure. Of a question in a
-    script without spaces there are none to count: it is put to the model.
+    script without spaces there are none to count: it is put to the model. Of a question that was made to stand alone
+    the *original* is looked at too, and the likelier of both counts: what was said earlier and stands before the
+    question now need not stand in what answers it.
     """
     if not passages:
         return Prospect(NO_PASSAGES)
@@ -46,7 +48,8 @@ def prospect(question: str, passages: Sequence[Passage], settings: GuardSettings
     minimum = settings.minimum_answerability
     if not minimum:
         return UNTOLD
-    likely = answerability(question, [Read(each.title, each.text, each.similarity) for each in passages])
+    reads = [Read(each.title, each.text, each.similarity) for each in passages]
+    likely = max(answerability(wording, reads) for wording in (question, original) if wording)
     if likely >= minimum:
         return Prospect(answerability=likely)
     return Prospect(f"{UNLIKELY} ({likely:.2f}, wanted is {minimum:.2f})", likely)
