@@ -4,7 +4,7 @@ A fake model answers with three sentences of 33 tokens at three speeds; 1, 8 and
 service (as the gateway asks: four passages never seen before, guards on, answers recorded in Kafka, spans exported) and
 through the proxy, in turn. The local release withholds what is unsupported, so that what it lets out first is a
 sentence, which is set against the endpoint's first sentence. "marking" is the same service with a release that only
-marks such sentences, and so has a first token.
+marks such sentences, and so has a first token; "passages seen before" asks that one the same fifty questions again.
 """
 
 import argparse
@@ -45,9 +45,15 @@ STREAMS: Final = (1, 8, 32)
 WARM_UP_SECONDS: Final = 1.0
 ADDED_GOAL_MS: Final = 6.0
 RATE_GOAL: Final = 5.0
-BARE, OURS, MARKING, PROXY = "bare", "service", "marking", "proxy"
-LABELS: Final = {BARE: "endpoint", OURS: "service", MARKING: "service, marking", PROXY: "LiteLLM"}
-FIRST: Final = {OURS: "sentence", MARKING: "token", PROXY: "token"}
+BARE, OURS, MARKING, KNOWN, PROXY = "bare", "service", "marking", "known", "proxy"
+LABELS: Final = {
+    BARE: "endpoint",
+    OURS: "service",
+    MARKING: "service, marking",
+    KNOWN: "service, marking, passages seen before",
+    PROXY: "LiteLLM",
+}
+FIRST: Final = {OURS: "sentence", MARKING: "token", KNOWN: "token", PROXY: "token"}
 """What is the first that a target lets out."""
 UNARY: Final = " unary"
 
@@ -88,6 +94,10 @@ class Measured:
     def cpu_ms(self, name: str) -> float:
         """Of a process, for one answer."""
         return self.cpu_s[name] / self.answers * 1e3
+
+    def own_cpu_ms(self, target: str) -> float:
+        """Of the process that is the *target*, for one answer."""
+        return self.cpu_ms(MARKING if target == KNOWN else target.removesuffix(UNARY))
 
     @property
     def token_s(self) -> float:
@@ -203,7 +213,7 @@ def _keys(bench: Bench, streams: Sequence[int]) -> list[Key]:
         (target, speed, count)
         for speed, rate in SPEEDS.items()
         for count in streams
-        for target in (*targets, *(unary if rate is None else ()))
+        for target in (*targets, *((KNOWN, *unary) if rate is None else ()))
     ]
 
 
@@ -242,14 +252,14 @@ def _costs(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
     """What the rest of the machine spent for one answer, so that nobody takes it for the targets' own."""
     for target in dict.fromkeys(target for target, _, _ in measured):
         ran = [one for (asked, _, _), one in measured.items() if asked == target]
-        for name in ("load generator", "endpoint", *(("kafka",) if target in (OURS, MARKING) else ())):
+        for name in ("load generator", "endpoint", *(("kafka",) if target in (OURS, MARKING, KNOWN) else ())):
             spent = sum(one.cpu_s[name] for one in ran) / sum(one.answers for one in ran)
             yield Figure(f"{_label(target)}: {name}'s cpu_ms_per_answer", spent * 1e3)
 
 
 def _goals(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
     speed, alone = "no delay", min(streams for _, _, streams in measured)
-    for target, measure in ((MARKING, "token"), (OURS, "sentence"), (OURS, "total")):
+    for target, measure in ((MARKING, "token"), (KNOWN, "token"), (OURS, "sentence"), (OURS, "total")):
         added = _added(
             f"{LABELS[target]}: added_{measure}_p50_ms, {speed}, {alone} at once",
             measured,
@@ -269,7 +279,7 @@ def _goals(measured: Mapping[Key, Measured]) -> Iterator[Figure]:
 def _per_cpu(measured: Mapping[Key, Measured], other: str) -> float | None:
     """How many times as many answers the service gives for a second of its processor as *other* does of its own."""
     spent = {
-        target: [one.cpu_ms(target.removesuffix(UNARY)) for (asked, _, _), one in measured.items() if asked == target]
+        target: [one.own_cpu_ms(target) for (asked, _, _), one in measured.items() if asked == target]
         for target in (OURS, other)
     }
     return min(spent[other]) / min(spent[OURS]) if all(spent.values()) else None
@@ -279,7 +289,7 @@ def _cell(measured: Mapping[Key, Measured], speed: str, streams: int, kind: str)
     place, bare = f"{speed}, {streams} at once", measured[f"{BARE}{kind}", speed, streams]
     yield Figure(f"{place}: {_label(BARE + kind)}: total_p50_ms", float(np.median(bare.total_s)) * 1e3)
     yield Figure(f"{place}: {_label(BARE + kind)}: answers_per_s", bare.per_s)
-    for key in ((f"{target}{kind}", speed, streams) for target in (OURS, MARKING, PROXY)):
+    for key in ((f"{target}{kind}", speed, streams) for target in (OURS, MARKING, KNOWN, PROXY)):
         if key in measured:
             yield from _target(f"{place}: {_label(key[0])}", measured, key, bare)
 
@@ -294,7 +304,7 @@ def _target(name: str, measured: Mapping[Key, Measured], key: Key, bare: Measure
         yield Figure(f"{name}: tokens_per_s", one.tokens / one.seconds)
     yield _added(f"{name}: added_total_p50_ms", measured, key, "total")
     yield Figure(f"{name}: answers_per_s", one.per_s, baseline=_label(BARE), ratio=one.per_s / bare.per_s)
-    yield Figure(f"{name}: cpu_ms_per_answer", one.cpu_ms(key[0].removesuffix(UNARY)))
+    yield Figure(f"{name}: cpu_ms_per_answer", one.own_cpu_ms(key[0]))
 
 
 def _label(target: str) -> str:

@@ -5,10 +5,11 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+import uuid
+from collections.abc import Awaitable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 
@@ -20,6 +21,8 @@ from tests.bench.questions import FIRST_SENTENCE_TOKENS, Questions, fact
 from tests.bench.worker import serve
 
 QUESTIONS: Final = 1_500
+KNOWN_QUESTIONS: Final = 50
+"""Of a target whose passages were all seen before; its warm-up asks more than that."""
 TIMEOUT: Final = 30.0
 
 Arrival = tuple[float, int]
@@ -38,7 +41,15 @@ class Reply:
     body: str
 
 
-Ask = Callable[[int], Awaitable[Reply]]
+class Ask(Protocol):
+    """A target."""
+
+    questions: int
+    """How many it can be asked, by their numbers from 0 on."""
+
+    def __call__(self, number: int) -> Awaitable[Reply]:
+        """Ask one."""
+        ...
 
 
 @dataclass
@@ -59,15 +70,21 @@ class Load:
 class Service:
     """Ours, over gRPC."""
 
-    def __init__(self, questions: Questions, address: str, token: str) -> None:
+    def __init__(self, questions: Questions, address: str, token: str, *, known: bool = False) -> None:
+        """Asked about passages that were never seen before, or *known*: about the same ones again and again."""
+        self.questions = KNOWN_QUESTIONS if known else QUESTIONS
+        self._known = known
         self._stub = GenerationServiceStub(grpc.aio.insecure_channel(address))
         self._metadata = (("authorization", f"Bearer {token}"),)
-        self._requests = [questions.request(number) for number in range(QUESTIONS)]
+        self._requests = [questions.request(number) for number in range(self.questions)]
         self._again = questions.request
 
     async def __call__(self, number: int) -> Reply:
         request = self._requests[number]
-        self._requests[number] = self._again(number)  # the next time it is another answer
+        if self._known:
+            request.answer_id = str(uuid.uuid4())
+        else:
+            self._requests[number] = self._again(number)  # the next time it is another answer
         began = first = time.perf_counter()
         pieces: list[str] = []
         async for message in self._stub.GenerateAnswer(request, metadata=self._metadata, timeout=TIMEOUT):
@@ -81,6 +98,8 @@ class Service:
 
 class Completions:
     """A server with OpenAI's API, over HTTP/1.1 with as little of a client as there can be."""
+
+    questions = QUESTIONS
 
     def __init__(self, questions: Questions, url: str, key: str, *, stream: bool) -> None:
         host, _, port = url.rpartition(":")
@@ -152,7 +171,7 @@ async def measure(ask: Ask, numbers: "itertools.count[int]", streams: int, secon
 
     async def caller() -> None:
         while time.perf_counter() < began + seconds:
-            number = next(numbers) % QUESTIONS
+            number = next(numbers) % ask.questions
             reply = await ask(number)
             load.first_s.append(reply.first_s)
             load.sentence_s.append(reply.sentence_s)
@@ -171,10 +190,12 @@ async def main(options: argparse.Namespace) -> None:
     """Answer `{"target": …, "streams": …, "seconds": …}` with a `Load`."""
     offsets = Encoder.load(options.encoder, threads=1).offsets
     questions = Questions(load_release(options.release[0]), offsets)
-    targets: dict[str, Ask] = {}
-    for name, address, release in zip(("service", "marking"), options.service, options.release, strict=True):
-        held = Questions(load_release(release), offsets)
-        targets[name] = Service(held, address, options.token)
+    marking = Questions(load_release(options.release[1]), offsets)
+    targets: dict[str, Ask] = {
+        "service": Service(questions, options.service[0], options.token),
+        "marking": Service(marking, options.service[1], options.token),
+        "known": Service(marking, options.service[1], options.token, known=True),
+    }
     for name, url in zip(("bare", "proxy"), options.urls, strict=False):
         targets[name] = Completions(questions, url, options.key, stream=True)
         targets[f"{name} unary"] = Completions(questions, url, options.key, stream=False)
