@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from plumbline_models.text import content_words, is_number
+from plumbline_models.units import measured_otherwise
 
 _MARKERS: Final = re.compile(r"\[\d+(?:\s*,\s*\d+)*\]|^\s*(?:\d{1,3}[.)]|[-*\u2022\u2013])\s+")
 _NAME: Final = re.compile(r"(?<!^)(?<![.!?:] )\b[A-Z][\w'\u2019-]+")
@@ -25,6 +26,7 @@ class Support:
     score: float
     """Share of the claim's content words, in [0, 1]; 0 for a claim without any, or with a missing number."""
     missing_numbers: tuple[str, ...]
+    """Without any missing, those that the passage measures in other units."""
     missing_names: tuple[str, ...]
     """Capitalised words, not the first of a sentence, as the claim writes them."""
 
@@ -54,6 +56,8 @@ def assess(claim: str, passage: str) -> Support:
     """Compare a claim with a passage. Citation markers and list numbers of the claim don't count."""
     read, held = _read(claim), _held(passage)
     numbers = tuple(word for word in read.numbers if word not in held)
+    if read.numbers and not numbers:
+        numbers = measured_otherwise(claim, passage)
     names = tuple(name for name, words in read.names if not held.issuperset(words))
     share = sum(word in held for word in read.words) / len(read.words) if read.words and not numbers else 0.0
     return Support(share, numbers, names)
