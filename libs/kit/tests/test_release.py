@@ -152,3 +152,14 @@ def test_a_release_that_is_not_held_is_named_in_part() -> None:
         load_release(LOCAL).require("default", "x\n" * 100_000)
     assert len(str(refused.value)) < 1_000
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("setting", ["audit_share = 1.5", "target_false_hit_rate = 0.0"])
+def test_a_share_of_audits_and_of_false_hits_is_a_share(tmp_path: Path, setting: str) -> None:
+    name = setting.split()[0]
+    lines = [line for line in LOCAL.read_text(encoding="utf-8").splitlines() if not line.startswith(name)]
+    lines.insert(lines.index("[cache]") + 1, setting)
+    (tmp_path / "prompts").symlink_to(LOCAL.parent / "prompts")
+    (tmp_path / "release.toml").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SettingsError, match=name):
+        load_release(tmp_path / "release.toml")
