@@ -8,8 +8,10 @@ import grpc
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
 from plumbline.common.v1.answer_pb2 import Answer, Embedding, ReleaseRef
+from plumbline_cache.domain.audit import FalseHits, Level
 from plumbline_cache.domain.entry import Scope, Vector
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
 from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Count, Tallies
@@ -30,6 +32,13 @@ _MISS_REASONS: Final = {
     MissReason.NOT_FOUND: pb.MISS_REASON_NOT_FOUND,
     MissReason.STALE: pb.MISS_REASON_STALE,
     MissReason.CATCHING_UP: pb.MISS_REASON_CATCHING_UP,
+    MissReason.SWITCHED_OFF: pb.MISS_REASON_SWITCHED_OFF,
+}
+
+_LEVELS: Final = {
+    Level.SCOPE: pb.AUDIT_LEVEL_SCOPE,
+    Level.TENANT: pb.AUDIT_LEVEL_TENANT,
+    Level.RELEASE: pb.AUDIT_LEVEL_RELEASE,
 }
 
 
@@ -41,6 +50,7 @@ class CacheService(CacheServiceServicer):
     invalidate: InvalidateEntries
     entries: EntryReader
     tallies: Tallies
+    audits: AuditLedger
     encoder_id: str
 
     async def LookupAnswer(
@@ -76,6 +86,10 @@ class CacheService(CacheServiceServicer):
             admitted_count=counts[Count.ADMITTED],
             refused_count=counts[Count.REFUSED],
             invalidated_count=counts[Count.INVALIDATED],
+            audited_scopes=map(_audited_scope, self.audits.scopes_of(tenant)),
+            false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.SEMANTIC)),
+            exact_false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.EXACT)),
+            target_false_hit_rate=self.audits.target,
         )
 
     def _embedding(self, vector: Vector) -> Embedding:
@@ -106,7 +120,31 @@ def _named(field: str, value: str) -> str:
     return value
 
 
+def _audited_scope(audited: AuditedScope) -> pb.AuditedScope:
+    level = audited.ruling.level
+    return pb.AuditedScope(
+        scope_key=audited.scope_key,
+        false_hit_rate=_false_hit_rate(audited.hits),
+        switched_off=audited.ruling.off,
+        decided_by=_LEVELS[level] if level else pb.AUDIT_LEVEL_UNSPECIFIED,
+    )
+
+
+def _false_hit_rate(hits: FalseHits) -> pb.FalseHitRate:
+    return pb.FalseHitRate(
+        audited_count=hits.audited,
+        false_count=hits.false,
+        undecided_count=hits.undecided,
+        low=hits.low,
+        high=hits.high,
+    )
+
+
 def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
+    return pb.LookupAnswerResponse(hit=_cache_hit(hit))
+
+
+def _cache_hit(hit: Hit) -> pb.CacheHit:
     entry = hit.entry
     found = pb.CacheHit(
         entry_id=entry.id,
@@ -117,11 +155,12 @@ def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
         similarity=hit.similarity,
     )
     found.admit_time.FromDatetime(entry.admit_time)
-    return pb.LookupAnswerResponse(hit=found)
+    return found
 
 
 def _miss_response(miss: Miss) -> pb.LookupAnswerResponse:
-    return pb.LookupAnswerResponse(miss_reason=_MISS_REASONS[miss.reason])
+    withheld = None if miss.withheld is None else _cache_hit(miss.withheld)
+    return pb.LookupAnswerResponse(miss_reason=_MISS_REASONS[miss.reason], withheld=withheld)
 
 
 def _attributes(result: Hit | Miss) -> dict[str, str | float]:

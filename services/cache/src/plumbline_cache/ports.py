@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
+from plumbline_cache.domain.audit import Ruling
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 
@@ -106,6 +107,18 @@ class Announcer(Protocol):
 
     async def entry_invalidated(self, notice: Notice) -> None:
         """Return when the fact is durable. Raises `Unavailable`."""
+        ...
+
+
+class HitRules(Protocol):
+    """Knows what audits found wrong."""
+
+    def ruling(self, scope_key: str, tenant: str) -> Ruling:
+        """Whether near questions are answered in the scope."""
+        ...
+
+    def false_up_to(self, entry_id: str) -> float:
+        """The greatest similarity at which a hit of the entry was wrong; below -1 where none was."""
         ...
 
 

@@ -1,6 +1,7 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from plumbline_cache.adapters.encoder import EncodedQuestions
@@ -8,8 +9,9 @@ from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
-from plumbline_cache.events import BusAnnouncer, CacheEvents, group_of
+from plumbline_cache.events import AuditEvents, BusAnnouncer, CacheEvents, group_of
 from plumbline_cache.handlers.admit import AdmitAnswer
+from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Tallies
@@ -56,12 +58,21 @@ class Parts:
         )
         return CacheEvents(admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock))
 
+    @cached_property
+    def audits(self) -> AuditLedger:
+        """What audits found."""
+        return AuditLedger(self.release.cache.target_false_hit_rate, self.clock)
+
+    def audit_events(self) -> AuditEvents:
+        """What hears of audits."""
+        return AuditEvents(self.audits, self.release)
+
     def api(self, readiness: Readiness) -> CacheService:
         """The answering side."""
         threshold = self.release.cache.semantic_threshold
-        lookup = LookupAnswer(self.store, self.encoder, readiness, self.readers, self.tallies, threshold)
+        lookup = LookupAnswer(self.store, self.encoder, readiness, self.readers, self.tallies, self.audits, threshold)
         invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        return CacheService(lookup, invalidate, self.store, self.tallies, self.encoder_id)
+        return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.encoder_id)
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
@@ -90,7 +101,16 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         clock=clock,
         alone=True,  # the folder that it fills is this process' own
     )
-    catching_up = CatchingUp(consumer)
+    audits = parts.audit_events()
+    audit_reader = KafkaConsumer(
+        common.kafka_bootstrap_servers,
+        group=audits.group(),
+        subscriptions=audits.subscriptions(),
+        dead_letters=publisher,
+        clock=clock,
+        alone=True,  # it fills this process' memory
+    )
+    catching_up = CatchingUp(consumer, audit_reader)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_CacheServiceServicer_to_server(parts.api(catching_up), server.grpc)
 
@@ -102,7 +122,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     return Service(
         common,
         server,
-        consumers=[consumer],
+        consumers=[consumer, audit_reader],
         background=[catching_up],
         publisher=publisher,
         closing=[close],

@@ -9,12 +9,15 @@ import pytest
 
 from plumbline_cache.adapters.memory import InlineTurns, MemoryStore, Ready, WordEncoder
 from plumbline_cache.adapters.turns import ThreadTurns
+from plumbline_cache.domain.audit import Ruling
 from plumbline_cache.domain.entry import Scope
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Count, Tallies
 from plumbline_cache.ports import Turns
+from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Invalid
 
 Make = Callable[..., Any]
@@ -45,7 +48,8 @@ class Cache:
 
     async def ask(self, question: str, scope: Scope = SCOPE, **parts: Any) -> Hit | Miss:
         turns: Turns = InlineTurns()
-        fields = {"store": self.store, "encoder": WordEncoder(), "readers": turns} | parts
+        ledger = AuditLedger(0.03, SystemClock())
+        fields = {"store": self.store, "encoder": WordEncoder(), "readers": turns, "rules": ledger} | parts
         handler = LookupAnswer(**fields, readiness=self.readiness, tallies=self.tallies, semantic_threshold=0.85)
         return await handler(scope, question)
 
@@ -176,3 +180,35 @@ async def test_hits_and_misses_are_counted_by_tenant(cache: Cache, entry: Make) 
     counts = cache.tallies.of("acme")
     assert (counts[Count.EXACT_HIT], counts[Count.SEMANTIC_HIT], counts[Count.MISS]) == (2, 1, 1)
     assert cache.tallies.of("globex")[Count.MISS] == 0
+
+
+class Found:
+    """Audits that found whatever they are given."""
+
+    def __init__(self, *, off: bool = False, false_up_to: float = -2.0) -> None:
+        self._off, self._false_up_to = off, false_up_to
+
+    def ruling(self, scope_key: str, tenant: str) -> Ruling:
+        return Ruling(self._off)
+
+    def false_up_to(self, entry_id: str) -> float:
+        return self._false_up_to
+
+
+async def test_a_tier_that_is_off_withholds_near_answers_and_says_which(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    miss = await cache.ask(SAME_LAMP, rules=Found(off=True))
+    assert isinstance(miss, Miss)
+    assert (miss.reason, miss.withheld and miss.withheld.entry.question) == (MissReason.SWITCHED_OFF, LAMP)
+    assert isinstance(await cache.ask(LAMP, rules=Found(off=True)), Hit)
+
+
+async def test_an_entry_is_not_served_to_a_question_as_far_as_one_that_it_answered_wrongly(
+    cache: Cache, entry: Make
+) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    hit = await cache.ask(SAME_LAMP)
+    assert isinstance(hit, Hit)
+    miss = await cache.ask(SAME_LAMP, rules=Found(false_up_to=hit.similarity))
+    assert isinstance(miss, Miss)
+    assert isinstance(await cache.ask(LAMP, rules=Found(false_up_to=1.0)), Hit)

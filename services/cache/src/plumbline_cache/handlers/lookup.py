@@ -12,7 +12,7 @@ from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.sameness import asks_the_same
 from plumbline_cache.handlers.tallies import Count, Tallies
-from plumbline_cache.ports import QuestionEncoder, Readiness, StoreReader, Turns
+from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
 
 log = structlog.get_logger()
 
@@ -40,6 +40,7 @@ class LookupAnswer:
     readiness: Readiness
     readers: Turns
     tallies: Tallies
+    rules: HitRules
     semantic_threshold: float
 
     async def __call__(self, scope: Scope, question: str) -> Hit | Miss:
@@ -59,8 +60,14 @@ class LookupAnswer:
         vector = await self._encode(question)
         near = await self._semantic(scope, question, vector)
         if near.best is not None:
-            return Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector)
+            return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
         return Miss(MissReason.STALE if exact.stale or near.stale else MissReason.NOT_FOUND, vector)
+
+    def _unless_off(self, hit: Hit) -> Hit | Miss:
+        scope = hit.entry.scope
+        if self.rules.ruling(scope.key, scope.tenant).off:
+            return Miss(MissReason.SWITCHED_OFF, hit.vector, withheld=hit)
+        return hit
 
     def _exact(self, scope: Scope, question: str) -> _Found:
         # On the event loop: the read takes 20 microseconds, a thread's turn 200, and 4 ms beside a busy writer.
@@ -84,7 +91,8 @@ class LookupAnswer:
 
     def _search(self, scope: Scope, question: str, vector: Vector) -> _Found:
         near = self.store.nearest(scope, vector, least=self.semantic_threshold, limit=NEIGHBOURS)
-        same = [neighbour for neighbour in near if asks_the_same(neighbour.entry.question, question)]
+        allowed = [one for one in near if one.similarity > self.rules.false_up_to(one.entry.id)]
+        same = [neighbour for neighbour in allowed if asks_the_same(neighbour.entry.question, question)]
         return self._first_fresh(scope, same)
 
     def _first_fresh(self, scope: Scope, found: Sequence[Neighbour]) -> _Found:
