@@ -17,6 +17,8 @@ LONGEST_ID: Final = 100
 """Characters of an id that a reason repeats: it goes into logs."""
 Constant = str | int | float | bool
 MOST_SAMPLES: Final = 8
+MOST_HOURS: Final = 87_600
+"""Ten years."""
 KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"text": str, "number": (int, float), "flag": bool}
 """What a constant of a prompt may be, by the name that its file gives it."""
 
@@ -120,6 +122,12 @@ class CacheSettings:
 
     semantic_threshold: float
     freshness: str
+    time_to_live_hours: float = 168.0
+    """From an answer's generation on; more than 0, at most MOST_HOURS."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.time_to_live_hours <= MOST_HOURS:
+            raise ValueError(f"cache.time_to_live_hours is {self.time_to_live_hours!r}, wanted is 0 to {MOST_HOURS:,}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%plumbline/cache/v1/cache_events.proto\x12\x12plumbline.cache.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\"\xa8\x02\n\x10\x45ntryInvalidated\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x11\n\tanswer_id\x18\x03 \x01(\t\x12\x10\n\x08question\x18\x04 \x01(\t\x12\x30\n\x07release\x18\x05 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x34\n\x05\x63\x61use\x18\x06 \x01(\x0e\x32%.plumbline.cache.v1.InvalidationCause\x12\x13\n\x0b\x64ocument_id\x18\x07 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x08 \x01(\x03\x12\x33\n\x0finvalidate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa5\x01\n\x11InvalidationCause\x12\"\n\x1eINVALIDATION_CAUSE_UNSPECIFIED\x10\x00\x12%\n!INVALIDATION_CAUSE_SOURCE_CHANGED\x10\x01\x12%\n!INVALIDATION_CAUSE_SOURCE_DELETED\x10\x02\x12\x1e\n\x1aINVALIDATION_CAUSE_BY_HAND\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%plumbline/cache/v1/cache_events.proto\x12\x12plumbline.cache.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\"\xa8\x02\n\x10\x45ntryInvalidated\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x11\n\tanswer_id\x18\x03 \x01(\t\x12\x10\n\x08question\x18\x04 \x01(\t\x12\x30\n\x07release\x18\x05 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x34\n\x05\x63\x61use\x18\x06 \x01(\x0e\x32%.plumbline.cache.v1.InvalidationCause\x12\x13\n\x0b\x64ocument_id\x18\x07 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x08 \x01(\x03\x12\x33\n\x0finvalidate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe5\x01\n\x11InvalidationCause\x12\"\n\x1eINVALIDATION_CAUSE_UNSPECIFIED\x10\x00\x12%\n!INVALIDATION_CAUSE_SOURCE_CHANGED\x10\x01\x12%\n!INVALIDATION_CAUSE_SOURCE_DELETED\x10\x02\x12\x1e\n\x1aINVALIDATION_CAUSE_BY_HAND\x10\x03\x12\x1e\n\x1aINVALIDATION_CAUSE_EXPIRED\x10\t\x12\x1e\n\x1aINVALIDATION_CAUSE_EVICTED\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.cache.v1.cache_ev
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INVALIDATIONCAUSE']._serialized_start=428
-  _globals['_INVALIDATIONCAUSE']._serialized_end=593
+  _globals['_INVALIDATIONCAUSE']._serialized_end=657
   _globals['_ENTRYINVALIDATED']._serialized_start=129
   _globals['_ENTRYINVALIDATED']._serialized_end=425
 # @@protoc_insertion_point(module_scope)
