@@ -172,3 +172,14 @@ def test_a_release_of_before_has_a_time_to_live(tmp_path: Path) -> None:
 def test_a_time_to_live_is_more_than_none_and_less_than_ten_years(tmp_path: Path, hours: str) -> None:
     with pytest.raises(SettingsError, match="time_to_live_hours"):
         load_release(edited(tmp_path, "time_to_live_hours = 168", f"time_to_live_hours = {hours}"))
+
+
+@pytest.mark.parametrize("setting", ["audit_share = 1.5", "target_false_hit_rate = 0.0"])
+def test_a_share_of_audits_and_of_false_hits_is_a_share(tmp_path: Path, setting: str) -> None:
+    name = setting.split()[0]
+    lines = [line for line in LOCAL.read_text(encoding="utf-8").splitlines() if not line.startswith(name)]
+    lines.insert(lines.index("[cache]") + 1, setting)
+    (tmp_path / "prompts").symlink_to(LOCAL.parent / "prompts")
+    (tmp_path / "release.toml").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(SettingsError, match=name):
+        load_release(tmp_path / "release.toml")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plumbline_gateway.domain import Completed, Delta, Event, Freshness, Question, Turn
+from plumbline_gateway.domain import Caller, Completed, Delta, Event, Freshness, Question, Turn
 from plumbline_gateway.handlers import AskQuestion, Slots
 from plumbline_gateway.testing import FakeAnnouncer, FakeCache, FakeCondenser, FakeGenerator, FakeSearch
 from plumbline_kit.release import Release, load_release
@@ -50,7 +50,7 @@ class FrontDoor:
     ) -> list[Event]:
         """Every event of one answer."""
         question = Question(text, application, freshness, turns, **more)
-        return [event async for event in self.use_case(question, "acme")]
+        return [event async for event in self.use_case(question, Caller("acme", ("sales",)))]
 
 
 @pytest.fixture(scope="session")

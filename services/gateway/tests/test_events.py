@@ -6,10 +6,11 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
+from plumbline.cache.v1.cache_service_pb2 import CACHE_TIER_SEMANTIC
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline_contracts.topics import ANSWER_SERVED, Topic
-from plumbline_gateway.domain import Asked, Claim, Completed, Condensation, Hit, Method, ReleaseRef, Tier
+from plumbline_gateway.domain import Asked, Caller, Claim, Completed, Condensation, Hit, Method, ReleaseRef, Tier
 from plumbline_gateway.events import BackgroundAnnouncer
 from plumbline_gateway.testing import an_answer
 from plumbline_guards.stored import remembering
@@ -19,6 +20,8 @@ from plumbline_kit.errors import Unavailable
 from plumbline_kit.testing import FakeClock
 
 M = TypeVar("M", bound=Message)
+
+ACME = Caller("acme", ("sales",))
 
 
 @dataclass
@@ -48,14 +51,14 @@ class SlowLog:
 
 
 def served(answer_id: str = "answer-1", asked: Asked = Asked("Why?")) -> Completed:  # noqa: B008  # frozen
-    hit = Hit("answer-0", an_answer(), Tier.EXACT)
+    hit = Hit("answer-0", an_answer(), Tier.SEMANTIC, "entry-0", 0.97, "How come?")
     return Completed(answer_id, ReleaseRef("default", "abc"), asked, hit, 0.25)
 
 
 async def test_a_served_answer_is_told_with_all_of_it() -> None:
     bus = MemoryBus()
     announcer = BackgroundAnnouncer(bus, FakeClock(), limit=10, lost=Losses())
-    announcer.served(served(), "acme")
+    announcer.served(served(), ACME)
     await announcer.stop()
     [record] = bus.records(ANSWER_SERVED)
     assert isinstance(record.body, AnswerServed)
@@ -65,11 +68,23 @@ async def test_a_served_answer_is_told_with_all_of_it() -> None:
     assert record.body.answer.claims[0].source_numbers == [1]
 
 
+async def test_a_fact_of_a_hit_tells_what_it_was_found_by_and_for_whom() -> None:
+    bus = MemoryBus()
+    announcer = BackgroundAnnouncer(bus, FakeClock(), limit=10, lost=Losses())
+    announcer.served(served(), ACME)
+    await announcer.stop()
+    [record] = bus.records(ANSWER_SERVED)
+    assert isinstance(record.body, AnswerServed)
+    hit = record.body.hit
+    assert (hit.entry_id, hit.tier, hit.similarity) == ("entry-0", CACHE_TIER_SEMANTIC, 0.97)
+    assert (hit.stored_question, record.body.groups) == ("How come?", ["sales"])
+
+
 async def test_a_question_of_a_conversation_is_told_as_it_was_asked_and_as_it_was_answered() -> None:
     bus = MemoryBus()
     announcer = BackgroundAnnouncer(bus, FakeClock(), limit=10, lost=Losses())
     condensation = Condensation("And how heavy is it?", "Aurora: And how heavy is it?", Method.RULE)
-    announcer.served(served(asked=Asked(condensation.standalone, condensation)), "acme")
+    announcer.served(served(asked=Asked(condensation.standalone, condensation)), ACME)
     await announcer.stop()
     [record] = bus.records(ANSWER_SERVED)
     assert isinstance(record.body, AnswerServed)
@@ -83,7 +98,7 @@ async def test_a_fact_holds_placeholders_for_values() -> None:
     answer = replace(an_answer(), text=f"Pay to {iban}. Thank you.", claims=(Claim(36, 46, (1,), 1.0),))
     hit = Hit("answer-0", answer, Tier.EXACT)
     asked = Asked(f"By {card}?", Condensation(f"With {card}?", f"By {card}?", Method.RULE))
-    announcer.served(Completed("answer-1", ReleaseRef("default", "abc"), asked, hit, 0.25), "acme")
+    announcer.served(Completed("answer-1", ReleaseRef("default", "abc"), asked, hit, 0.25), ACME)
     await announcer.stop()
     [record] = bus.records(ANSWER_SERVED)
     assert isinstance(record.body, AnswerServed)
@@ -98,7 +113,7 @@ async def test_stopping_waits_for_the_facts_on_their_way() -> None:
     log = SlowLog()
     announcer = BackgroundAnnouncer(log, FakeClock(), limit=10, lost=Losses())
     running = asyncio.create_task(announcer.run())
-    announcer.served(served(), "acme")
+    announcer.served(served(), ACME)
     stopping = asyncio.create_task(announcer.stop())
     await asyncio.sleep(0)
     assert not stopping.done()
@@ -111,7 +126,7 @@ async def test_a_fact_that_the_log_does_not_take_is_counted_as_lost() -> None:
     log, losses = SlowLog(error=Unavailable("broker away")), Losses()
     announcer = BackgroundAnnouncer(log, FakeClock(), limit=10, lost=losses)
     log.may_go_on.set()
-    announcer.served(served(), "acme")
+    announcer.served(served(), ACME)
     await announcer.stop()
     assert losses.count == 1
 
@@ -119,8 +134,8 @@ async def test_a_fact_that_the_log_does_not_take_is_counted_as_lost() -> None:
 async def test_facts_beyond_the_bound_are_lost_at_once() -> None:
     log, losses = SlowLog(), Losses()
     announcer = BackgroundAnnouncer(log, FakeClock(), limit=1, lost=losses)
-    announcer.served(served("answer-1"), "acme")
-    announcer.served(served("answer-2"), "acme")
+    announcer.served(served("answer-1"), ACME)
+    announcer.served(served("answer-2"), ACME)
     assert losses.count == 1
     log.may_go_on.set()
     await announcer.stop()

@@ -8,6 +8,7 @@ import pytest
 
 from plumbline_gateway.domain import (
     REFUSAL,
+    Caller,
     Completed,
     Delta,
     Embedding,
@@ -231,12 +232,12 @@ async def test_the_caller_sees_how_the_answer_came_out(front_door: Door, outcome
 async def test_a_served_answer_is_announced_with_its_tenant(front_door: Door) -> None:
     door = front_door()
     events = await door.ask()
-    assert door.announcer.told == [(events[-1], "acme")]
+    assert door.announcer.told == [(events[-1], Caller("acme", ("sales",)))]
 
 
 async def test_a_caller_that_leaves_with_the_last_message_was_served(front_door: Door) -> None:
     door = front_door()
-    async with aclosing(door.use_case(Question("Why?", "default"), "acme")) as events:
+    async with aclosing(door.use_case(Question("Why?", "default"), Caller("acme"))) as events:
         async for event in events:
             if isinstance(event, Completed):
                 break
@@ -245,7 +246,7 @@ async def test_a_caller_that_leaves_with_the_last_message_was_served(front_door:
 
 async def test_the_total_time_is_measured(front_door: Door) -> None:
     door = front_door()
-    async with aclosing(door.use_case(Question("Why?", "default"), "acme")) as events:
+    async with aclosing(door.use_case(Question("Why?", "default"), Caller("acme"))) as events:
         await anext(events)
         door.clock.advance(1.5)
         assert [event async for event in events][-1].total_seconds == 1.5
@@ -253,7 +254,7 @@ async def test_the_total_time_is_measured(front_door: Door) -> None:
 
 async def test_a_caller_that_leaves_stops_the_writing_and_frees_the_slot(front_door: Door, completed: Last) -> None:
     door = front_door(slots=1)
-    async with aclosing(door.use_case(Question("Why?", "default"), "acme")) as events:
+    async with aclosing(door.use_case(Question("Why?", "default"), Caller("acme"))) as events:
         async for event in events:
             if isinstance(event, Delta):
                 break
@@ -264,7 +265,7 @@ async def test_a_caller_that_leaves_stops_the_writing_and_frees_the_slot(front_d
 
 async def test_what_goes_beyond_the_bound_is_refused_at_once(front_door: Door) -> None:
     door = front_door(slots=1)
-    async with aclosing(door.use_case(Question("Why?", "default"), "acme")) as events:
+    async with aclosing(door.use_case(Question("Why?", "default"), Caller("acme"))) as events:
         await anext(events)
         with pytest.raises(Exhausted):
             await door.ask()

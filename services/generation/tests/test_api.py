@@ -158,6 +158,17 @@ async def test_the_fact_is_published_once_and_for_its_caller(serving: Serving, r
     assert (fact.body.answer, fact.body.record) == (done.answer, done.record)
 
 
+async def test_a_fact_says_which_cached_answer_it_was_generated_to_be_compared_with(
+    serving: Serving, request_of: NewRequest
+) -> None:
+    bus = MemoryBus()
+    async with serving(bus=bus) as service:
+        await completed(service, request_of(audited_answer_id="answer-0"))
+    [fact] = bus.records(ANSWER_GENERATED)
+    assert fact.body is not None
+    assert fact.body.audited_answer_id == "answer-0"
+
+
 async def test_an_answer_generated_twice_is_one_fact(serving: Serving, request_of: NewRequest) -> None:
     bus, request = MemoryBus(), request_of()
     async with serving(bus=bus) as service:

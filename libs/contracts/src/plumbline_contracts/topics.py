@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from plumbline.cache.v1.cache_events_pb2 import EntryInvalidated
+from plumbline.cache.v1.cache_events_pb2 import AuditRequested, EntryInvalidated, HitAudited
 from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
@@ -76,6 +76,10 @@ EVALUATION_COMPLETED: Final = Topic(
     "plumbline.evaluation.evaluation-completed.v1", EvaluationCompleted, "answer id", 64
 )
 ENTRY_INVALIDATED: Final = Topic("plumbline.cache.entry-invalidated.v1", EntryInvalidated, "tenant/entry", 16)
+AUDIT_REQUESTED: Final = Topic(
+    "plumbline.cache.audit-requested.v1", AuditRequested, "tenant", 16, retention=timedelta(days=7)
+)
+HIT_AUDITED: Final = Topic("plumbline.cache.hit-audited.v1", HitAudited, "tenant", 16)
 
 TOPICS: Final[tuple[Topic[Message], ...]] = (
     DOCUMENT_SUBMITTED,  # type: ignore[assignment]  # Topic is invariant in M; readers of the table only read
@@ -88,6 +92,8 @@ TOPICS: Final[tuple[Topic[Message], ...]] = (
     ANSWER_SERVED,
     EVALUATION_COMPLETED,
     ENTRY_INVALIDATED,
+    AUDIT_REQUESTED,
+    HIT_AUDITED,
 )
 
 

@@ -124,8 +124,18 @@ class CacheSettings:
     freshness: str
     time_to_live_hours: float = 168.0
     """From an answer's generation on; more than 0, at most MOST_HOURS."""
+    audit_share: float = 0.05
+    """Of semantic hits that are answered afresh too, in [0, 1]; of exact ones a tenth of it."""
+    target_false_hit_rate: float = 0.03
+    """Where more semantic hits than this may be wrong, in (0, 1], they are withheld."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.audit_share <= 1:
+            raise ValueError(f"cache.audit_share is {self.audit_share}, wanted is 0 to 1")
+        if not 0 < self.target_false_hit_rate <= 1:
+            raise ValueError(
+                f"cache.target_false_hit_rate is {self.target_false_hit_rate}, wanted is more than 0, at most 1"
+            )
         if not 0 < self.time_to_live_hours <= MOST_HOURS:
             raise ValueError(f"cache.time_to_live_hours is {self.time_to_live_hours!r}, wanted is 0 to {MOST_HOURS:,}")
 

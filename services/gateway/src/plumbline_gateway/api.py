@@ -8,7 +8,7 @@ import grpc
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
 from plumbline.generation.v1 import generation_service_pb2 as generation_pb
-from plumbline_gateway.domain import Claimed, Completed, Delta, Event, Freshness, Generated, Question, Started
+from plumbline_gateway.domain import Caller, Claimed, Completed, Delta, Event, Freshness, Generated, Question, Started
 from plumbline_gateway.handlers import AskQuestion
 from plumbline_gateway.translation import (
     ORIGINS_TO_PROTO,
@@ -48,7 +48,8 @@ class GatewayService(GatewayServiceServicer):
             request.json_schema,
             request.samples,
         )
-        async with aclosing(self._ask(question, current_call().identity.tenant)) as events:
+        identity = current_call().identity
+        async with aclosing(self._ask(question, Caller(identity.tenant, identity.groups))) as events:
             async for event in events:
                 yield _to_proto(event)
 

@@ -91,6 +91,15 @@ class ReleaseRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the verified token says."""
+
+    tenant: str
+    groups: tuple[str, ...] = ()
+    """Sorted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One turn of a conversation as the caller tells it: data, whoever's it is said to be."""
 
@@ -267,6 +276,11 @@ class Hit:
     cached_answer_id: str
     answer: Answer
     tier: Tier
+    entry_id: str = ""
+    similarity: float = 1.0
+    """Cosine of both questions, in [-1, 1]."""
+    question: str = ""
+    """What was asked when the answer was generated."""
     origin: ClassVar = Origin.CACHED
     model: ClassVar = ""
     reason: ClassVar = ""

@@ -5,11 +5,17 @@ import asyncio
 import structlog
 from opentelemetry.metrics import Counter
 
-from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
+from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed, ServedHit
 from plumbline_contracts.topics import ANSWER_SERVED
-from plumbline_gateway.domain import Completed
-from plumbline_gateway.translation import ORIGINS_TO_PROTO, answer_to_proto, condensation_to_proto, release_to_proto
-from plumbline_guards.stored import FindingsIn, redact
+from plumbline_gateway.domain import Caller, Completed, Hit
+from plumbline_gateway.translation import (
+    ORIGINS_TO_PROTO,
+    TIERS_TO_PROTO,
+    answer_to_proto,
+    condensation_to_proto,
+    release_to_proto,
+)
+from plumbline_guards.stored import FindingsIn, Redaction, redact
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import PlumblineError
@@ -35,12 +41,12 @@ class BackgroundAnnouncer:
         self._on_their_way: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
 
-    def served(self, answer: Completed, tenant: str) -> None:
+    def served(self, answer: Completed, caller: Caller) -> None:
         """See `Announcer`."""
         if len(self._on_their_way) >= self._limit:
             self._lose(answer.answer_id, "too many facts are on their way")
             return
-        task = asyncio.create_task(self._publish(answer, tenant))
+        task = asyncio.create_task(self._publish(answer, caller))
         self._on_their_way.add(task)
         task.add_done_callback(self._on_their_way.discard)
 
@@ -53,9 +59,9 @@ class BackgroundAnnouncer:
         await asyncio.gather(*self._on_their_way)
         self._stopping.set()
 
-    async def _publish(self, answer: Completed, tenant: str) -> None:
+    async def _publish(self, answer: Completed, caller: Caller) -> None:
         try:
-            await self._publisher.publish(ANSWER_SERVED, answer.answer_id, self._fact(answer, tenant))
+            await self._publisher.publish(ANSWER_SERVED, answer.answer_id, self._fact(answer, caller))
         except PlumblineError as error:
             self._lose(answer.answer_id, str(error))
 
@@ -63,19 +69,33 @@ class BackgroundAnnouncer:
         self._lost.add(1)
         log.warning("answer_served_lost", answer_id=answer_id, reason=reason)
 
-    def _fact(self, served: Completed, tenant: str) -> AnswerServed:
+    def _fact(self, served: Completed, caller: Caller) -> AnswerServed:
         fact = AnswerServed(
             answer_id=served.answer_id,
-            tenant_id=tenant,
+            tenant_id=caller.tenant,
+            groups=caller.groups,
             release=release_to_proto(served.release),
             question=served.asked.text,
             answer=answer_to_proto(served.result.answer),
             origin=ORIGINS_TO_PROTO[served.result.origin],
             cached_answer_id=served.result.cached_answer_id,
             condensation=condensation_to_proto(served.asked.condensation),
+            hit=_hit(served.result) if isinstance(served.result, Hit) else None,
         )
         fact.total_time.FromNanoseconds(round(served.total_seconds * 1e9))
         fact.serve_time.FromDatetime(self._clock.now())
         if self._findings_in:
             redact(fact, self._findings_in)
+            if fact.HasField("hit"):
+                stored = fact.hit.stored_question
+                fact.hit.stored_question = Redaction([stored], self._findings_in).asked(stored)
         return fact
+
+
+def _hit(hit: Hit) -> ServedHit:
+    return ServedHit(
+        entry_id=hit.entry_id,
+        tier=TIERS_TO_PROTO[hit.tier],
+        similarity=hit.similarity,
+        stored_question=hit.question,
+    )

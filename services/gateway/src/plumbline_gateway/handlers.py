@@ -8,6 +8,7 @@ import structlog
 from plumbline_gateway.domain import (
     Asked,
     Assignment,
+    Caller,
     Claim,
     Claimed,
     Completed,
@@ -93,7 +94,7 @@ class AskQuestion:
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, question: Question, tenant: str) -> AsyncGenerator[Event, None]:
+    async def __call__(self, question: Question, caller: Caller) -> AsyncGenerator[Event, None]:
         """Raises `NotFound`, `Exhausted`, or, when the documents cannot be searched, `Unavailable`."""
         began = self._clock.monotonic()
         self._require(question.application_id)
@@ -110,7 +111,7 @@ class AskQuestion:
                         completed = Completed(answer_id, self._release, asked, piece, seconds)
                         annotate(_attributes(completed))
                         # Before the last message, for its caller may leave as soon as it has come; this only schedules.
-                        self._announcer.served(completed, tenant)
+                        self._announcer.served(completed, caller)
                         yield completed
 
     def _require(self, application_id: str) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 from plumbline_gateway.domain import (
     Asked,
     Assignment,
+    Caller,
     Claim,
     Completed,
     Embedding,
@@ -63,6 +64,6 @@ class AnswerGenerator(Protocol):
 class Announcer(Protocol):
     """Tells the world that an answer was served."""
 
-    def served(self, answer: Completed, tenant: str) -> None:
+    def served(self, answer: Completed, caller: Caller) -> None:
         """Return at once; the fact follows in the background."""
         ...

@@ -7,6 +7,7 @@ from plumbline_gateway.domain import (
     Answer,
     Asked,
     Assignment,
+    Caller,
     Claim,
     Completed,
     Condensation,
@@ -129,8 +130,8 @@ class FakeGenerator:
 class FakeAnnouncer:
     """Keeps what was served."""
 
-    told: list[tuple[Completed, str]] = field(default_factory=list)
+    told: list[tuple[Completed, Caller]] = field(default_factory=list)
 
-    def served(self, answer: Completed, tenant: str) -> None:
+    def served(self, answer: Completed, caller: Caller) -> None:
         """See `Announcer`."""
-        self.told.append((answer, tenant))
+        self.told.append((answer, caller))

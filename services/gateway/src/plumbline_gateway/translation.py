@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC
 
+from plumbline.cache.v1 import cache_service_pb2 as cache_pb
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
 from plumbline_gateway.domain import (
@@ -18,6 +19,7 @@ from plumbline_gateway.domain import (
     Provenance,
     ReleaseRef,
     Role,
+    Tier,
     Turn,
 )
 from plumbline_kit.errors import Invalid
@@ -78,6 +80,10 @@ def condensation_to_proto(condensation: Condensation | None) -> common_pb.Conden
         method=_METHODS_TO_PROTO[condensation.method],
         reason=condensation.reason,
     )
+
+
+TIERS = {cache_pb.CACHE_TIER_EXACT: Tier.EXACT, cache_pb.CACHE_TIER_SEMANTIC: Tier.SEMANTIC}
+TIERS_TO_PROTO = {tier: value for value, tier in TIERS.items()}
 
 
 def release_to_proto(release: ReleaseRef) -> common_pb.ReleaseRef:

@@ -66,6 +66,7 @@ class BusJournal:
             record=record_to_proto(fact.record, self._release),
             condensation=condensation_to_proto(fact.assignment.condensation),
             json_schema=fact.assignment.schema.text if fact.assignment.schema else "",
+            audited_answer_id=fact.assignment.audited_answer_id,
         )
         message.generate_time.FromDatetime(fact.time)
         self._redact(message)

@@ -98,6 +98,7 @@ def assignment_from_proto(request: pb.GenerateAnswerRequest) -> Assignment:
         _condensation_from_proto(request) if request.HasField("condensation") else None,
         Schema.parse(request.json_schema) if request.json_schema else None,
         request.samples,
+        request.audited_answer_id,
     )
 
 

@@ -5,7 +5,7 @@ import grpc
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub
 from plumbline_gateway.domain import Embedding, Hit, Lookup, ReleaseRef, Tier
-from plumbline_gateway.translation import answer_from_proto, release_to_proto
+from plumbline_gateway.translation import TIERS, answer_from_proto, release_to_proto
 from plumbline_kit.rpc import translate
 
 _MISS_REASONS = {
@@ -13,7 +13,6 @@ _MISS_REASONS = {
     pb.MISS_REASON_STALE: "stale",
     pb.MISS_REASON_CATCHING_UP: "catching_up",
 }
-_TIERS = {pb.CACHE_TIER_EXACT: Tier.EXACT, pb.CACHE_TIER_SEMANTIC: Tier.SEMANTIC}
 
 
 class GrpcAnswerCache:
@@ -36,10 +35,12 @@ def _lookup(response: pb.LookupAnswerResponse) -> Lookup:
     embedding = _embedding(response)
     if not response.HasField("hit"):
         return Lookup(miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"), embedding=embedding)
-    hit = response.hit
-    return Lookup(
-        Hit(hit.answer_id, answer_from_proto(hit.answer), _TIERS.get(hit.tier, Tier.SEMANTIC)), embedding=embedding
-    )
+    return Lookup(_hit(response.hit), embedding=embedding)
+
+
+def _hit(hit: pb.CacheHit) -> Hit:
+    tier = TIERS.get(hit.tier, Tier.SEMANTIC)
+    return Hit(hit.answer_id, answer_from_proto(hit.answer), tier, hit.entry_id, hit.similarity, hit.question)
 
 
 def _embedding(response: pb.LookupAnswerResponse) -> Embedding | None:

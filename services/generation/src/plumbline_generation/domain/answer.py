@@ -107,6 +107,8 @@ class Assignment:
     """What the answer has to fit, where it is to be JSON."""
     samples: int = 0
     """Of how many texts the answer is one; 0: as the release says."""
+    audited_answer_id: str = ""
+    """The cached answer that this one is to be compared with; empty where a caller waits for it."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.samples <= MOST_SAMPLES:

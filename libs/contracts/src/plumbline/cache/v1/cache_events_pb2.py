@@ -23,18 +23,27 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from plumbline.cache.v1 import cache_service_pb2 as plumbline_dot_cache_dot_v1_dot_cache__service__pb2
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%plumbline/cache/v1/cache_events.proto\x12\x12plumbline.cache.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\"\xa8\x02\n\x10\x45ntryInvalidated\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x11\n\tanswer_id\x18\x03 \x01(\t\x12\x10\n\x08question\x18\x04 \x01(\t\x12\x30\n\x07release\x18\x05 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x34\n\x05\x63\x61use\x18\x06 \x01(\x0e\x32%.plumbline.cache.v1.InvalidationCause\x12\x13\n\x0b\x64ocument_id\x18\x07 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x08 \x01(\x03\x12\x33\n\x0finvalidate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xe5\x01\n\x11InvalidationCause\x12\"\n\x1eINVALIDATION_CAUSE_UNSPECIFIED\x10\x00\x12%\n!INVALIDATION_CAUSE_SOURCE_CHANGED\x10\x01\x12%\n!INVALIDATION_CAUSE_SOURCE_DELETED\x10\x02\x12\x1e\n\x1aINVALIDATION_CAUSE_BY_HAND\x10\x03\x12\x1e\n\x1aINVALIDATION_CAUSE_EXPIRED\x10\t\x12\x1e\n\x1aINVALIDATION_CAUSE_EVICTED\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%plumbline/cache/v1/cache_events.proto\x12\x12plumbline.cache.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&plumbline/cache/v1/cache_service.proto\x1a plumbline/common/v1/answer.proto\"\xa8\x02\n\x10\x45ntryInvalidated\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\x12\x11\n\tanswer_id\x18\x03 \x01(\t\x12\x10\n\x08question\x18\x04 \x01(\t\x12\x30\n\x07release\x18\x05 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x34\n\x05\x63\x61use\x18\x06 \x01(\x0e\x32%.plumbline.cache.v1.InvalidationCause\x12\x13\n\x0b\x64ocument_id\x18\x07 \x01(\t\x12\x18\n\x10\x64ocument_version\x18\x08 \x01(\x03\x12\x33\n\x0finvalidate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x03\n\x0e\x41uditRequested\x12\x10\n\x08\x61udit_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x10\n\x08question\x18\x05 \x01(\t\x12\x18\n\x10served_answer_id\x18\x06 \x01(\t\x12+\n\x03hit\x18\x07 \x01(\x0b\x32\x1e.plumbline.cache.v1.AuditedHit\x12\x32\n\rcached_answer\x18\x08 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x17\n\x0f\x66resh_answer_id\x18\t \x01(\t\x12\x31\n\x0c\x66resh_answer\x18\n \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x30\n\x0crequest_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x03\n\nHitAudited\x12\x10\n\x08\x61udit_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x11\n\tscope_key\x18\x03 \x01(\t\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x10\n\x08question\x18\x05 \x01(\t\x12\x18\n\x10served_answer_id\x18\x06 \x01(\t\x12+\n\x03hit\x18\x07 \x01(\x0b\x32\x1e.plumbline.cache.v1.AuditedHit\x12\x17\n\x0f\x66resh_answer_id\x18\x08 \x01(\t\x12\x31\n\x07outcome\x18\t \x01(\x0e\x32 .plumbline.cache.v1.AuditOutcome\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x38\n\x0e\x66\x61lse_hit_rate\x18\x0b \x01(\x0b\x32 .plumbline.cache.v1.FalseHitRate\x12.\n\naudit_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9d\x01\n\nAuditedHit\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x11\n\tanswer_id\x18\x02 \x01(\t\x12+\n\x04tier\x18\x03 \x01(\x0e\x32\x1d.plumbline.cache.v1.CacheTier\x12\x12\n\nsimilarity\x18\x04 \x01(\x01\x12\x17\n\x0fstored_question\x18\x05 \x01(\t\x12\x10\n\x08withheld\x18\x06 \x01(\x08*\x7f\n\x0c\x41uditOutcome\x12\x1d\n\x19\x41UDIT_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41UDIT_OUTCOME_SAME\x10\x01\x12\x1b\n\x17\x41UDIT_OUTCOME_DIFFERENT\x10\x02\x12\x1b\n\x17\x41UDIT_OUTCOME_UNDECIDED\x10\x03*\xe5\x01\n\x11InvalidationCause\x12\"\n\x1eINVALIDATION_CAUSE_UNSPECIFIED\x10\x00\x12%\n!INVALIDATION_CAUSE_SOURCE_CHANGED\x10\x01\x12%\n!INVALIDATION_CAUSE_SOURCE_DELETED\x10\x02\x12\x1e\n\x1aINVALIDATION_CAUSE_BY_HAND\x10\x03\x12\x1e\n\x1aINVALIDATION_CAUSE_EXPIRED\x10\t\x12\x1e\n\x1aINVALIDATION_CAUSE_EVICTED\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.cache.v1.cache_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVALIDATIONCAUSE']._serialized_start=428
-  _globals['_INVALIDATIONCAUSE']._serialized_end=657
-  _globals['_ENTRYINVALIDATED']._serialized_start=129
-  _globals['_ENTRYINVALIDATED']._serialized_end=425
+  _globals['_AUDITOUTCOME']._serialized_start=1424
+  _globals['_AUDITOUTCOME']._serialized_end=1551
+  _globals['_INVALIDATIONCAUSE']._serialized_start=1554
+  _globals['_INVALIDATIONCAUSE']._serialized_end=1783
+  _globals['_ENTRYINVALIDATED']._serialized_start=169
+  _globals['_ENTRYINVALIDATED']._serialized_end=465
+  _globals['_AUDITREQUESTED']._serialized_start=468
+  _globals['_AUDITREQUESTED']._serialized_end=854
+  _globals['_HITAUDITED']._serialized_start=857
+  _globals['_HITAUDITED']._serialized_end=1262
+  _globals['_AUDITEDHIT']._serialized_start=1265
+  _globals['_AUDITEDHIT']._serialized_end=1422
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,13 @@
 isort:skip_file
 Facts about cache entries."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from plumbline.cache.v1 import cache_service_pb2 as _cache_service_pb2
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +21,29 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AuditOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuditOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUDIT_OUTCOME_UNSPECIFIED: _AuditOutcome.ValueType  # 0
+    AUDIT_OUTCOME_SAME: _AuditOutcome.ValueType  # 1
+    """The cached answer is right for the question that was asked."""
+    AUDIT_OUTCOME_DIFFERENT: _AuditOutcome.ValueType  # 2
+    AUDIT_OUTCOME_UNDECIDED: _AuditOutcome.ValueType  # 3
+    """The comparison cannot tell."""
+
+class AuditOutcome(_AuditOutcome, metaclass=_AuditOutcomeEnumTypeWrapper): ...
+
+AUDIT_OUTCOME_UNSPECIFIED: AuditOutcome.ValueType  # 0
+AUDIT_OUTCOME_SAME: AuditOutcome.ValueType  # 1
+"""The cached answer is right for the question that was asked."""
+AUDIT_OUTCOME_DIFFERENT: AuditOutcome.ValueType  # 2
+AUDIT_OUTCOME_UNDECIDED: AuditOutcome.ValueType  # 3
+"""The comparison cannot tell."""
+Global___AuditOutcome: _TypeAlias = AuditOutcome  # noqa: Y015
 
 class _InvalidationCause:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -96,3 +122,172 @@ class EntryInvalidated(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EntryInvalidated: _TypeAlias = EntryInvalidated  # noqa: Y015
+
+@_typing.final
+class AuditRequested(_message.Message):
+    """A question that the cache answered was answered afresh too. Published to
+    plumbline.cache.audit-requested.v1, keyed by tenant.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIT_ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    SERVED_ANSWER_ID_FIELD_NUMBER: _builtins.int
+    HIT_FIELD_NUMBER: _builtins.int
+    CACHED_ANSWER_FIELD_NUMBER: _builtins.int
+    FRESH_ANSWER_ID_FIELD_NUMBER: _builtins.int
+    FRESH_ANSWER_FIELD_NUMBER: _builtins.int
+    REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    audit_id: _builtins.str
+    """The same for every telling of the same audit."""
+    tenant_id: _builtins.str
+    question: _builtins.str
+    """As it was looked up: of a question within a conversation, what stands alone."""
+    served_answer_id: _builtins.str
+    """The answer that the caller was given."""
+    fresh_answer_id: _builtins.str
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The groups of the caller, sorted."""
+
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef: ...
+    @_builtins.property
+    def hit(self) -> Global___AuditedHit: ...
+    @_builtins.property
+    def cached_answer(self) -> _answer_pb2.Answer:
+        """What the entry holds."""
+
+    @_builtins.property
+    def fresh_answer(self) -> _answer_pb2.Answer: ...
+    @_builtins.property
+    def request_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        audit_id: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        question: _builtins.str = ...,
+        served_answer_id: _builtins.str = ...,
+        hit: Global___AuditedHit | None = ...,
+        cached_answer: _answer_pb2.Answer | None = ...,
+        fresh_answer_id: _builtins.str = ...,
+        fresh_answer: _answer_pb2.Answer | None = ...,
+        request_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cached_answer", b"cached_answer", "fresh_answer", b"fresh_answer", "hit", b"hit", "release", b"release", "request_time", b"request_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_id", b"audit_id", "cached_answer", b"cached_answer", "fresh_answer", b"fresh_answer", "fresh_answer_id", b"fresh_answer_id", "groups", b"groups", "hit", b"hit", "question", b"question", "release", b"release", "request_time", b"request_time", "served_answer_id", b"served_answer_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditRequested: _TypeAlias = AuditRequested  # noqa: Y015
+
+@_typing.final
+class HitAudited(_message.Message):
+    """A cached answer was compared with a fresh one. Published to plumbline.cache.hit-audited.v1,
+    keyed by tenant.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIT_ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    SERVED_ANSWER_ID_FIELD_NUMBER: _builtins.int
+    HIT_FIELD_NUMBER: _builtins.int
+    FRESH_ANSWER_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    AUDIT_TIME_FIELD_NUMBER: _builtins.int
+    audit_id: _builtins.str
+    tenant_id: _builtins.str
+    scope_key: _builtins.str
+    """Hash of tenant, groups and release: who shares entries."""
+    question: _builtins.str
+    served_answer_id: _builtins.str
+    fresh_answer_id: _builtins.str
+    outcome: Global___AuditOutcome.ValueType
+    reason: _builtins.str
+    """What decided, such as "numbers" or "supported"."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef: ...
+    @_builtins.property
+    def hit(self) -> Global___AuditedHit: ...
+    @_builtins.property
+    def false_hit_rate(self) -> _cache_service_pb2.FalseHitRate:
+        """Of the scope's hits of this tier, this one among them, as the replica that compared knew them."""
+
+    @_builtins.property
+    def audit_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        audit_id: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        scope_key: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        question: _builtins.str = ...,
+        served_answer_id: _builtins.str = ...,
+        hit: Global___AuditedHit | None = ...,
+        fresh_answer_id: _builtins.str = ...,
+        outcome: Global___AuditOutcome.ValueType = ...,
+        reason: _builtins.str = ...,
+        false_hit_rate: _cache_service_pb2.FalseHitRate | None = ...,
+        audit_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_time", b"audit_time", "false_hit_rate", b"false_hit_rate", "hit", b"hit", "release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_id", b"audit_id", "audit_time", b"audit_time", "false_hit_rate", b"false_hit_rate", "fresh_answer_id", b"fresh_answer_id", "hit", b"hit", "outcome", b"outcome", "question", b"question", "reason", b"reason", "release", b"release", "scope_key", b"scope_key", "served_answer_id", b"served_answer_id", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HitAudited: _TypeAlias = HitAudited  # noqa: Y015
+
+@_typing.final
+class AuditedHit(_message.Message):
+    """The hit that is audited."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    STORED_QUESTION_FIELD_NUMBER: _builtins.int
+    WITHHELD_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    answer_id: _builtins.str
+    """The generated answer that the entry keeps."""
+    tier: _cache_service_pb2.CacheTier.ValueType
+    similarity: _builtins.float
+    """Cosine of the two questions in [-1, 1]; 1 for an exact hit."""
+    stored_question: _builtins.str
+    withheld: _builtins.bool
+    """Found while its tier was switched off: compared, not served."""
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+        tier: _cache_service_pb2.CacheTier.ValueType = ...,
+        similarity: _builtins.float = ...,
+        stored_question: _builtins.str = ...,
+        withheld: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "entry_id", b"entry_id", "similarity", b"similarity", "stored_question", b"stored_question", "tier", b"tier", "withheld", b"withheld"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditedHit: _TypeAlias = AuditedHit  # noqa: Y015

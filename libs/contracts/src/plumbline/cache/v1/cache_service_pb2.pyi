@@ -56,6 +56,8 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """An entry was there, but its time to live is over."""
     MISS_REASON_NEVER_CACHED: _MissReason.ValueType  # 5
     """Questions of this class are never answered from memory: live facts, personal, relative to now."""
+    MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
+    """An entry is near enough, and too many such hits were found wrong: see withheld."""
 
 class MissReason(_MissReason, metaclass=_MissReasonEnumTypeWrapper): ...
 
@@ -69,7 +71,33 @@ MISS_REASON_EXPIRED: MissReason.ValueType  # 4
 """An entry was there, but its time to live is over."""
 MISS_REASON_NEVER_CACHED: MissReason.ValueType  # 5
 """Questions of this class are never answered from memory: live facts, personal, relative to now."""
+MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
+"""An entry is near enough, and too many such hits were found wrong: see withheld."""
 Global___MissReason: _TypeAlias = MissReason  # noqa: Y015
+
+class _AuditLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuditLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUDIT_LEVEL_UNSPECIFIED: _AuditLevel.ValueType  # 0
+    AUDIT_LEVEL_SCOPE: _AuditLevel.ValueType  # 1
+    AUDIT_LEVEL_TENANT: _AuditLevel.ValueType  # 2
+    """Every scope of the tenant."""
+    AUDIT_LEVEL_RELEASE: _AuditLevel.ValueType  # 3
+    """Every tenant of the release."""
+
+class AuditLevel(_AuditLevel, metaclass=_AuditLevelEnumTypeWrapper):
+    """Whose audits decide whether the semantic tier answers: the narrowest that has enough."""
+
+AUDIT_LEVEL_UNSPECIFIED: AuditLevel.ValueType  # 0
+AUDIT_LEVEL_SCOPE: AuditLevel.ValueType  # 1
+AUDIT_LEVEL_TENANT: AuditLevel.ValueType  # 2
+"""Every scope of the tenant."""
+AUDIT_LEVEL_RELEASE: AuditLevel.ValueType  # 3
+"""Every tenant of the release."""
+Global___AuditLevel: _TypeAlias = AuditLevel  # noqa: Y015
 
 @_typing.final
 class LookupAnswerRequest(_message.Message):
@@ -108,6 +136,7 @@ class LookupAnswerResponse(_message.Message):
     HIT_FIELD_NUMBER: _builtins.int
     MISS_REASON_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
+    WITHHELD_FIELD_NUMBER: _builtins.int
     miss_reason: Global___MissReason.ValueType
     """Why there is no hit, when there is none."""
     @_builtins.property
@@ -116,16 +145,23 @@ class LookupAnswerResponse(_message.Message):
     def embedding(self) -> _answer_pb2.Embedding:
         """The question's vector; not set after an exact hit, which needs none."""
 
+    @_builtins.property
+    def withheld(self) -> Global___CacheHit:
+        """With SWITCHED_OFF the entry that would have been served: to be compared with the fresh
+        answer, never to be served.
+        """
+
     def __init__(
         self,
         *,
         hit: Global___CacheHit | None = ...,
         miss_reason: Global___MissReason.ValueType = ...,
         embedding: _answer_pb2.Embedding | None = ...,
+        withheld: Global___CacheHit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "hit", b"hit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "hit", b"hit", "withheld", b"withheld"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "hit", b"hit", "miss_reason", b"miss_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "hit", b"hit", "miss_reason", b"miss_reason", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,6 +329,10 @@ class GetStatsResponse(_message.Message):
     ADMITTED_COUNT_FIELD_NUMBER: _builtins.int
     REFUSED_COUNT_FIELD_NUMBER: _builtins.int
     INVALIDATED_COUNT_FIELD_NUMBER: _builtins.int
+    AUDITED_SCOPES_FIELD_NUMBER: _builtins.int
+    FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    EXACT_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    TARGET_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     entry_count: _builtins.int
     exact_hit_count: _builtins.int
     semantic_hit_count: _builtins.int
@@ -300,6 +340,20 @@ class GetStatsResponse(_message.Message):
     admitted_count: _builtins.int
     refused_count: _builtins.int
     invalidated_count: _builtins.int
+    target_false_hit_rate: _builtins.float
+    """What the release allows, in [0, 1]."""
+    @_builtins.property
+    def audited_scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditedScope]:
+        """Of the semantic tier, one for each scope of the tenant that was audited, by scope key."""
+
+    @_builtins.property
+    def false_hit_rate(self) -> Global___FalseHitRate:
+        """Of the semantic tier, of all scopes of the tenant."""
+
+    @_builtins.property
+    def exact_false_hit_rate(self) -> Global___FalseHitRate:
+        """Of the exact tier: the same question, so it tells what the comparison itself calls false."""
+
     def __init__(
         self,
         *,
@@ -310,11 +364,85 @@ class GetStatsResponse(_message.Message):
         admitted_count: _builtins.int = ...,
         refused_count: _builtins.int = ...,
         invalidated_count: _builtins.int = ...,
+        audited_scopes: _abc.Iterable[Global___AuditedScope] | None = ...,
+        false_hit_rate: Global___FalseHitRate | None = ...,
+        exact_false_hit_rate: Global___FalseHitRate | None = ...,
+        target_false_hit_rate: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_false_hit_rate", b"exact_false_hit_rate", "false_hit_rate", b"false_hit_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "entry_count", b"entry_count", "exact_hit_count", b"exact_hit_count", "invalidated_count", b"invalidated_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "semantic_hit_count", b"semantic_hit_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "semantic_hit_count", b"semantic_hit_count", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class AuditedScope(_message.Message):
+    """What the audits of one scope's semantic hits came to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
+    FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    SWITCHED_OFF_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    scope_key: _builtins.str
+    switched_off: _builtins.bool
+    """Whether semantic hits are withheld in this scope."""
+    decided_by: Global___AuditLevel.ValueType
+    """Whose audits decided that; unspecified where there are too few of anybody's."""
+    @_builtins.property
+    def false_hit_rate(self) -> Global___FalseHitRate: ...
+    def __init__(
+        self,
+        *,
+        scope_key: _builtins.str = ...,
+        false_hit_rate: Global___FalseHitRate | None = ...,
+        switched_off: _builtins.bool = ...,
+        decided_by: Global___AuditLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["false_hit_rate", b"false_hit_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decided_by", b"decided_by", "false_hit_rate", b"false_hit_rate", "scope_key", b"scope_key", "switched_off", b"switched_off"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditedScope: _TypeAlias = AuditedScope  # noqa: Y015
+
+@_typing.final
+class FalseHitRate(_message.Message):
+    """How many of the audited hits were wrong for the question that was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDITED_COUNT_FIELD_NUMBER: _builtins.int
+    FALSE_COUNT_FIELD_NUMBER: _builtins.int
+    UNDECIDED_COUNT_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    audited_count: _builtins.int
+    """The newest of the last 30 days, at most 500."""
+    false_count: _builtins.int
+    undecided_count: _builtins.int
+    low: _builtins.float
+    """Shares of audited_count with 95 % confidence (Wilson): low counts the undecided as right,
+    high counts them as wrong. 0 and 1 where nothing was audited.
+    """
+    high: _builtins.float
+    def __init__(
+        self,
+        *,
+        audited_count: _builtins.int = ...,
+        false_count: _builtins.int = ...,
+        undecided_count: _builtins.int = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audited_count", b"audited_count", "false_count", b"false_count", "high", b"high", "low", b"low", "undecided_count", b"undecided_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FalseHitRate: _TypeAlias = FalseHitRate  # noqa: Y015

@@ -3,10 +3,13 @@
 isort:skip_file
 Facts about served answers."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from plumbline.cache.v1 import cache_service_pb2 as _cache_service_pb2
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
 from plumbline.gateway.v1 import gateway_service_pb2 as _gateway_service_pb2
 import builtins as _builtins
@@ -38,6 +41,8 @@ class AnswerServed(_message.Message):
     TOTAL_TIME_FIELD_NUMBER: _builtins.int
     SERVE_TIME_FIELD_NUMBER: _builtins.int
     CONDENSATION_FIELD_NUMBER: _builtins.int
+    HIT_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     tenant_id: _builtins.str
     question: _builtins.str
@@ -57,6 +62,14 @@ class AnswerServed(_message.Message):
     def condensation(self) -> _answer_pb2.Condensation:
         """Not set for a question without a conversation."""
 
+    @_builtins.property
+    def hit(self) -> Global___ServedHit:
+        """Of a cached answer: what it was found by."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The groups of the caller, sorted."""
+
     def __init__(
         self,
         *,
@@ -70,11 +83,45 @@ class AnswerServed(_message.Message):
         total_time: _duration_pb2.Duration | None = ...,
         serve_time: _timestamp_pb2.Timestamp | None = ...,
         condensation: _answer_pb2.Condensation | None = ...,
+        hit: Global___ServedHit | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "release", b"release", "serve_time", b"serve_time", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "hit", b"hit", "release", b"release", "serve_time", b"serve_time", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "condensation", b"condensation", "origin", b"origin", "question", b"question", "release", b"release", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "condensation", b"condensation", "groups", b"groups", "hit", b"hit", "origin", b"origin", "question", b"question", "release", b"release", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnswerServed: _TypeAlias = AnswerServed  # noqa: Y015
+
+@_typing.final
+class ServedHit(_message.Message):
+    """The entry of the cache that answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    STORED_QUESTION_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    tier: _cache_service_pb2.CacheTier.ValueType
+    similarity: _builtins.float
+    """Cosine of the two questions in [-1, 1]; 1 for an exact hit."""
+    stored_question: _builtins.str
+    """The question that was asked when the entry's answer was generated."""
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        tier: _cache_service_pb2.CacheTier.ValueType = ...,
+        similarity: _builtins.float = ...,
+        stored_question: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "similarity", b"similarity", "stored_question", b"stored_question", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServedHit: _TypeAlias = ServedHit  # noqa: Y015

@@ -27,7 +27,7 @@ from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_an
 from plumbline.generation.v1 import generation_service_pb2 as plumbline_dot_generation_dot_v1_dot_generation__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/plumbline/generation/v1/generation_events.proto\x12\x17plumbline.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\x1a\x30plumbline/generation/v1/generation_service.proto\"\xf4\x02\n\x0f\x41nswerGenerated\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x10\n\x08question\x18\x05 \x01(\t\x12+\n\x06\x61nswer\x18\x06 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x07 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x31\n\rgenerate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0c\x63ondensation\x18\t \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12\x13\n\x0bjson_schema\x18\n \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/plumbline/generation/v1/generation_events.proto\x12\x17plumbline.generation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\x1a\x30plumbline/generation/v1/generation_service.proto\"\x8f\x03\n\x0f\x41nswerGenerated\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x10\n\x08question\x18\x05 \x01(\t\x12+\n\x06\x61nswer\x18\x06 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x39\n\x06record\x18\x07 \x01(\x0b\x32).plumbline.generation.v1.GenerationRecord\x12\x31\n\rgenerate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0c\x63ondensation\x18\t \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12\x13\n\x0bjson_schema\x18\n \x01(\t\x12\x19\n\x11\x61udited_answer_id\x18\x0b \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.generation.v1.gen
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ANSWERGENERATED']._serialized_start=194
-  _globals['_ANSWERGENERATED']._serialized_end=566
+  _globals['_ANSWERGENERATED']._serialized_end=593
 # @@protoc_insertion_point(module_scope)

@@ -39,12 +39,17 @@ class AnswerGenerated(_message.Message):
     GENERATE_TIME_FIELD_NUMBER: _builtins.int
     CONDENSATION_FIELD_NUMBER: _builtins.int
     JSON_SCHEMA_FIELD_NUMBER: _builtins.int
+    AUDITED_ANSWER_ID_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     tenant_id: _builtins.str
     question: _builtins.str
     """What was answered: of a question within a conversation, what stands alone."""
     json_schema: _builtins.str
     """What the answer's text had to fit; empty for an answer in words."""
+    audited_answer_id: _builtins.str
+    """The cached answer that this one was generated to be compared with; empty where a caller
+    waited for it.
+    """
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The groups of the caller, sorted: whoever reuses the answer must hold the same."""
@@ -74,10 +79,11 @@ class AnswerGenerated(_message.Message):
         generate_time: _timestamp_pb2.Timestamp | None = ...,
         condensation: _answer_pb2.Condensation | None = ...,
         json_schema: _builtins.str = ...,
+        audited_answer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "generate_time", b"generate_time", "record", b"record", "release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "condensation", b"condensation", "generate_time", b"generate_time", "groups", b"groups", "json_schema", b"json_schema", "question", b"question", "record", b"record", "release", b"release", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "audited_answer_id", b"audited_answer_id", "condensation", b"condensation", "generate_time", b"generate_time", "groups", b"groups", "json_schema", b"json_schema", "question", b"question", "record", b"record", "release", b"release", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -254,6 +254,7 @@ class GenerateAnswerRequest(_message.Message):
     CONDENSATION_FIELD_NUMBER: _builtins.int
     JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
+    AUDITED_ANSWER_ID_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     """Names the answer in events, traces and the cache: a UUID chosen by the caller."""
     question: _builtins.str
@@ -266,6 +267,10 @@ class GenerateAnswerRequest(_message.Message):
     samples: _builtins.int
     """Of how many texts the answer is the one nearest to the others, at most 8; 0: as the
     release says. With more than one the text comes whole, when all of them have ended.
+    """
+    audited_answer_id: _builtins.str
+    """The cached answer that this one is generated to be compared with; empty where a caller
+    waits for it.
     """
     @_builtins.property
     def passages(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Passage]:
@@ -289,10 +294,11 @@ class GenerateAnswerRequest(_message.Message):
         condensation: _answer_pb2.Condensation | None = ...,
         json_schema: _builtins.str = ...,
         samples: _builtins.int = ...,
+        audited_answer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condensation", b"condensation", "release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "condensation", b"condensation", "json_schema", b"json_schema", "passages", b"passages", "question", b"question", "release", b"release", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "audited_answer_id", b"audited_answer_id", "condensation", b"condensation", "json_schema", b"json_schema", "passages", b"passages", "question", b"question", "release", b"release", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
