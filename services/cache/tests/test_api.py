@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -14,7 +15,7 @@ from plumbline_cache.adapters.memory import MemoryStore, Ready, WordEncoder
 from plumbline_cache.api import SCOPES
 from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.audit import Audit, Outcome
-from plumbline_cache.domain.entry import Scope, Source
+from plumbline_cache.domain.entry import Cost, Saving, Scope, Source, language_of
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.handlers.audits import AuditLedger
@@ -74,7 +75,7 @@ class Served:
     async def keep(self, question: str = LAMP, groups: tuple[str, ...] = ("sales",), tenant: str = "acme") -> str:
         now = SystemClock().now()
         candidate = Candidate(
-            scope=Scope(tenant, groups, self.release.application_id, self.release.id),
+            scope=Scope(tenant, groups, self.release.application_id, self.release.id, language_of(question)),
             question=question,
             answer=ANSWER.SerializeToString(),
             answer_id=f"answer to {question}",
@@ -83,8 +84,9 @@ class Served:
             evaluation_id="e1",
             passed=True,
             answered=True,
+            saving=Saving(170, 40, 1.5, (Cost("EUR", 0.02),)),
         )
-        self.store.put(candidate.admitted(now), await WordEncoder().encode(question))
+        self.store.put(candidate.admitted(now, timedelta(hours=2)), await WordEncoder().encode(question))
         return candidate.entry_id
 
 
@@ -115,6 +117,10 @@ async def test_a_hit_carries_the_answer_and_where_it_is_from(served: Served) -> 
     assert (hit.entry_id, hit.answer_id, hit.question) == (entry_id, f"answer to {LAMP}", LAMP)
     assert (hit.tier, hit.similarity) == (pb.CACHE_TIER_EXACT, 1.0)
     assert hit.admit_time.seconds > 0
+    assert hit.expire_time.seconds == hit.admit_time.seconds + 7200
+    assert (hit.saving.prompt_tokens, hit.saving.completion_tokens) == (170, 40)
+    assert hit.saving.time.ToTimedelta() == timedelta(seconds=1.5)
+    assert [(cost.currency_code, cost.amount) for cost in hit.saving.costs] == [("EUR", 0.02)]
     assert not response.HasField("embedding")
 
 

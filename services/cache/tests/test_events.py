@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_FAILED
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
+from plumbline_cache.domain.entry import Cost, Saving
 from plumbline_cache.ports import Store
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import DOCUMENT_CHANGED, ENTRY_INVALIDATED, EVALUATION_COMPLETED
@@ -93,6 +95,30 @@ async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(
     assert (entry.scope.groups, entry.scope.release) == (("sales",), release.id)
     assert [(s.document, s.version, s.passage) for s in entry.sources] == [("prices", 3, "h1")]
     assert entry.evaluation_id == "e-a1"
+
+
+async def test_an_entry_knows_what_its_generation_took_and_how_near_its_sources_are(
+    running: Running, evaluated: Make
+) -> None:
+    event = evaluated(("prices", 3, "h1"), ("prices", 3, "h2"))
+    record = event.subject.record
+    record.prompt_tokens, record.completion_tokens = 170, 40
+    record.total_time.FromTimedelta(timedelta(seconds=1.5))
+    record.cost.currency_code, record.cost.amount = "EUR", 0.02
+    record.further_costs.add(currency_code="USD", amount=0.01)
+    event.subject.answer.sources[0].similarity, event.subject.answer.sources[1].similarity = 0.7, 0.4
+    await running.hear(event)
+    [entry] = running.store.of_tenant("acme")
+    assert entry.saving == Saving(170, 40, 1.5, (Cost("EUR", 0.02), Cost("USD", 0.01)))
+    assert entry.least_similarity == pytest.approx(0.4)
+
+
+async def test_a_source_of_unknown_nearness_leaves_the_least_unknown(running: Running, evaluated: Make) -> None:
+    event = evaluated(("prices", 3, "h1"), ("prices", 3, "h2"))
+    event.subject.answer.sources[0].similarity = 0.7
+    await running.hear(event)
+    [entry] = running.store.of_tenant("acme")
+    assert (entry.least_similarity, entry.saving) == (None, Saving())
 
 
 @pytest.mark.parametrize(

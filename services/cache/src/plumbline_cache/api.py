@@ -1,15 +1,17 @@
 """gRPC in: translate, call the use case, translate back."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import grpc
 
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
-from plumbline.common.v1.answer_pb2 import Answer, Embedding, ReleaseRef
+from plumbline.common.v1.answer_pb2 import Answer, Embedding
+from plumbline.generation.v1.generation_service_pb2 import Cost
 from plumbline_cache.domain.audit import FalseHits, Level
-from plumbline_cache.domain.entry import Scope, Vector
+from plumbline_cache.domain.entry import Saving, Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
 from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
@@ -57,7 +59,7 @@ class CacheService(CacheServiceServicer):
         self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.LookupAnswerResponse:
         """See the contract."""
-        scope = _scope(current_call().identity, request.release)
+        scope = _scope(current_call().identity, request)
         result = await self.lookup(scope, request.question)
         annotate(_attributes(result))
         response = _hit_response(result) if isinstance(result, Hit) else _miss_response(result)
@@ -96,10 +98,12 @@ class CacheService(CacheServiceServicer):
         return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
 
 
-def _scope(identity: Identity, release: ReleaseRef) -> Scope:
+def _scope(identity: Identity, request: pb.LookupAnswerRequest) -> Scope:
+    release = request.release
     if not (release.application_id and release.release_id):
         raise Invalid.field("release", "must name an application and its release")
-    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id)
+    language = language_of(request.question)
+    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id, language)
 
 
 def _selection(request: pb.InvalidateEntriesRequest) -> Selection:
@@ -153,9 +157,18 @@ def _cache_hit(hit: Hit) -> pb.CacheHit:
         answer=Answer.FromString(entry.answer),
         tier=_TIERS[hit.tier],
         similarity=hit.similarity,
+        saving=_saving(entry.saving),
     )
+    found.expire_time.FromDatetime(entry.expire_time)
     found.admit_time.FromDatetime(entry.admit_time)
     return found
+
+
+def _saving(saving: Saving) -> pb.Saving:
+    costs = [Cost(currency_code=cost.currency, amount=cost.amount) for cost in saving.costs]
+    told = pb.Saving(prompt_tokens=saving.prompt_tokens, completion_tokens=saving.completion_tokens, costs=costs)
+    told.time.FromTimedelta(timedelta(seconds=saving.seconds))
+    return told
 
 
 def _miss_response(miss: Miss) -> pb.LookupAnswerResponse:

@@ -1,6 +1,7 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
@@ -55,6 +56,7 @@ class Parts:
             self.clock,
             application=self.release.application_id,
             release=self.release.id,
+            time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
         )
         return CacheEvents(admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock))
 

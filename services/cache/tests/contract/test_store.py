@@ -10,7 +10,7 @@ import pytest
 
 from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.adapters.qdrant import PAGE, QdrantStore
-from plumbline_cache.domain.entry import Scope, Vector
+from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, dropped_by, dropped_by_hand
 from plumbline_cache.ports import Store
 
@@ -37,7 +37,14 @@ EAST = direction(1)
 
 
 def test_an_entry_is_found_as_it_was_put(store: Store, entry: Make) -> None:
-    kept = entry("Why?", ("prices", 1, "h1"), ("prices", 1, "h2"), scope=Scope("acme", ("a", "b"), "default", "r1"))
+    kept = entry(
+        "Why?",
+        ("prices", 1, "h1"),
+        ("prices", 1, "h2"),
+        scope=Scope("acme", ("a", "b"), "default", "r1", "en", "state of the conversation"),
+        saving=Saving(170, 40, 1.25, (Cost("EUR", 0.02), Cost("USD", 0.01))),
+        least_similarity=0.31,
+    )
     store.put(kept, EAST)
     assert store.find(kept.id) == kept
 
@@ -84,6 +91,8 @@ def test_no_more_than_the_limit_come(store: Store, entry: Make) -> None:
         Scope("acme", ("hr",), "default", "r1"),
         Scope("acme", (), "shop", "r1"),
         Scope("acme", (), "default", "r2"),
+        Scope("acme", (), "default", "r1", "de"),
+        Scope("acme", (), "default", "r1", "", "state of a conversation"),
     ],
 )
 def test_another_scope_is_never_near(store: Store, entry: Make, other: Scope) -> None:

@@ -1,5 +1,6 @@
 """The writing side of the cache on fakes."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,16 @@ class Writing:
         self.store, self.announcer, self.tallies = store, announcer, Tallies()
         turns, clock = InlineTurns(), SystemClock()
         tell = AnnounceDrops(store, announcer, turns)
-        self._admit = AdmitAnswer(store, WordEncoder(), turns, self.tallies, clock, application="default", release="r1")
+        self._admit = AdmitAnswer(
+            store,
+            WordEncoder(),
+            turns,
+            self.tallies,
+            clock,
+            application="default",
+            release="r1",
+            time_to_live=timedelta(days=7),
+        )
         self._follow = FollowChange(store, tell, turns, self.tallies, clock)
         self._invalidate = InvalidateEntries(store, tell, turns, self.tallies, clock)
 

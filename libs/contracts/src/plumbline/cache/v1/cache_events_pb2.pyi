@@ -55,6 +55,10 @@ class _InvalidationCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inv
     INVALIDATION_CAUSE_SOURCE_CHANGED: _InvalidationCause.ValueType  # 1
     INVALIDATION_CAUSE_SOURCE_DELETED: _InvalidationCause.ValueType  # 2
     INVALIDATION_CAUSE_BY_HAND: _InvalidationCause.ValueType  # 3
+    INVALIDATION_CAUSE_EXPIRED: _InvalidationCause.ValueType  # 9
+    """Its time to live was over."""
+    INVALIDATION_CAUSE_EVICTED: _InvalidationCause.ValueType  # 10
+    """There were too many entries, and others save more."""
 
 class InvalidationCause(_InvalidationCause, metaclass=_InvalidationCauseEnumTypeWrapper): ...
 
@@ -62,6 +66,10 @@ INVALIDATION_CAUSE_UNSPECIFIED: InvalidationCause.ValueType  # 0
 INVALIDATION_CAUSE_SOURCE_CHANGED: InvalidationCause.ValueType  # 1
 INVALIDATION_CAUSE_SOURCE_DELETED: InvalidationCause.ValueType  # 2
 INVALIDATION_CAUSE_BY_HAND: InvalidationCause.ValueType  # 3
+INVALIDATION_CAUSE_EXPIRED: InvalidationCause.ValueType  # 9
+"""Its time to live was over."""
+INVALIDATION_CAUSE_EVICTED: InvalidationCause.ValueType  # 10
+"""There were too many entries, and others save more."""
 Global___InvalidationCause: _TypeAlias = InvalidationCause  # noqa: Y015
 
 @_typing.final
