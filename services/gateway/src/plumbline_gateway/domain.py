@@ -155,6 +155,14 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
+class Saving:
+    """What an answer's generation took, and whoever is served it again saves."""
+
+    spending: Spending = field(default_factory=Spending)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Condensation:
     """A question before and after. Unless *method* is `UNCHANGED`, *standalone* holds what earlier turns said."""
 
@@ -281,6 +289,7 @@ class Hit:
     """Cosine of both questions, in [-1, 1]."""
     question: str = ""
     """What was asked when the answer was generated."""
+    saving: Saving = field(default_factory=Saving)
     origin: ClassVar = Origin.CACHED
     model: ClassVar = ""
     reason: ClassVar = ""

@@ -11,7 +11,7 @@ from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector, entry_
 from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.sameness import asks_the_same
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
 
 log = structlog.get_logger()
@@ -47,8 +47,14 @@ class LookupAnswer:
         """Raises `Invalid` for an empty or oversized question."""
         require_question(question)
         result = await self._look_up(scope, question)
-        self.tallies.add(scope.tenant, _count_of(result))
+        self._note(scope, result)
         return result
+
+    def _note(self, scope: Scope, result: Hit | Miss) -> None:
+        if isinstance(result, Hit):
+            self.tallies.add(scope, result.tier, result.entry.saving)
+        else:
+            self.tallies.add(scope, result.reason)
 
     async def _look_up(self, scope: Scope, question: str) -> Hit | Miss:
         # A change not heard of yet could make any entry stale.
@@ -114,9 +120,3 @@ class LookupAnswer:
 def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
     """Normalised questions may still differ in what is no letter, such as C and C++."""
     return entry.scope.key == scope.key and (entry.question == question or asks_the_same(entry.question, question))
-
-
-def _count_of(result: Hit | Miss) -> Count:
-    if isinstance(result, Miss):
-        return Count.MISS
-    return Count.EXACT_HIT if result.tier is Tier.EXACT else Count.SEMANTIC_HIT
