@@ -68,6 +68,11 @@ class CallerKept(FakeGenerator):
         return super().generate(assignment)
 
 
+async def others() -> None:
+    """Return when every other task is done."""
+    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+
 @dataclass
 class Auditing:
     """Audits on fakes."""
@@ -103,9 +108,10 @@ class Auditing:
 
     async def hear(self, *answers: Completed) -> list[Reanswered]:
         """Tell of served answers one after the other, wait for their audits, and return what was told of them."""
+        serve()
         for answer in answers:
             self.background.served(answer, ACME)
-            await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+            await others()
         return self.log.told
 
 
@@ -114,11 +120,11 @@ def auditing(release: Release) -> Callable[..., Auditing]:
     return lambda **parts: Auditing(release, **parts)
 
 
-@pytest.fixture(autouse=True)
-def call() -> Call:
-    made = Call(Identity("acme", "tester", ("sales",)), "request-1", time.monotonic() + 1, "token")
-    enter(made)
-    return made
+def serve() -> Call:
+    """Begin a call of the caller's; for within a test, which has a context of its own."""
+    call = Call(Identity("acme", "tester", ("sales",)), "request-1", time.monotonic() + 1, "token")
+    enter(call)
+    return call
 
 
 async def test_a_hit_is_answered_afresh_without_the_cache_and_both_answers_are_told(auditing: Door) -> None:
@@ -133,9 +139,10 @@ async def test_a_hit_is_answered_afresh_without_the_cache_and_both_answers_are_t
     assert audits.outcomes.counts == {"told": 1}
 
 
-async def test_it_is_done_as_the_caller_with_time_of_its_own(auditing: Door, call: Call) -> None:
-    audits = auditing(generator=CallerKept())
-    await audits.hear(served())
+async def test_it_is_done_as_the_caller_with_time_of_its_own(auditing: Door) -> None:
+    audits, call = auditing(generator=CallerKept()), serve()
+    audits.background.served(served(), ACME)
+    await others()
     [used] = audits.generator.calls
     assert (used.identity, used.token) == (call.identity, call.token)
     assert used.remaining() > 15
@@ -172,7 +179,7 @@ async def test_no_more_than_so_many_a_minute_are_audited(auditing: Door) -> None
 
 
 async def test_no_more_than_so_many_are_audited_at_once(auditing: Door) -> None:
-    audits = auditing(at_once=1)
+    audits, _ = auditing(at_once=1), serve()
     for _ in range(3):
         audits.background.served(served(), ACME)
     assert audits.outcomes.counts == {"shed": 2}
@@ -202,7 +209,7 @@ async def test_an_audit_that_fails_is_counted_and_hurts_nobody(auditing: Door, p
 
 
 async def test_stopping_ends_audits_under_way(auditing: Door) -> None:
-    audits = auditing()
+    audits, _ = auditing(), serve()
     running = asyncio.create_task(audits.background.run())
     audits.background.served(served(), ACME)
     await audits.background.stop()
