@@ -122,6 +122,7 @@ def _cache_hit(hit: Hit) -> pb.CacheHit:
         answer=Answer.FromString(entry.answer),
         tier=_TIERS[hit.tier],
         similarity=hit.similarity,
+        scope_key=entry.scope.key,
         saving=saving_to_proto(entry.saving),
     )
     found.expire_time.FromDatetime(entry.expire_time)

@@ -12,6 +12,7 @@ _MISS_REASONS = {
     pb.MISS_REASON_NOT_FOUND: "not_found",
     pb.MISS_REASON_STALE: "stale",
     pb.MISS_REASON_CATCHING_UP: "catching_up",
+    pb.MISS_REASON_SWITCHED_OFF: "switched_off",
 }
 
 
@@ -34,7 +35,11 @@ class GrpcAnswerCache:
 def _lookup(response: pb.LookupAnswerResponse) -> Lookup:
     embedding = _embedding(response)
     if not response.HasField("hit"):
-        return Lookup(miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"), embedding=embedding)
+        return Lookup(
+            miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"),
+            embedding=embedding,
+            withheld=_hit(response.withheld) if response.HasField("withheld") else None,
+        )
     return Lookup(_hit(response.hit), embedding=embedding)
 
 
@@ -47,6 +52,7 @@ def _hit(hit: pb.CacheHit) -> Hit:
         hit.entry_id,
         hit.similarity,
         hit.question,
+        hit.scope_key,
         saving_from_proto(hit.saving),
     )
 
