@@ -159,6 +159,7 @@ def _cache_hit(hit: Hit) -> pb.CacheHit:
         answer=Answer.FromString(entry.answer),
         tier=_TIERS[hit.tier],
         similarity=hit.similarity,
+        scope_key=entry.scope.key,
         saving=_saving(entry.saving),
     )
     found.expire_time.FromDatetime(entry.expire_time)

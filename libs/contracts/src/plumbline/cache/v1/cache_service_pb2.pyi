@@ -180,6 +180,7 @@ class CacheHit(_message.Message):
     ADMIT_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     SAVING_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     answer_id: _builtins.str
     """The generated answer that the entry keeps."""
@@ -188,6 +189,8 @@ class CacheHit(_message.Message):
     tier: Global___CacheTier.ValueType
     similarity: _builtins.float
     """Cosine of the two questions in [-1, 1]; 1 for an exact hit."""
+    scope_key: _builtins.str
+    """Hash of who shares the entry."""
     @_builtins.property
     def answer(self) -> _answer_pb2.Answer: ...
     @_builtins.property
@@ -212,10 +215,11 @@ class CacheHit(_message.Message):
         admit_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         saving: Global___Saving | None = ...,
+        scope_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "expire_time", b"expire_time", "saving", b"saving"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "answer_id", b"answer_id", "entry_id", b"entry_id", "expire_time", b"expire_time", "question", b"question", "saving", b"saving", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "answer_id", b"answer_id", "entry_id", b"entry_id", "expire_time", b"expire_time", "question", b"question", "saving", b"saving", "scope_key", b"scope_key", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
