@@ -70,7 +70,7 @@ def served(answer_id: str = "answer-1", asked: Asked = Asked("Why?")) -> Complet
         "entry-0",
         0.97,
         "How come?",
-        Saving(Spending({"EUR": 0.02}, 170, 40), 1.5),
+        saving=Saving(Spending({"EUR": 0.02}, 170, 40), 1.5),
     )
     return Completed(answer_id, ReleaseRef("default", "abc"), asked, hit, 0.25)
 

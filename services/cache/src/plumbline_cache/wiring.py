@@ -17,12 +17,13 @@ from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher
 from plumbline_kit.bus.messages import Publisher
-from plumbline_kit.clock import Clock, SystemClock
+from plumbline_kit.clock import Clock, SteadyClock, SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
@@ -44,6 +45,7 @@ class Parts:
     release: Release
     clock: Clock
     tallies: Tallies = field(default_factory=Tallies)
+    uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
     readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
 
@@ -73,7 +75,17 @@ class Parts:
     def api(self, readiness: Readiness) -> CacheService:
         """The answering side."""
         threshold = self.release.cache.semantic_threshold
-        lookup = LookupAnswer(self.store, self.encoder, readiness, self.readers, self.tallies, self.audits, threshold)
+        lookup = LookupAnswer(
+            self.store,
+            self.encoder,
+            readiness,
+            self.readers,
+            self.tallies,
+            self.uses,
+            self.audits,
+            self.clock,
+            threshold,
+        )
         invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
         since = self.clock.now()
         return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.encoder_id, since)
@@ -95,7 +107,12 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
     questions = ThreadedEncoder(encoder)
     parts = Parts(
-        state.store, EncodedQuestions(questions), encoder.id, publisher, load_release(common.release_file), clock
+        state.store,
+        EncodedQuestions(questions),
+        encoder.id,
+        publisher,
+        load_release(common.release_file),
+        SteadyClock(clock),
     )
     TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(

@@ -1,6 +1,6 @@
 """The writing side of the cache on fakes."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,9 @@ from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries, Selection
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import Announcer, Store
-from plumbline_kit.clock import SystemClock
+from plumbline_kit.testing import FakeClock
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Writing:
@@ -21,7 +23,8 @@ class Writing:
 
     def __init__(self, store: Store, announcer: Announcer) -> None:
         self.store, self.announcer, self.tallies = store, announcer, Tallies()
-        turns, clock = InlineTurns(), SystemClock()
+        self.clock = FakeClock(NOON + timedelta(hours=1))  # all answers of the tests are older
+        turns, clock = InlineTurns(), self.clock
         tell = AnnounceDrops(store, announcer, turns)
         self._admit = AdmitAnswer(
             store,

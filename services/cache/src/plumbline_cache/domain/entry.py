@@ -103,6 +103,8 @@ class Entry:
     saving: Saving = Saving()
     least_similarity: float | None = None
     """The least cosine of a source with the question, in [-1, 1]; None where one is unknown."""
+    hits: int = 0
+    """How often it was served, as last written down."""
 
     @property
     def documents(self) -> tuple[str, ...]:

@@ -9,10 +9,13 @@ import structlog
 
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector, entry_id, require_question
 from plumbline_cache.domain.freshness import is_fresh
+from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.sameness import asks_the_same
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
+from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
 
@@ -25,10 +28,11 @@ ENGINE_SECONDS: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The best fresh entry, and whether a stale one was passed over."""
+    """The best entry that may be served, and why others may not."""
 
     best: Neighbour | None = None
     stale: bool = False
+    expired: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,9 @@ class LookupAnswer:
     readiness: Readiness
     readers: Turns
     tallies: Tallies
+    uses: Uses
     rules: HitRules
+    clock: Clock
     semantic_threshold: float
 
     async def __call__(self, scope: Scope, question: str) -> Hit | Miss:
@@ -53,6 +59,7 @@ class LookupAnswer:
     def _note(self, scope: Scope, result: Hit | Miss) -> None:
         if isinstance(result, Hit):
             self.tallies.add(scope, result.tier, result.entry.saving)
+            self.uses.note(result.entry.id)
         else:
             self.tallies.add(scope, result.reason)
 
@@ -67,7 +74,7 @@ class LookupAnswer:
         near = await self._semantic(scope, question, vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
-        return Miss(MissReason.STALE if exact.stale or near.stale else MissReason.NOT_FOUND, vector)
+        return Miss(_reason(exact, near), vector)
 
     def _unless_off(self, hit: Hit) -> Hit | Miss:
         scope = hit.entry.scope
@@ -104,10 +111,12 @@ class LookupAnswer:
     def _first_fresh(self, scope: Scope, found: Sequence[Neighbour]) -> _Found:
         # The floors are read after the entries and raised before entries are touched: a change between the
         # two reads makes a fresh entry look stale, never a stale one fresh.
-        documents = [document for neighbour in found for document in neighbour.entry.documents]
+        now = self.clock.now()
+        alive = [neighbour for neighbour in found if is_alive(neighbour.entry, now)]
+        documents = [document for neighbour in alive for document in neighbour.entry.documents]
         floors = self.store.floors(scope.tenant, documents) if documents else {}
-        fresh = [neighbour for neighbour in found if is_fresh(neighbour.entry, floors)]
-        return _Found(next(iter(fresh), None), stale=len(fresh) < len(found))
+        fresh = [neighbour for neighbour in alive if is_fresh(neighbour.entry, floors)]
+        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=len(alive) < len(found))
 
     async def _encode(self, question: str) -> Vector | None:
         try:
@@ -120,3 +129,9 @@ class LookupAnswer:
 def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
     """Normalised questions may still differ in what is no letter, such as C and C++."""
     return entry.scope.key == scope.key and (entry.question == question or asks_the_same(entry.question, question))
+
+
+def _reason(*found: _Found) -> MissReason:
+    if any(tier.stale for tier in found):
+        return MissReason.STALE
+    return MissReason.EXPIRED if any(tier.expired for tier in found) else MissReason.NOT_FOUND
