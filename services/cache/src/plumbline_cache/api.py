@@ -1,15 +1,19 @@
 """gRPC in: translate, call the use case, translate back."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import grpc
 
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
-from plumbline.common.v1.answer_pb2 import Answer, Embedding, ReleaseRef
-from plumbline_cache.domain.entry import Scope, Vector
+from plumbline.common.v1.answer_pb2 import Answer, Embedding
+from plumbline.generation.v1.generation_service_pb2 import Cost
+from plumbline_cache.domain.audit import FalseHits, Level
+from plumbline_cache.domain.entry import Saving, Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
 from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Count, Tallies
@@ -30,6 +34,15 @@ _MISS_REASONS: Final = {
     MissReason.NOT_FOUND: pb.MISS_REASON_NOT_FOUND,
     MissReason.STALE: pb.MISS_REASON_STALE,
     MissReason.CATCHING_UP: pb.MISS_REASON_CATCHING_UP,
+    MissReason.EXPIRED: pb.MISS_REASON_EXPIRED,
+    MissReason.NEVER_CACHED: pb.MISS_REASON_NEVER_CACHED,
+    MissReason.SWITCHED_OFF: pb.MISS_REASON_SWITCHED_OFF,
+}
+
+_LEVELS: Final = {
+    Level.SCOPE: pb.AUDIT_LEVEL_SCOPE,
+    Level.TENANT: pb.AUDIT_LEVEL_TENANT,
+    Level.RELEASE: pb.AUDIT_LEVEL_RELEASE,
 }
 
 
@@ -41,13 +54,14 @@ class CacheService(CacheServiceServicer):
     invalidate: InvalidateEntries
     entries: EntryReader
     tallies: Tallies
+    audits: AuditLedger
     encoder_id: str
 
     async def LookupAnswer(
         self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.LookupAnswerResponse:
         """See the contract."""
-        scope = _scope(current_call().identity, request.release)
+        scope = _scope(current_call().identity, request)
         result = await self.lookup(scope, request.question)
         annotate(_attributes(result))
         response = _hit_response(result) if isinstance(result, Hit) else _miss_response(result)
@@ -76,16 +90,22 @@ class CacheService(CacheServiceServicer):
             admitted_count=counts[Count.ADMITTED],
             refused_count=counts[Count.REFUSED],
             invalidated_count=counts[Count.INVALIDATED],
+            audited_scopes=map(_audited_scope, self.audits.scopes_of(tenant)),
+            false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.SEMANTIC)),
+            exact_false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.EXACT)),
+            target_false_hit_rate=self.audits.target,
         )
 
     def _embedding(self, vector: Vector) -> Embedding:
         return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
 
 
-def _scope(identity: Identity, release: ReleaseRef) -> Scope:
+def _scope(identity: Identity, request: pb.LookupAnswerRequest) -> Scope:
+    release = request.release
     if not (release.application_id and release.release_id):
         raise Invalid.field("release", "must name an application and its release")
-    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id)
+    language = language_of(request.question)
+    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id, language)
 
 
 def _selection(request: pb.InvalidateEntriesRequest) -> Selection:
@@ -106,7 +126,31 @@ def _named(field: str, value: str) -> str:
     return value
 
 
+def _audited_scope(audited: AuditedScope) -> pb.AuditedScope:
+    level = audited.ruling.level
+    return pb.AuditedScope(
+        scope_key=audited.scope_key,
+        false_hit_rate=_false_hit_rate(audited.hits),
+        switched_off=audited.ruling.off,
+        decided_by=_LEVELS[level] if level else pb.AUDIT_LEVEL_UNSPECIFIED,
+    )
+
+
+def _false_hit_rate(hits: FalseHits) -> pb.FalseHitRate:
+    return pb.FalseHitRate(
+        audited_count=hits.audited,
+        false_count=hits.false,
+        undecided_count=hits.undecided,
+        low=hits.low,
+        high=hits.high,
+    )
+
+
 def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
+    return pb.LookupAnswerResponse(hit=_cache_hit(hit))
+
+
+def _cache_hit(hit: Hit) -> pb.CacheHit:
     entry = hit.entry
     found = pb.CacheHit(
         entry_id=entry.id,
@@ -115,13 +159,24 @@ def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
         answer=Answer.FromString(entry.answer),
         tier=_TIERS[hit.tier],
         similarity=hit.similarity,
+        scope_key=entry.scope.key,
+        saving=_saving(entry.saving),
     )
+    found.expire_time.FromDatetime(entry.expire_time)
     found.admit_time.FromDatetime(entry.admit_time)
-    return pb.LookupAnswerResponse(hit=found)
+    return found
+
+
+def _saving(saving: Saving) -> pb.Saving:
+    costs = [Cost(currency_code=cost.currency, amount=cost.amount) for cost in saving.costs]
+    told = pb.Saving(prompt_tokens=saving.prompt_tokens, completion_tokens=saving.completion_tokens, costs=costs)
+    told.time.FromTimedelta(timedelta(seconds=saving.seconds))
+    return told
 
 
 def _miss_response(miss: Miss) -> pb.LookupAnswerResponse:
-    return pb.LookupAnswerResponse(miss_reason=_MISS_REASONS[miss.reason])
+    withheld = None if miss.withheld is None else _cache_hit(miss.withheld)
+    return pb.LookupAnswerResponse(miss_reason=_MISS_REASONS[miss.reason], withheld=withheld)
 
 
 def _attributes(result: Hit | Miss) -> dict[str, str | float]:

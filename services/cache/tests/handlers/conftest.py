@@ -1,5 +1,6 @@
 """The writing side of the cache on fakes."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries, Selection
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import Announcer, Store
-from plumbline_kit.clock import SystemClock
+from plumbline_kit.testing import FakeClock
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class Writing:
@@ -20,9 +23,19 @@ class Writing:
 
     def __init__(self, store: Store, announcer: Announcer) -> None:
         self.store, self.announcer, self.tallies = store, announcer, Tallies()
-        turns, clock = InlineTurns(), SystemClock()
+        self.clock = FakeClock(NOON + timedelta(hours=1))  # all answers of the tests are older
+        turns, clock = InlineTurns(), self.clock
         tell = AnnounceDrops(store, announcer, turns)
-        self._admit = AdmitAnswer(store, WordEncoder(), turns, self.tallies, clock, application="default", release="r1")
+        self._admit = AdmitAnswer(
+            store,
+            WordEncoder(),
+            turns,
+            self.tallies,
+            clock,
+            application="default",
+            release="r1",
+            time_to_live=timedelta(days=7),
+        )
         self._follow = FollowChange(store, tell, turns, self.tallies, clock)
         self._invalidate = InvalidateEntries(store, tell, turns, self.tallies, clock)
 

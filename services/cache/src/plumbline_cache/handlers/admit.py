@@ -1,6 +1,7 @@
 """Take in an answer that passed its evaluation."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -35,6 +36,7 @@ class AdmitAnswer:
     clock: Clock
     application: str
     release: str
+    time_to_live: timedelta
 
     async def __call__(self, candidate: Candidate) -> Admitted | Refusal:
         """Return once the answer is durably kept, or why it is not."""
@@ -44,7 +46,8 @@ class AdmitAnswer:
 
     async def _take_in(self, candidate: Candidate) -> Admitted | Refusal:
         vector = await self.encoder.encode(candidate.question)
-        return await self.writer.run(partial(self._keep, candidate.admitted(self.clock.now()), vector))
+        entry = candidate.admitted(self.clock.now(), self.time_to_live)
+        return await self.writer.run(partial(self._keep, entry, vector))
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
         """One turn of the writer: no change is heard between the check and the keeping."""

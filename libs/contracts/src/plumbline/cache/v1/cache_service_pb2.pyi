@@ -5,11 +5,13 @@ Answers repeated questions from memory, while their sources are unchanged."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
+from plumbline.generation.v1 import generation_service_pb2 as _generation_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -50,6 +52,10 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """An entry was there, but a source of it has changed since."""
     MISS_REASON_CATCHING_UP: _MissReason.ValueType  # 3
     """The cache has started and not yet heard of every change: it answers nothing."""
+    MISS_REASON_EXPIRED: _MissReason.ValueType  # 4
+    """An entry was there, but its time to live is over."""
+    MISS_REASON_NEVER_CACHED: _MissReason.ValueType  # 5
+    """Questions of this class are never answered from memory: live facts, personal, relative to now."""
     MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
     """An entry is near enough, and too many such hits were found wrong: see withheld."""
 
@@ -61,6 +67,10 @@ MISS_REASON_STALE: MissReason.ValueType  # 2
 """An entry was there, but a source of it has changed since."""
 MISS_REASON_CATCHING_UP: MissReason.ValueType  # 3
 """The cache has started and not yet heard of every change: it answers nothing."""
+MISS_REASON_EXPIRED: MissReason.ValueType  # 4
+"""An entry was there, but its time to live is over."""
+MISS_REASON_NEVER_CACHED: MissReason.ValueType  # 5
+"""Questions of this class are never answered from memory: live facts, personal, relative to now."""
 MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
 """An entry is near enough, and too many such hits were found wrong: see withheld."""
 Global___MissReason: _TypeAlias = MissReason  # noqa: Y015
@@ -95,8 +105,13 @@ class LookupAnswerRequest(_message.Message):
 
     QUESTION_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """At most 8,000 characters."""
+    conversation: _builtins.str
+    """The state of the conversation that the question was changed for, as `Condensation` has it; empty for a
+    question that stood alone. Its own entries are looked at first, then those that everybody shares.
+    """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     def __init__(
@@ -104,10 +119,11 @@ class LookupAnswerRequest(_message.Message):
         *,
         question: _builtins.str = ...,
         release: _answer_pb2.ReleaseRef | None = ...,
+        conversation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "release", b"release"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "question", b"question", "release", b"release"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,6 +178,9 @@ class CacheHit(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     SIMILARITY_FIELD_NUMBER: _builtins.int
     ADMIT_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SAVING_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     answer_id: _builtins.str
     """The generated answer that the entry keeps."""
@@ -170,10 +189,20 @@ class CacheHit(_message.Message):
     tier: Global___CacheTier.ValueType
     similarity: _builtins.float
     """Cosine of the two questions in [-1, 1]; 1 for an exact hit."""
+    scope_key: _builtins.str
+    """Hash of who shares the entry."""
     @_builtins.property
     def answer(self) -> _answer_pb2.Answer: ...
     @_builtins.property
     def admit_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """From then on it is not served, however often it was."""
+
+    @_builtins.property
+    def saving(self) -> Global___Saving:
+        """What the answer's generation took, and the hit did not."""
+
     def __init__(
         self,
         *,
@@ -184,14 +213,51 @@ class CacheHit(_message.Message):
         tier: Global___CacheTier.ValueType = ...,
         similarity: _builtins.float = ...,
         admit_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        saving: Global___Saving | None = ...,
+        scope_key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "expire_time", b"expire_time", "saving", b"saving"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "answer_id", b"answer_id", "entry_id", b"entry_id", "question", b"question", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "answer_id", b"answer_id", "entry_id", b"entry_id", "expire_time", b"expire_time", "question", b"question", "saving", b"saving", "scope_key", b"scope_key", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CacheHit: _TypeAlias = CacheHit  # noqa: Y015
+
+@_typing.final
+class Saving(_message.Message):
+    """What an answer took to be generated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    prompt_tokens: _builtins.int
+    completion_tokens: _builtins.int
+    @_builtins.property
+    def time(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def costs(self) -> _containers.RepeatedCompositeFieldContainer[_generation_service_pb2.Cost]:
+        """One a currency; none where the model has no price."""
+
+    def __init__(
+        self,
+        *,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+        time: _duration_pb2.Duration | None = ...,
+        costs: _abc.Iterable[_generation_service_pb2.Cost] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "costs", b"costs", "prompt_tokens", b"prompt_tokens", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Saving: _TypeAlias = Saving  # noqa: Y015
 
 @_typing.final
 class InvalidateEntriesRequest(_message.Message):
