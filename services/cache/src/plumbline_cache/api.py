@@ -13,6 +13,7 @@ from plumbline.generation.v1.generation_service_pb2 import Cost
 from plumbline_cache.domain.audit import FalseHits, Level
 from plumbline_cache.domain.entry import Saving, Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
 from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
 from plumbline_cache.handlers.lookup import LookupAnswer
@@ -55,6 +56,7 @@ class CacheService(CacheServiceServicer):
     entries: EntryReader
     tallies: Tallies
     audits: AuditLedger
+    bounds: Bounds
     encoder_id: str
 
     async def LookupAnswer(
@@ -90,6 +92,9 @@ class CacheService(CacheServiceServicer):
             admitted_count=counts[Count.ADMITTED],
             refused_count=counts[Count.REFUSED],
             invalidated_count=counts[Count.INVALIDATED],
+            expired_count=counts[Count.EXPIRED],
+            evicted_count=counts[Count.EVICTED],
+            maximum_entry_count=self.bounds.per_tenant,
             audited_scopes=map(_audited_scope, self.audits.scopes_of(tenant)),
             false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.SEMANTIC)),
             exact_false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.EXACT)),

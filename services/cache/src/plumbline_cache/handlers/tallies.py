@@ -13,6 +13,8 @@ class Count(Enum):
     ADMITTED = "admitted"
     REFUSED = "refused"
     INVALIDATED = "invalidated"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
 
 
 class Tallies:
