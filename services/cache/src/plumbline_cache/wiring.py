@@ -6,6 +6,7 @@ from functools import cached_property
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from plumbline_cache.adapters.encoder import EncodedQuestions
+from plumbline_cache.adapters.meters import TallyMeters
 from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
@@ -29,7 +30,7 @@ from plumbline_kit.clock import Clock, SteadyClock, SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
-from plumbline_kit.telemetry import Telemetry
+from plumbline_kit.telemetry import Telemetry, meter
 from plumbline_models.encoder import Encoder
 from plumbline_models.threaded import ThreadedEncoder
 
@@ -97,7 +98,10 @@ class Parts:
             threshold,
         )
         invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.bounds, self.encoder_id)
+        since = self.clock.now()
+        return CacheService(
+            lookup, invalidate, self.store, self.tallies, self.audits, self.bounds, self.encoder_id, since
+        )
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
@@ -127,6 +131,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         SteadyClock(clock),
         settings.bounds,
     )
+    TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
         group=group_of(state.generation.id),

@@ -11,7 +11,6 @@ from plumbline_cache.adapters.memory import MemoryAnnouncer, MemoryStore
 from plumbline_cache.domain.entry import Saving, Scope
 from plumbline_cache.domain.freshness import Cause, Notice
 from plumbline_cache.domain.room import Bounds
-from plumbline_cache.handlers.tallies import Count
 from plumbline_kit.errors import Unavailable
 
 Make = Callable[..., Any]
@@ -31,7 +30,7 @@ async def test_what_expired_is_dropped_and_told_with_its_cause(writing: Make, en
         ("acme", Cause.EXPIRED, "old"),
         ("globex", Cause.EXPIRED, "old"),
     }
-    assert cache.tallies.of("acme")[Count.EXPIRED] == 1
+    assert cache.tallies.total("acme").counts[Cause.EXPIRED] == 1
 
 
 async def test_nothing_is_swept_before_its_time(writing: Make, entry: Make) -> None:
@@ -79,7 +78,7 @@ async def test_what_saves_most_stays(writing: Make, entry: Make) -> None:
     wanted = {number for number in range(200) if number % 10 < 2} | set(range(2, 200, 20))
     assert len(held & wanted) >= 36
     assert {notice.cause for notice in cache.announcer.told} == {Cause.EVICTED}
-    assert len(cache.announcer.told) == cache.tallies.of("acme")[Count.EVICTED] == 160
+    assert len(cache.announcer.told) == cache.tallies.total("acme").counts[Cause.EVICTED] == 160
 
 
 async def test_a_flood_of_one_tenant_takes_nothing_from_others(writing: Make, entry: Make, candidate: Make) -> None:

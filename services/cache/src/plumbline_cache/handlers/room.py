@@ -12,7 +12,7 @@ from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.freshness import Cause, dropped
 from plumbline_cache.domain.room import Bounds, surplus, worth
 from plumbline_cache.handlers.invalidate import AnnounceDrops
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import Store, Turns
 from plumbline_kit.clock import Clock
@@ -43,7 +43,6 @@ class SweepExpired:
         """Raises `Unavailable`; the next call does what is left."""
         while gone := await self.writer.run(self._sweep_some):
             for tenant, number in gone.items():
-                self.tallies.add(tenant, Count.EXPIRED, number)
                 log.info("entries_expired", tenant_id=tenant, dropped=number)
                 await self.announce(tenant, "")
 
@@ -54,6 +53,7 @@ class SweepExpired:
         for entry in over:
             self.store.add_notice(dropped(entry, Cause.EXPIRED, now))
             self.store.drop(entry.id)
+            self.tallies.add(entry.scope, Cause.EXPIRED)
         return Counter(entry.scope.tenant for entry in over)
 
 
@@ -82,7 +82,6 @@ class MakeRoom:
         left = number
         while left > 0 and (gone := await self.writer.run(partial(self._evict_some, tenant, left))):
             left -= gone
-        self.tallies.add(tenant, Count.EVICTED, number - left)
         log.info("entries_evicted", tenant_id=tenant, dropped=number - left)
         await self.announce(tenant, "")
 
@@ -93,6 +92,7 @@ class MakeRoom:
         for entry in worst:
             self.store.add_notice(dropped(entry, Cause.EVICTED, now))
             self.store.drop(entry.id)
+            self.tallies.add(entry.scope, Cause.EVICTED)
         return len(worst)
 
     def _worst(self, sample: Sequence[Entry]) -> Sequence[Entry]:
