@@ -18,6 +18,7 @@ from plumbline_cache.domain.audit import Audit, Outcome
 from plumbline_cache.domain.entry import Cost, Saving, Scope, Source, language_of
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Tier
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import ENTRY_INVALIDATED
@@ -99,7 +100,7 @@ def audit(number: int, outcome: Outcome) -> Audit:
 @pytest.fixture
 async def served(release: Release) -> AsyncIterator[Served]:
     bus, store, readiness = MemoryBus(), MemoryStore(), Ready()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
+    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock(), Bounds(1000, 500))
     server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
     add_CacheServiceServicer_to_server(parts.api(readiness), server.grpc)
     await server.start()

@@ -11,6 +11,7 @@ from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
 from plumbline.common.v1.answer_pb2 import Answer, Embedding, ReleaseRef
 from plumbline_cache.domain.entry import Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
@@ -51,6 +52,7 @@ class CacheService(CacheServiceServicer):
     entries: EntryReader
     tallies: Tallies
     audits: AuditLedger
+    bounds: Bounds
     encoder_id: str
     release: ReleaseRef
     """Whose answers are taken in."""
@@ -83,6 +85,7 @@ class CacheService(CacheServiceServicer):
         tenant = current_call().identity.tenant
         response = stats_to_proto(self.tallies.total(tenant), self.tallies.of(tenant), self.entries.count(tenant))
         response.since_time.FromDatetime(self.since)
+        response.maximum_entry_count = self.bounds.per_tenant
         response.MergeFrom(audits_to_proto(self.audits, tenant))
         return response
 

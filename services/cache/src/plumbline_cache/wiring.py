@@ -12,15 +12,18 @@ from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import AuditEvents, BusAnnouncer, CacheEvents, group_of
 from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.explain import ExplainLookup
+from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries
 from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
-from plumbline_cache.handlers.uses import Uses
+from plumbline_cache.handlers.uses import Uses, WriteUses
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
@@ -47,6 +50,7 @@ class Parts:
     publisher: Publisher
     release: Release
     clock: Clock
+    bounds: Bounds
     tallies: Tallies = field(default_factory=Tallies)
     uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
@@ -64,8 +68,15 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
             time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
+            room=RoomWatch(self._make_room()),
         )
         return CacheEvents(admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock))
+
+    def housekeeping(self) -> Housekeeping:
+        """What is done from time to time."""
+        sweep = SweepExpired(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        write = WriteUses(self.uses, self.store, self.writer)
+        return Housekeeping([write, sweep, self._make_room()], self.clock)
 
     @cached_property
     def audits(self) -> AuditLedger:
@@ -100,6 +111,7 @@ class Parts:
             self.store,
             self.tallies,
             self.audits,
+            self.bounds,
             self.encoder_id,
             ReleaseRef(application_id=self.release.application_id, release_id=self.release.id),
             since=self.clock.now(),
@@ -110,6 +122,9 @@ class Parts:
         self.readers.close()
         self.operators.close()
         self.writer.close()
+
+    def _make_room(self) -> MakeRoom:
+        return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
 
     def _announce(self) -> AnnounceDrops:
         return AnnounceDrops(self.store, BusAnnouncer(self.publisher), self.writer)
@@ -129,6 +144,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         publisher,
         load_release(common.release_file),
         SteadyClock(clock),
+        settings.bounds,
     )
     TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
@@ -161,7 +177,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         common,
         server,
         consumers=[consumer, audit_reader],
-        background=[catching_up],
+        background=[catching_up, parts.housekeeping()],
         publisher=publisher,
         closing=[close],
         telemetry=telemetry,

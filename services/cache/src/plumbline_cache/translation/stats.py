@@ -33,6 +33,8 @@ def stats_to_proto(total: Tally, rows: Sequence[Tally], entries: int) -> pb.GetS
         admitted_count=counts[Admission.ADMITTED],
         refused_count=_sum(counts, Refusal),
         invalidated_count=_sum(counts, Cause),
+        expired_count=counts[Cause.EXPIRED],
+        evicted_count=counts[Cause.EVICTED],
         saved=saving_to_proto(total.saved),
         scopes=map(_scope_stats, rows),
     )

@@ -361,6 +361,9 @@ class GetStatsResponse(_message.Message):
     FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     EXACT_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     TARGET_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    EXPIRED_COUNT_FIELD_NUMBER: _builtins.int
+    EVICTED_COUNT_FIELD_NUMBER: _builtins.int
+    MAXIMUM_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
     entry_count: _builtins.int
     exact_hit_count: _builtins.int
     semantic_hit_count: _builtins.int
@@ -368,8 +371,15 @@ class GetStatsResponse(_message.Message):
     admitted_count: _builtins.int
     refused_count: _builtins.int
     invalidated_count: _builtins.int
+    """For whatever cause, those below too."""
     target_false_hit_rate: _builtins.float
     """What the release allows, in [0, 1]."""
+    expired_count: _builtins.int
+    """Dropped when their time to live was over."""
+    evicted_count: _builtins.int
+    """Dropped because there were too many and others save more."""
+    maximum_entry_count: _builtins.int
+    """How many entries the tenant may have; nearly: they are counted now and then."""
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
         """When counting began: the start of the replica that was asked."""
@@ -413,10 +423,13 @@ class GetStatsResponse(_message.Message):
         false_hit_rate: Global___FalseHitRate | None = ...,
         exact_false_hit_rate: Global___FalseHitRate | None = ...,
         target_false_hit_rate: _builtins.float = ...,
+        expired_count: _builtins.int = ...,
+        evicted_count: _builtins.int = ...,
+        maximum_entry_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["exact_false_hit_rate", b"exact_false_hit_rate", "false_hit_rate", b"false_hit_rate", "saved", b"saved", "since_time", b"since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "saved", b"saved", "scopes", b"scopes", "semantic_hit_count", b"semantic_hit_count", "since_time", b"since_time", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "evicted_count", b"evicted_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "expired_count", b"expired_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "maximum_entry_count", b"maximum_entry_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "saved", b"saved", "scopes", b"scopes", "semantic_hit_count", b"semantic_hit_count", "since_time", b"since_time", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
