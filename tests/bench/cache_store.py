@@ -36,6 +36,7 @@ LIMIT = 8
 ASKED = 400
 ANSWER = b"x" * 3_000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = datetime(2036, 1, 1, tzinfo=UTC)
 
 
 def main() -> None:
@@ -84,7 +85,7 @@ class Filled:
     def entry(self, number: int) -> Entry:
         sources = tuple(Source(f"document {number * step % 1_000}", 1, "h" * 64) for step in (1, 7, 13))
         question, scope = f"question {number}", self.scope(number)
-        return Entry(entry_id(scope, question), scope, question, ANSWER, f"a{number}", sources, NOW, NOW, "e")
+        return Entry(entry_id(scope, question), scope, question, ANSWER, f"a{number}", sources, NOW, NOW, "e", LATER)
 
     def fill(self) -> None:
         for number in range(self.size):

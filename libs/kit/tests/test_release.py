@@ -154,6 +154,26 @@ def test_a_release_that_is_not_held_is_named_in_part() -> None:
     assert "\n" not in str(refused.value)
 
 
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    """The local release with one line changed."""
+    text = LOCAL.read_text(encoding="utf-8")
+    assert old in text
+    shutil.copytree(LOCAL.parent / "prompts", tmp_path / "prompts")
+    path = tmp_path / "release.toml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return path
+
+
+def test_a_release_of_before_has_a_time_to_live(tmp_path: Path) -> None:
+    assert load_release(edited(tmp_path, "time_to_live_hours = 168\n", "")).cache.time_to_live_hours == 168
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "1e9", "nan"])
+def test_a_time_to_live_is_more_than_none_and_less_than_ten_years(tmp_path: Path, hours: str) -> None:
+    with pytest.raises(SettingsError, match="time_to_live_hours"):
+        load_release(edited(tmp_path, "time_to_live_hours = 168", f"time_to_live_hours = {hours}"))
+
+
 @pytest.mark.parametrize("setting", ["audit_share = 1.5", "target_false_hit_rate = 0.0"])
 def test_a_share_of_audits_and_of_false_hits_is_a_share(tmp_path: Path, setting: str) -> None:
     name = setting.split()[0]

@@ -17,13 +17,14 @@ from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
 from plumbline.generation.v1.generation_service_pb2 import GUARD_FINDING_KIND_CARD
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.domain.admission import Candidate
-from plumbline_cache.domain.entry import Entry, Scope, Source
+from plumbline_cache.domain.entry import Entry, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Change
 from plumbline_kit.release import Release, load_release
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RELEASE_FILE = Path(__file__).parents[3] / "deploy/local/release.toml"
 SCOPE = Scope("acme", (), "default", "r1")
+LIFETIME = timedelta(days=7)
 
 MakeCandidate = Callable[..., Candidate]
 MakeEntry = Callable[..., Entry]
@@ -45,6 +46,8 @@ def candidate() -> MakeCandidate:
         from_conversation: bool = False,
         redacted: bool = False,
         structured: bool = False,
+        saving: Saving | None = None,
+        least_similarity: float | None = None,
     ) -> Candidate:
         return Candidate(
             scope=scope,
@@ -59,6 +62,8 @@ def candidate() -> MakeCandidate:
             from_conversation=from_conversation,
             redacted=redacted,
             structured=structured,
+            saving=saving or Saving(),
+            least_similarity=least_similarity,
         )
 
     return make
@@ -69,7 +74,7 @@ def entry(candidate: MakeCandidate) -> MakeEntry:
     """The same, admitted."""
 
     def make(*arguments: object, **fields: object) -> Entry:
-        return candidate(*arguments, **fields).admitted(NOON)
+        return candidate(*arguments, **fields).admitted(NOON, LIFETIME)
 
     return make
 
@@ -128,6 +133,7 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
         outcome: common.AnswerOutcome.ValueType = common.ANSWER_OUTCOME_ANSWERED,
         verdict: Verdict.ValueType = VERDICT_PASSED,
         redacted: int = 0,
+        generate_time: datetime = NOON,
         structured: bool = False,
     ) -> EvaluationCompleted:
         refs = [common.PassageRef(document_id=d, version=v, passage_hash=h) for d, v, h in sources]
@@ -139,7 +145,7 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
             question=question,
             answer=common.Answer(text="Because.", sources=[common.Passage(ref=ref) for ref in refs], outcome=outcome),
         )
-        subject.generate_time.FromDatetime(NOON)
+        subject.generate_time.FromDatetime(generate_time)
         if structured:
             subject.record.structured.repaired = False
         if redacted:

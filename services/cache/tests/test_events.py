@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,14 +15,17 @@ from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_FAILED
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
+from plumbline_cache.domain.entry import Cost, Saving
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.ports import Store
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import DOCUMENT_CHANGED, ENTRY_INVALIDATED, EVALUATION_COMPLETED
 from plumbline_kit.bus import MemoryBus
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release
+from plumbline_kit.testing import FakeClock
 
 Make = Callable[..., Any]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -58,7 +62,7 @@ class Running:
 @pytest.fixture
 async def running(release: Release) -> AsyncIterator[Running]:
     bus, store = MemoryBus(), MemoryStore()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
+    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, FakeClock(NOON), Bounds(1000, 500))
     yield Running(bus, store, parts)
     parts.close()
 
@@ -93,6 +97,30 @@ async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(
     assert (entry.scope.groups, entry.scope.release) == (("sales",), release.id)
     assert [(s.document, s.version, s.passage) for s in entry.sources] == [("prices", 3, "h1")]
     assert entry.evaluation_id == "e-a1"
+
+
+async def test_an_entry_knows_what_its_generation_took_and_how_near_its_sources_are(
+    running: Running, evaluated: Make
+) -> None:
+    event = evaluated(("prices", 3, "h1"), ("prices", 3, "h2"))
+    record = event.subject.record
+    record.prompt_tokens, record.completion_tokens = 170, 40
+    record.total_time.FromTimedelta(timedelta(seconds=1.5))
+    record.cost.currency_code, record.cost.amount = "EUR", 0.02
+    record.further_costs.add(currency_code="USD", amount=0.01)
+    event.subject.answer.sources[0].similarity, event.subject.answer.sources[1].similarity = 0.7, 0.4
+    await running.hear(event)
+    [entry] = running.store.of_tenant("acme")
+    assert entry.saving == Saving(170, 40, 1.5, (Cost("EUR", 0.02), Cost("USD", 0.01)))
+    assert entry.least_similarity == pytest.approx(0.4)
+
+
+async def test_a_source_of_unknown_nearness_leaves_the_least_unknown(running: Running, evaluated: Make) -> None:
+    event = evaluated(("prices", 3, "h1"), ("prices", 3, "h2"))
+    event.subject.answer.sources[0].similarity = 0.7
+    await running.hear(event)
+    [entry] = running.store.of_tenant("acme")
+    assert (entry.least_similarity, entry.saving) == (None, Saving())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +170,9 @@ async def test_a_new_generation_hears_everything_again_and_tells_under_the_same_
     await running.hear(evaluated(("prices", 3, "h1")))
     await running.hear(changed(3, 8, ["h1"]))
     [first] = running.bus.records(ENTRY_INVALIDATED)
-    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, SystemClock())
+    parts = Parts(
+        MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, FakeClock(NOON), Bounds(1000, 500)
+    )
     anew = Running(running.bus, parts.store, parts)
     await anew.catch_up("cache-another-generation")
     assert anew.held() == []

@@ -17,6 +17,8 @@ LONGEST_ID: Final = 100
 """Characters of an id that a reason repeats: it goes into logs."""
 Constant = str | int | float | bool
 MOST_SAMPLES: Final = 8
+MOST_HOURS: Final = 87_600
+"""Ten years."""
 KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {"text": str, "number": (int, float), "flag": bool}
 """What a constant of a prompt may be, by the name that its file gives it."""
 
@@ -120,6 +122,8 @@ class CacheSettings:
 
     semantic_threshold: float
     freshness: str
+    time_to_live_hours: float = 168.0
+    """From an answer's generation on; more than 0, at most MOST_HOURS."""
     audit_share: float = 0.05
     """Of semantic hits that are answered afresh too, in [0, 1]; of exact ones a tenth of it."""
     target_false_hit_rate: float = 0.03
@@ -132,6 +136,8 @@ class CacheSettings:
             raise ValueError(
                 f"cache.target_false_hit_rate is {self.target_false_hit_rate}, wanted is more than 0, at most 1"
             )
+        if not 0 < self.time_to_live_hours <= MOST_HOURS:
+            raise ValueError(f"cache.time_to_live_hours is {self.time_to_live_hours!r}, wanted is 0 to {MOST_HOURS:,}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ vector = np.ones(4, dtype=np.float32) / 2
 
 def entry(number):
     place, sources = entry_id(scope, f"question {number}"), (Source(f"document {number}", 1, "h"),)
-    return Entry(place, scope, f"question {number}", b"answer", f"answer-{number}", sources, now, now, "e")
+    return Entry(place, scope, f"question {number}", b"answer", f"answer-{number}", sources, now, now, "e", now)
 
 store, number = QdrantStore.open(Path(sys.argv[1]), 4), 2
 while True:

@@ -29,6 +29,19 @@ async def test_the_cache_is_ready_once_the_consumer_has_caught_up() -> None:
     await running
 
 
+async def test_the_cache_is_not_ready_while_one_of_several_is_behind() -> None:
+    first, second = Consumer(), Consumer()
+    readiness = CatchingUp(first, second)
+    running = asyncio.create_task(readiness.run())
+    first.done.set_result(None)
+    await asyncio.sleep(0)
+    assert not readiness.caught_up
+    second.done.set_result(None)
+    await eventually(lambda: readiness.caught_up)
+    await readiness.stop()
+    await running
+
+
 async def test_stopping_does_not_wait_for_it() -> None:
     readiness = CatchingUp(Consumer())
     running = asyncio.create_task(readiness.run())

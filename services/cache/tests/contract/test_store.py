@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.adapters.qdrant import LAID_FROM, PAGE, QdrantStore
-from plumbline_cache.domain.entry import Scope, Vector
+from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, dropped_by, dropped_by_hand
 from plumbline_cache.ports import Store
 
@@ -38,7 +39,14 @@ EAST = direction(1)
 
 
 def test_an_entry_is_found_as_it_was_put(store: Store, entry: Make) -> None:
-    kept = entry("Why?", ("prices", 1, "h1"), ("prices", 1, "h2"), scope=Scope("acme", ("a", "b"), "default", "r1"))
+    kept = entry(
+        "Why?",
+        ("prices", 1, "h1"),
+        ("prices", 1, "h2"),
+        scope=Scope("acme", ("a", "b"), "default", "r1", "en", "state of the conversation"),
+        saving=Saving(170, 40, 1.25, (Cost("EUR", 0.02), Cost("USD", 0.01))),
+        least_similarity=0.31,
+    )
     store.put(kept, EAST)
     assert store.find(kept.id) == kept
 
@@ -85,6 +93,8 @@ def test_no_more_than_the_limit_come(store: Store, entry: Make) -> None:
         Scope("acme", ("hr",), "default", "r1"),
         Scope("acme", (), "shop", "r1"),
         Scope("acme", (), "default", "r2"),
+        Scope("acme", (), "default", "r1", "de"),
+        Scope("acme", (), "default", "r1", "", "state of a conversation"),
     ],
 )
 def test_another_scope_is_never_near(store: Store, entry: Make, other: Scope) -> None:
@@ -167,3 +177,44 @@ def test_notices_stay_until_removed(store: Store, entry: Make, change: Make) -> 
     store.remove_notice(by_change.id)
     store.remove_notice(by_change.id)
     assert list(store.notices("acme", "prices")) == []
+
+
+def test_entries_are_counted_by_tenant(store: Store, entry: Make) -> None:
+    for number in range(3):
+        store.put(entry(f"question {number}"), EAST)
+    store.put(entry("Why?", scope=Scope("globex", (), "default", "r1")), EAST)
+    store.keep_floor(Floor("initech", "prices", 1))
+    store.add_notice(dropped_by_hand(entry("Why?"), entry("Why?").admit_time))
+    assert dict(store.count_by_tenant()) == {"acme": 3, "globex": 1}
+
+
+def test_those_whose_time_is_over_are_found_whoever_they_belong_to(store: Store, entry: Make) -> None:
+    old, foreign = entry("old"), entry("old", scope=Scope("globex", (), "default", "r1"))
+    young = entry("young", minute=1)
+    for kept in (old, foreign, young):
+        store.put(kept, EAST)
+    assert list(store.expired(old.expire_time - timedelta(microseconds=1), 5)) == []
+    assert {found.id for found in store.expired(old.expire_time, 5)} == {old.id, foreign.id}
+    assert len(store.expired(young.expire_time, 2)) == 2
+
+
+def test_a_sample_is_of_one_tenant_and_holds_none_twice(store: Store, entry: Make) -> None:
+    mine = {entry(f"question {number}").id for number in range(20)}
+    for number in range(20):
+        store.put(entry(f"question {number}"), EAST)
+        store.put(entry(f"question {number}", scope=Scope("globex", (), "default", "r1")), EAST)
+    some = [found.id for found in store.sample("acme", 8)]
+    assert len(set(some)) == len(some) == 8
+    assert {found.id for found in store.sample("acme", 100)} == mine
+    assert list(store.sample("nobody", 5)) == []
+
+
+def test_hits_add_up_and_those_of_entries_that_are_gone_are_left_out(store: Store, entry: Make) -> None:
+    kept, gone = entry("kept"), entry("gone")
+    store.put(kept, EAST)
+    store.add_hits({kept.id: 2, gone.id: 5})
+    store.add_hits({kept.id: 1})
+    store.add_hits({})
+    assert store.find(kept.id) == replace(kept, hits=3)
+    assert store.find(gone.id) is None
+    assert store.count("acme") == 1

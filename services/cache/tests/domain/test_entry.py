@@ -1,8 +1,10 @@
 """How entries are named."""
 
+from dataclasses import replace
+
 import pytest
 
-from plumbline_cache.domain.entry import Scope, entry_id, require_question
+from plumbline_cache.domain.entry import Scope, entry_id, language_of, require_question
 from plumbline_kit.errors import Invalid
 
 SCOPE = Scope("acme", ("sales", "support"), "default", "r1")
@@ -20,6 +22,8 @@ def test_the_order_of_groups_makes_no_other_scope() -> None:
         pytest.param(Scope("acme", ("sales,support",), "default", "r1"), id="joined_groups"),
         pytest.param(Scope("acme", ("sales", "support"), "other", "r1"), id="application"),
         pytest.param(Scope("acme", ("sales", "support"), "default", "r2"), id="release"),
+        pytest.param(replace(SCOPE, language="de"), id="language"),
+        pytest.param(replace(SCOPE, conversation="5f1c"), id="conversation"),
     ],
 )
 def test_another_scope_has_other_places_for_the_same_question(other: Scope) -> None:
@@ -38,3 +42,18 @@ def test_questions_without_letters_have_places_of_their_own() -> None:
 def test_an_empty_or_oversized_question_is_invalid(question: str) -> None:
     with pytest.raises(Invalid, match="question"):
         require_question(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("What does the lamp cost?", "en"),
+        ("Was kostet die Lampe und wer liefert sie?", "de"),
+        ("¿Qué es lo que cuesta la lámpara del escritorio?", "es"),
+        ("Сколько стоит лампа?", "cyrillic"),
+        ("Aurora?", ""),
+        ("", ""),
+    ],
+)
+def test_a_question_has_a_language_where_its_words_tell_one(question: str, language: str) -> None:
+    assert language_of(question) == language

@@ -21,8 +21,10 @@ from plumbline_cache.domain.entry import Scope
 from plumbline_cache.domain.freshness import Change, Notice, cause_of_drop, is_fresh
 from plumbline_cache.domain.lookup import Hit
 from plumbline_cache.handlers.admit import Admitted
+from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import Store
 from plumbline_kit.errors import Unavailable
 
@@ -126,7 +128,18 @@ class Observed:
             self.must_be_told.add(held.answer_id)
 
     async def served(self) -> list[Candidate]:
-        lookup = LookupAnswer(self.cache.store, WordEncoder(), Ready(), InlineTurns(), Tallies(), 0.95)
+        clock = self.cache.clock
+        lookup = LookupAnswer(
+            self.cache.store,
+            WordEncoder(),
+            Ready(),
+            InlineTurns(),
+            Tallies(),
+            Uses(),
+            AuditLedger(0.03, clock),
+            clock,
+            semantic_threshold=0.95,
+        )
         results = [await lookup(SCOPE, question) for question in QUESTIONS]
         return [self.world.answers[result.entry.answer_id] for result in results if isinstance(result, Hit)]
 

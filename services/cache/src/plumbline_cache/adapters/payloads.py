@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from plumbline_cache.domain.entry import Entry, Scope, Source
+from plumbline_cache.domain.entry import Cost, Entry, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
 
 Payload: TypeAlias = dict[str, Any]  # the engine's own type
@@ -18,6 +18,8 @@ NO_CELL: Final = "none"
 
 FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents")
 """What the engine keeps an index of."""
+EXPIRES: Final = "expires"
+"""Of an entry: seconds since 1970, by which those whose time is over are found."""
 
 
 def entry_payload(entry: Entry) -> Payload:
@@ -31,6 +33,8 @@ def entry_payload(entry: Entry) -> Payload:
         "groups": list(entry.scope.groups),
         "application": entry.scope.application,
         "release": entry.scope.release,
+        "language": entry.scope.language,
+        "conversation": entry.scope.conversation,
         "question": entry.question,
         "answer": b64encode(entry.answer).decode(),
         "answer_id": entry.answer_id,
@@ -38,6 +42,11 @@ def entry_payload(entry: Entry) -> Payload:
         "generate_time": entry.generate_time.isoformat(),
         "admit_time": entry.admit_time.isoformat(),
         "evaluation_id": entry.evaluation_id,
+        "expire_time": entry.expire_time.isoformat(),
+        EXPIRES: entry.expire_time.timestamp(),
+        "saving": _saving_payload(entry.saving),
+        "least_similarity": entry.least_similarity,
+        "hits": entry.hits,
         **sources_payload(entry),
     }
 
@@ -61,7 +70,7 @@ def entry_from(point_id: str, payload: Payload) -> Entry:
     """The other way."""
     return Entry(
         id=point_id,
-        scope=Scope(payload["tenant"], tuple(payload["groups"]), payload["application"], payload["release"]),
+        scope=_scope_from(payload),
         question=payload["question"],
         answer=b64decode(payload["answer"]),
         answer_id=payload["answer_id"],
@@ -69,7 +78,36 @@ def entry_from(point_id: str, payload: Payload) -> Entry:
         generate_time=datetime.fromisoformat(payload["generate_time"]),
         admit_time=datetime.fromisoformat(payload["admit_time"]),
         evaluation_id=payload["evaluation_id"],
+        expire_time=datetime.fromisoformat(payload["expire_time"]),
+        saving=_saving_from(payload["saving"]),
+        least_similarity=payload["least_similarity"],
+        hits=payload["hits"],
     )
+
+
+def _scope_from(payload: Payload) -> Scope:
+    return Scope(
+        payload["tenant"],
+        tuple(payload["groups"]),
+        payload["application"],
+        payload["release"],
+        payload["language"],
+        payload["conversation"],
+    )
+
+
+def _saving_payload(saving: Saving) -> Payload:
+    return {
+        "prompt_tokens": saving.prompt_tokens,
+        "completion_tokens": saving.completion_tokens,
+        "seconds": saving.seconds,
+        "costs": {cost.currency: cost.amount for cost in saving.costs},
+    }
+
+
+def _saving_from(payload: Payload) -> Saving:
+    costs = tuple(Cost(currency, amount) for currency, amount in payload["costs"].items())
+    return Saving(**{**payload, "costs": costs})
 
 
 def floor_payload(floor: Floor) -> Payload:

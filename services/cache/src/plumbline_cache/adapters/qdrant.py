@@ -4,7 +4,8 @@ Every update is in the shard's write-ahead log when it returns, so the death of 
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from qdrant_edge import (
     EdgeOptimizersConfig,
     EdgeShard,
     EdgeVectorParams,
+    FacetRequest,
     FieldCondition,
     Filter,
     MatchAny,
@@ -25,7 +27,9 @@ from qdrant_edge import (
     Point,
     Query,
     QueryRequest,
+    RangeFloat,
     Record,
+    Sample,
     ScrollRequest,
     UpdateOperation,
 )
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
 VECTOR: Final = "question"
 PAGE: Final = 128
+MOST_TENANTS: Final = 1_000_000
 
 FLUSH_EVERY: Final = 1_000
 """Updates between two flushes. The log is only cut at a flush: without any it grows by each update for ever."""
@@ -91,6 +96,7 @@ class QdrantStore:
         shard = EdgeShard.create(str(folder), config)
         for field in payloads.FILTERED_FIELDS:
             shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
+        shard.update(UpdateOperation.create_field_index(payloads.EXPIRES, PayloadSchemaType.Float))
         return cls(shard, landmarks, flush_every=flush_every, laid_from=laid_from)
 
     def close(self) -> None:
@@ -121,6 +127,12 @@ class QdrantStore:
         """See `EntryReader`."""
         return self._count(_equals("holder", tenant))
 
+    def count_by_tenant(self) -> Mapping[str, int]:
+        """See `EntryReader`."""
+        entries = Filter(must=[_equals("kind", payloads.ENTRY)])
+        counts = self._shard.facet(FacetRequest("tenant", limit=MOST_TENANTS, exact=True, filter=entries))
+        return {str(hit.value): hit.count for hit in counts.hits}
+
     def put(self, entry: Entry, vector: Vector) -> None:
         """See `EntryKeeper`."""
         payload = payloads.entry_payload(entry)
@@ -133,6 +145,12 @@ class QdrantStore:
     def carry(self, entry: Entry) -> None:
         """See `EntryKeeper`."""
         self._update(UpdateOperation.set_payload([entry.id], payloads.sources_payload(entry)))
+
+    def add_hits(self, hits: Mapping[str, int]) -> None:
+        """See `EntryKeeper`."""
+        for record in self._records(list(hits)):
+            more = {"hits": _payload(record)["hits"] + hits[str(record.id)]}
+            self._update(UpdateOperation.set_payload([str(record.id)], more))
 
     def drop(self, entry_id: str) -> None:
         """See `EntryKeeper`."""
@@ -148,6 +166,18 @@ class QdrantStore:
             if following is None:
                 return
             page = following
+
+    def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
+        """See `EntryKeeper`."""
+        over = FieldCondition(payloads.EXPIRES, range=RangeFloat(lte=now.timestamp()))
+        request = ScrollRequest(limit=limit, filter=Filter(must=[over]), with_payload=True)
+        return [payloads.entry_from(str(record.id), _payload(record)) for record in self._shard.scroll(request)[0]]
+
+    def sample(self, tenant: str, limit: int) -> Sequence[Entry]:
+        """See `EntryKeeper`."""
+        mine = Filter(must=_all_of(payloads.ENTRY, tenant))
+        points = self._shard.query(QueryRequest(limit=limit, query=Sample.Random, filter=mine, with_payload=True))
+        return [payloads.entry_from(str(point.id), point.payload or {}) for point in points]
 
     def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
         """See `FloorReader`."""

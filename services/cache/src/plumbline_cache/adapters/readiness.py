@@ -17,10 +17,10 @@ class Consumer(Protocol):
 
 
 class CatchingUp:
-    """Runs beside the consumer. False until every event of the time before the start was handled."""
+    """Runs beside the consumers. False until every event of the time before the start was handled."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+    def __init__(self, *consumers: Consumer) -> None:
+        self._consumers = consumers
         self._caught_up = False
         self._stopping = asyncio.Event()
 
@@ -32,7 +32,7 @@ class CatchingUp:
     async def run(self) -> None:
         """Return once stopped. Raises what the consumer raises: a cache that never catches up is no cache."""
         stopped = asyncio.create_task(self._stopping.wait())
-        caught_up = asyncio.create_task(self._consumer.caught_up())
+        caught_up = asyncio.create_task(self._all_caught_up())
         await asyncio.wait({stopped, caught_up}, return_when=asyncio.FIRST_COMPLETED)
         if caught_up.done():
             caught_up.result()
@@ -41,6 +41,9 @@ class CatchingUp:
         else:
             caught_up.cancel()
         await stopped
+
+    async def _all_caught_up(self) -> None:
+        await asyncio.gather(*(consumer.caught_up() for consumer in self._consumers))
 
     async def stop(self) -> None:
         """Make `run` return."""

@@ -1,10 +1,10 @@
 """Which evaluated answers the cache takes in."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import Enum
 
-from plumbline_cache.domain.entry import Entry, Scope, Source, entry_id
+from plumbline_cache.domain.entry import Entry, Saving, Scope, Source, entry_id
 
 
 class Refusal(Enum):
@@ -20,6 +20,10 @@ class Refusal(Enum):
     OTHER_RELEASE = "other_release"
     FROM_CONVERSATION = "from_conversation"
     """The question holds what somebody said earlier, which is nobody else's to be answered with."""
+    FROM_THE_FUTURE = "from_the_future"
+    """Generated later than any clock that is right can say: a clock has stepped."""
+    EXPIRED = "expired"
+    """It comes so late that its time to live is over: events are heard again."""
     SOURCE_CHANGED = "source_changed"
     """A source is older than the newest version heard of."""
     OLDER_ANSWER = "older_answer"
@@ -43,6 +47,8 @@ class Candidate:
     """Whether earlier turns are part of the question."""
     redacted: bool = False
     structured: bool = False
+    saving: Saving = field(default_factory=Saving)
+    least_similarity: float | None = None
 
     @property
     def entry_id(self) -> str:
@@ -67,8 +73,8 @@ class Candidate:
             return Refusal.OTHER_RELEASE
         return None
 
-    def admitted(self, now: datetime) -> Entry:
-        """The entry it becomes."""
+    def admitted(self, now: datetime, time_to_live: timedelta) -> Entry:
+        """The entry it becomes. Its time runs from the answer's generation, whenever that is heard of."""
         return Entry(
             id=self.entry_id,
             scope=self.scope,
@@ -79,4 +85,7 @@ class Candidate:
             generate_time=self.generate_time,
             admit_time=now,
             evaluation_id=self.evaluation_id,
+            expire_time=self.generate_time + time_to_live,
+            saving=self.saving,
+            least_similarity=self.least_similarity,
         )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plumbline_kit.errors import Invalid
+from plumbline_models.language import languages
 from plumbline_models.text import normalise
 
 Vector: TypeAlias = npt.NDArray[np.float32]
@@ -22,17 +24,22 @@ _NAMESPACE: Final = uuid.UUID("0b6f2f0e-6d4c-5a53-9c39-2f4a3f0d7c11")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Who may reuse an answer: the same tenant with the same groups, asking the same release."""
+    """Who may reuse an answer: the same tenant with the same groups, asking the same release in the same language."""
 
     tenant: str
     groups: tuple[str, ...]
     application: str
     release: str
+    language: str = ""
+    """As `language_of` tells it of the question."""
+    conversation: str = ""
+    """The state of the conversation that the question was changed for; empty where it stands alone."""
 
     @property
     def key(self) -> str:
-        """One name for the four; equal whatever the order of the groups."""
-        parts = [self.tenant, sorted(set(self.groups)), self.application, self.release]
+        """One name for them all; equal whatever the order of the groups."""
+        who = [self.tenant, sorted(set(self.groups)), self.application, self.release]
+        parts = [*who, self.language, self.conversation]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -44,6 +51,37 @@ class Source:
     version: int
     passage: str
     """The passage's hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An amount of money, in whole units of a currency by ISO 4217."""
+
+    currency: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What an answer took to be generated: what whoever is served it again saves."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    costs: tuple[Cost, ...] = ()
+    """One a currency."""
+
+    def __add__(self, other: "Saving") -> "Saving":
+        """Both together, currencies apart."""
+        amounts: defaultdict[str, float] = defaultdict(float)
+        for cost in (*self.costs, *other.costs):
+            amounts[cost.currency] += cost.amount
+        return Saving(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.seconds + other.seconds,
+            tuple(Cost(currency, amount) for currency, amount in sorted(amounts.items())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +98,13 @@ class Entry:
     generate_time: datetime
     admit_time: datetime
     evaluation_id: str
+    expire_time: datetime
+    """From then on it is not served. Hits do not move it."""
+    saving: Saving = Saving()
+    least_similarity: float | None = None
+    """The least cosine of a source with the question, in [-1, 1]; None where one is unknown."""
+    hits: int = 0
+    """How often it was served, as last written down."""
 
     @property
     def documents(self) -> tuple[str, ...]:
@@ -77,6 +122,12 @@ class Neighbour:
 
     entry: Entry
     similarity: float
+
+
+def language_of(question: str) -> str:
+    """The language of *question* by ISO 639-1, or its script; empty where its words leave it open."""
+    found = languages(question)
+    return next(iter(found)) if len(found) == 1 else ""
 
 
 def entry_id(scope: Scope, question: str) -> str:

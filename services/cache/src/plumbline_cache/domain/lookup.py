@@ -19,6 +19,10 @@ class MissReason(Enum):
     NOT_FOUND = "not_found"
     STALE = "stale"
     CATCHING_UP = "catching_up"
+    EXPIRED = "expired"
+    NEVER_CACHED = "never_cached"
+    SWITCHED_OFF = "switched_off"
+    """Audits found too many hits of near questions wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,5 @@ class Miss:
 
     reason: MissReason
     vector: Vector | None
+    withheld: Hit | None = None
+    """What would have been served if its tier were on."""

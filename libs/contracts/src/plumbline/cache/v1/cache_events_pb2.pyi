@@ -55,6 +55,10 @@ class _InvalidationCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inv
     INVALIDATION_CAUSE_SOURCE_CHANGED: _InvalidationCause.ValueType  # 1
     INVALIDATION_CAUSE_SOURCE_DELETED: _InvalidationCause.ValueType  # 2
     INVALIDATION_CAUSE_BY_HAND: _InvalidationCause.ValueType  # 3
+    INVALIDATION_CAUSE_EXPIRED: _InvalidationCause.ValueType  # 9
+    """Its time to live was over."""
+    INVALIDATION_CAUSE_EVICTED: _InvalidationCause.ValueType  # 10
+    """There were too many entries, and others save more."""
 
 class InvalidationCause(_InvalidationCause, metaclass=_InvalidationCauseEnumTypeWrapper): ...
 
@@ -62,6 +66,10 @@ INVALIDATION_CAUSE_UNSPECIFIED: InvalidationCause.ValueType  # 0
 INVALIDATION_CAUSE_SOURCE_CHANGED: InvalidationCause.ValueType  # 1
 INVALIDATION_CAUSE_SOURCE_DELETED: InvalidationCause.ValueType  # 2
 INVALIDATION_CAUSE_BY_HAND: InvalidationCause.ValueType  # 3
+INVALIDATION_CAUSE_EXPIRED: InvalidationCause.ValueType  # 9
+"""Its time to live was over."""
+INVALIDATION_CAUSE_EVICTED: InvalidationCause.ValueType  # 10
+"""There were too many entries, and others save more."""
 Global___InvalidationCause: _TypeAlias = InvalidationCause  # noqa: Y015
 
 @_typing.final
@@ -87,9 +95,9 @@ class EntryInvalidated(_message.Message):
     question: _builtins.str
     cause: Global___InvalidationCause.ValueType
     document_id: _builtins.str
-    """The document whose change was the cause; empty for a cause by hand."""
+    """The document whose change was the cause; empty where none was."""
     document_version: _builtins.int
-    """The version that made the entry stale; -1 for a cause by hand."""
+    """The version that made the entry stale; -1 where none did."""
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     @_builtins.property
@@ -157,7 +165,9 @@ class AuditRequested(_message.Message):
     @_builtins.property
     def fresh_answer(self) -> _answer_pb2.Answer: ...
     @_builtins.property
-    def request_time(self) -> _timestamp_pb2.Timestamp: ...
+    def request_time(self) -> _timestamp_pb2.Timestamp:
+        """When the fresh answer was there."""
+
     def __init__(
         self,
         *,
@@ -204,7 +214,7 @@ class HitAudited(_message.Message):
     audit_id: _builtins.str
     tenant_id: _builtins.str
     scope_key: _builtins.str
-    """Hash of tenant, groups and release: who shares entries."""
+    """Hash of who shares the entry."""
     question: _builtins.str
     served_answer_id: _builtins.str
     fresh_answer_id: _builtins.str
@@ -220,7 +230,9 @@ class HitAudited(_message.Message):
         """Of the scope's hits of this tier, this one among them, as the replica that compared knew them."""
 
     @_builtins.property
-    def audit_time(self) -> _timestamp_pb2.Timestamp: ...
+    def audit_time(self) -> _timestamp_pb2.Timestamp:
+        """When the fresh answer was there."""
+
     def __init__(
         self,
         *,
@@ -257,6 +269,7 @@ class AuditedHit(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     STORED_QUESTION_FIELD_NUMBER: _builtins.int
     WITHHELD_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     answer_id: _builtins.str
     """The generated answer that the entry keeps."""
@@ -266,6 +279,8 @@ class AuditedHit(_message.Message):
     stored_question: _builtins.str
     withheld: _builtins.bool
     """Found while its tier was switched off: compared, not served."""
+    scope_key: _builtins.str
+    """Hash of who shares the entry."""
     def __init__(
         self,
         *,
@@ -275,10 +290,11 @@ class AuditedHit(_message.Message):
         similarity: _builtins.float = ...,
         stored_question: _builtins.str = ...,
         withheld: _builtins.bool = ...,
+        scope_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "entry_id", b"entry_id", "similarity", b"similarity", "stored_question", b"stored_question", "tier", b"tier", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "entry_id", b"entry_id", "scope_key", b"scope_key", "similarity", b"similarity", "stored_question", b"stored_question", "tier", b"tier", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

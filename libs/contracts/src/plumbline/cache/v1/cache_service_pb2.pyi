@@ -5,11 +5,13 @@ Answers repeated questions from memory, while their sources are unchanged."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
+from plumbline.generation.v1 import generation_service_pb2 as _generation_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -50,6 +52,10 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """An entry was there, but a source of it has changed since."""
     MISS_REASON_CATCHING_UP: _MissReason.ValueType  # 3
     """The cache has started and not yet heard of every change: it answers nothing."""
+    MISS_REASON_EXPIRED: _MissReason.ValueType  # 4
+    """An entry was there, but its time to live is over."""
+    MISS_REASON_NEVER_CACHED: _MissReason.ValueType  # 5
+    """Questions of this class are never answered from memory: live facts, personal, relative to now."""
     MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
     """An entry is near enough, and too many such hits were found wrong: see withheld."""
 
@@ -61,9 +67,34 @@ MISS_REASON_STALE: MissReason.ValueType  # 2
 """An entry was there, but a source of it has changed since."""
 MISS_REASON_CATCHING_UP: MissReason.ValueType  # 3
 """The cache has started and not yet heard of every change: it answers nothing."""
+MISS_REASON_EXPIRED: MissReason.ValueType  # 4
+"""An entry was there, but its time to live is over."""
+MISS_REASON_NEVER_CACHED: MissReason.ValueType  # 5
+"""Questions of this class are never answered from memory: live facts, personal, relative to now."""
 MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
 """An entry is near enough, and too many such hits were found wrong: see withheld."""
 Global___MissReason: _TypeAlias = MissReason  # noqa: Y015
+
+class _TopOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TopOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TopOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOP_ORDER_UNSPECIFIED: _TopOrder.ValueType  # 0
+    TOP_ORDER_HITS: _TopOrder.ValueType  # 1
+    TOP_ORDER_SAVED_TIME: _TopOrder.ValueType  # 2
+    """Seconds of generation that all hits saved."""
+    TOP_ORDER_NEWEST: _TopOrder.ValueType  # 3
+
+class TopOrder(_TopOrder, metaclass=_TopOrderEnumTypeWrapper): ...
+
+TOP_ORDER_UNSPECIFIED: TopOrder.ValueType  # 0
+TOP_ORDER_HITS: TopOrder.ValueType  # 1
+TOP_ORDER_SAVED_TIME: TopOrder.ValueType  # 2
+"""Seconds of generation that all hits saved."""
+TOP_ORDER_NEWEST: TopOrder.ValueType  # 3
+Global___TopOrder: _TypeAlias = TopOrder  # noqa: Y015
 
 class _AuditLevel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -95,8 +126,13 @@ class LookupAnswerRequest(_message.Message):
 
     QUESTION_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """At most 8,000 characters."""
+    conversation: _builtins.str
+    """The state of the conversation that the question was changed for, as `Condensation` has it; empty for a
+    question that stood alone. Its own entries are looked at first, then those that everybody shares.
+    """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     def __init__(
@@ -104,10 +140,11 @@ class LookupAnswerRequest(_message.Message):
         *,
         question: _builtins.str = ...,
         release: _answer_pb2.ReleaseRef | None = ...,
+        conversation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "release", b"release"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "question", b"question", "release", b"release"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,6 +199,9 @@ class CacheHit(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     SIMILARITY_FIELD_NUMBER: _builtins.int
     ADMIT_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SAVING_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     answer_id: _builtins.str
     """The generated answer that the entry keeps."""
@@ -170,10 +210,20 @@ class CacheHit(_message.Message):
     tier: Global___CacheTier.ValueType
     similarity: _builtins.float
     """Cosine of the two questions in [-1, 1]; 1 for an exact hit."""
+    scope_key: _builtins.str
+    """Hash of who shares the entry."""
     @_builtins.property
     def answer(self) -> _answer_pb2.Answer: ...
     @_builtins.property
     def admit_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """From then on it is not served, however often it was."""
+
+    @_builtins.property
+    def saving(self) -> Global___Saving:
+        """What the answer's generation took, and the hit did not."""
+
     def __init__(
         self,
         *,
@@ -184,14 +234,51 @@ class CacheHit(_message.Message):
         tier: Global___CacheTier.ValueType = ...,
         similarity: _builtins.float = ...,
         admit_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        saving: Global___Saving | None = ...,
+        scope_key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "expire_time", b"expire_time", "saving", b"saving"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "answer_id", b"answer_id", "entry_id", b"entry_id", "question", b"question", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer", b"answer", "answer_id", b"answer_id", "entry_id", b"entry_id", "expire_time", b"expire_time", "question", b"question", "saving", b"saving", "scope_key", b"scope_key", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CacheHit: _TypeAlias = CacheHit  # noqa: Y015
+
+@_typing.final
+class Saving(_message.Message):
+    """What an answer took to be generated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    prompt_tokens: _builtins.int
+    completion_tokens: _builtins.int
+    @_builtins.property
+    def time(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def costs(self) -> _containers.RepeatedCompositeFieldContainer[_generation_service_pb2.Cost]:
+        """One a currency; none where the model has no price."""
+
+    def __init__(
+        self,
+        *,
+        prompt_tokens: _builtins.int = ...,
+        completion_tokens: _builtins.int = ...,
+        time: _duration_pb2.Duration | None = ...,
+        costs: _abc.Iterable[_generation_service_pb2.Cost] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "costs", b"costs", "prompt_tokens", b"prompt_tokens", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Saving: _TypeAlias = Saving  # noqa: Y015
 
 @_typing.final
 class InvalidateEntriesRequest(_message.Message):
@@ -267,10 +354,16 @@ class GetStatsResponse(_message.Message):
     ADMITTED_COUNT_FIELD_NUMBER: _builtins.int
     REFUSED_COUNT_FIELD_NUMBER: _builtins.int
     INVALIDATED_COUNT_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
     AUDITED_SCOPES_FIELD_NUMBER: _builtins.int
     FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     EXACT_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     TARGET_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    EXPIRED_COUNT_FIELD_NUMBER: _builtins.int
+    EVICTED_COUNT_FIELD_NUMBER: _builtins.int
+    MAXIMUM_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
     entry_count: _builtins.int
     exact_hit_count: _builtins.int
     semantic_hit_count: _builtins.int
@@ -278,8 +371,29 @@ class GetStatsResponse(_message.Message):
     admitted_count: _builtins.int
     refused_count: _builtins.int
     invalidated_count: _builtins.int
+    """For whatever cause, those below too."""
     target_false_hit_rate: _builtins.float
     """What the release allows, in [0, 1]."""
+    expired_count: _builtins.int
+    """Dropped when their time to live was over."""
+    evicted_count: _builtins.int
+    """Dropped because there were too many and others save more."""
+    maximum_entry_count: _builtins.int
+    """How many entries the tenant may have; nearly: they are counted now and then."""
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """When counting began: the start of the replica that was asked."""
+
+    @_builtins.property
+    def saved(self) -> Global___Saving:
+        """What hits saved. A hit that the gateway did not serve, because a source had just changed, is among them;
+        AnswerServed has what was served.
+        """
+
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeStats]:
+        """One for each scope of the tenant that something was counted in, the most hits first."""
+
     @_builtins.property
     def audited_scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditedScope]:
         """Of the semantic tier, one for each scope of the tenant that was audited, by scope key."""
@@ -302,18 +416,406 @@ class GetStatsResponse(_message.Message):
         admitted_count: _builtins.int = ...,
         refused_count: _builtins.int = ...,
         invalidated_count: _builtins.int = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        saved: Global___Saving | None = ...,
+        scopes: _abc.Iterable[Global___ScopeStats] | None = ...,
         audited_scopes: _abc.Iterable[Global___AuditedScope] | None = ...,
         false_hit_rate: Global___FalseHitRate | None = ...,
         exact_false_hit_rate: Global___FalseHitRate | None = ...,
         target_false_hit_rate: _builtins.float = ...,
+        expired_count: _builtins.int = ...,
+        evicted_count: _builtins.int = ...,
+        maximum_entry_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_false_hit_rate", b"exact_false_hit_rate", "false_hit_rate", b"false_hit_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_false_hit_rate", b"exact_false_hit_rate", "false_hit_rate", b"false_hit_rate", "saved", b"saved", "since_time", b"since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "semantic_hit_count", b"semantic_hit_count", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "evicted_count", b"evicted_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "expired_count", b"expired_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "maximum_entry_count", b"maximum_entry_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "saved", b"saved", "scopes", b"scopes", "semantic_hit_count", b"semantic_hit_count", "since_time", b"since_time", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class ListTopEntriesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    order: Global___TopOrder.ValueType
+    """Default: by hits."""
+    page_size: _builtins.int
+    """At most 100; 0: 20."""
+    def __init__(
+        self,
+        *,
+        order: Global___TopOrder.ValueType = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopEntriesRequest: _TypeAlias = ListTopEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListTopEntriesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    HIDDEN_COUNT_FIELD_NUMBER: _builtins.int
+    hidden_count: _builtins.int
+    """Entries that the caller may not read."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___TopEntry] | None = ...,
+        hidden_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hidden_count", b"hidden_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopEntriesResponse: _TypeAlias = ListTopEntriesResponse  # noqa: Y015
+
+@_typing.final
+class TopEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    HIT_COUNT_FIELD_NUMBER: _builtins.int
+    SAVING_FIELD_NUMBER: _builtins.int
+    ADMIT_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    answer_id: _builtins.str
+    question: _builtins.str
+    hit_count: _builtins.int
+    """How often it was served, as the replica that was asked knows."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def saving(self) -> Global___Saving:
+        """What one hit of it saves."""
+
+    @_builtins.property
+    def admit_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it rests on."""
+
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        hit_count: _builtins.int = ...,
+        saving: Global___Saving | None = ...,
+        admit_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        document_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "expire_time", b"expire_time", "release", b"release", "saving", b"saving"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer_id", b"answer_id", "document_ids", b"document_ids", "entry_id", b"entry_id", "expire_time", b"expire_time", "groups", b"groups", "hit_count", b"hit_count", "question", b"question", "release", b"release", "saving", b"saving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopEntry: _TypeAlias = TopEntry  # noqa: Y015
+
+@_typing.final
+class ExplainLookupRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """At most 8,000 characters."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef:
+        """Defaults to the release whose answers the cache takes in."""
+
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainLookupRequest: _TypeAlias = ExplainLookupRequest  # noqa: Y015
+
+@_typing.final
+class ExplainLookupResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NORMAL_FORM_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    MISS_REASON_FIELD_NUMBER: _builtins.int
+    SEMANTIC_THRESHOLD_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    normal_form: _builtins.str
+    """The question as the exact tier has it."""
+    language: _builtins.str
+    """By ISO 639-1, or a script; empty where the question leaves it open."""
+    scope_key: _builtins.str
+    tier: Global___CacheTier.ValueType
+    """What would answer; not set for a miss."""
+    miss_reason: Global___MissReason.ValueType
+    semantic_threshold: _builtins.float
+    """The least cosine at which an entry is looked at, in [-1, 1]."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The caller's; together with tenant, release and language they say which entries it can reach."""
+
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedEntry]:
+        """The entry of the exact tier, if there is one, then the nearest of the scope, at most 8."""
+
+    def __init__(
+        self,
+        *,
+        normal_form: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        scope_key: _builtins.str = ...,
+        tier: Global___CacheTier.ValueType = ...,
+        miss_reason: Global___MissReason.ValueType = ...,
+        semantic_threshold: _builtins.float = ...,
+        entries: _abc.Iterable[Global___ExplainedEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "groups", b"groups", "language", b"language", "miss_reason", b"miss_reason", "normal_form", b"normal_form", "release", b"release", "scope_key", b"scope_key", "semantic_threshold", b"semantic_threshold", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainLookupResponse: _TypeAlias = ExplainLookupResponse  # noqa: Y015
+
+@_typing.final
+class ExplainedEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    answer_id: _builtins.str
+    question: _builtins.str
+    tier: Global___CacheTier.ValueType
+    """How it was found."""
+    similarity: _builtins.float
+    """Cosine of the two questions in [-1, 1]; 1 for the exact tier."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookupCheck]:
+        """It may be served if all of them passed."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        tier: Global___CacheTier.ValueType = ...,
+        similarity: _builtins.float = ...,
+        checks: _abc.Iterable[Global___LookupCheck] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "checks", b"checks", "entry_id", b"entry_id", "expire_time", b"expire_time", "question", b"question", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedEntry: _TypeAlias = ExplainedEntry  # noqa: Y015
+
+@_typing.final
+class LookupCheck(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What was looked at, such as "similarity" or "sources"."""
+    passed: _builtins.bool
+    detail: _builtins.str
+    """What was found, in words."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "passed", b"passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookupCheck: _TypeAlias = LookupCheck  # noqa: Y015
+
+@_typing.final
+class ScopeStats(_message.Message):
+    """What happened in the scopes that differ in nothing but their conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MissCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RefusedCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class InvalidatedCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    EXACT_HIT_COUNT_FIELD_NUMBER: _builtins.int
+    SEMANTIC_HIT_COUNT_FIELD_NUMBER: _builtins.int
+    MISS_COUNTS_FIELD_NUMBER: _builtins.int
+    ADMITTED_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNTS_FIELD_NUMBER: _builtins.int
+    INVALIDATED_COUNTS_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
+    language: _builtins.str
+    """By ISO 639-1, or a script; empty where questions leave it open."""
+    exact_hit_count: _builtins.int
+    semantic_hit_count: _builtins.int
+    admitted_count: _builtins.int
+    scope_key: _builtins.str
+    """As audits name it."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef:
+        """Not set in the one row that further scopes share where a tenant has more than 200."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def miss_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By reason, such as "not_found": the values of MissReason in lower case."""
+
+    @_builtins.property
+    def refused_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By reason, such as "not_passed"."""
+
+    @_builtins.property
+    def invalidated_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By cause, such as "source_changed": the values of InvalidationCause in lower case."""
+
+    @_builtins.property
+    def saved(self) -> Global___Saving: ...
+    def __init__(
+        self,
+        *,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        exact_hit_count: _builtins.int = ...,
+        semantic_hit_count: _builtins.int = ...,
+        miss_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        admitted_count: _builtins.int = ...,
+        refused_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        invalidated_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        saved: Global___Saving | None = ...,
+        scope_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release", "saved", b"saved"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "exact_hit_count", b"exact_hit_count", "groups", b"groups", "invalidated_counts", b"invalidated_counts", "language", b"language", "miss_counts", b"miss_counts", "refused_counts", b"refused_counts", "release", b"release", "saved", b"saved", "scope_key", b"scope_key", "semantic_hit_count", b"semantic_hit_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScopeStats: _TypeAlias = ScopeStats  # noqa: Y015
 
 @_typing.final
 class AuditedScope(_message.Message):

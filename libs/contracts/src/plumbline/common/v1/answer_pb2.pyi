@@ -502,6 +502,7 @@ class Condensation(_message.Message):
     STANDALONE_QUESTION_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
     original_question: _builtins.str
     """As it was asked."""
     standalone_question: _builtins.str
@@ -509,6 +510,10 @@ class Condensation(_message.Message):
     method: Global___CondensationMethod.ValueType
     reason: _builtins.str
     """Why a better method did not serve; empty otherwise."""
+    conversation: _builtins.str
+    """SHA-256 over the turns as they were given, 64 hexadecimal digits: who comes with the same turns is in
+    the same state of the same conversation. Empty in condensations of earlier builds.
+    """
     def __init__(
         self,
         *,
@@ -516,10 +521,11 @@ class Condensation(_message.Message):
         standalone_question: _builtins.str = ...,
         method: Global___CondensationMethod.ValueType = ...,
         reason: _builtins.str = ...,
+        conversation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "original_question", b"original_question", "reason", b"reason", "standalone_question", b"standalone_question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "method", b"method", "original_question", b"original_question", "reason", b"reason", "standalone_question", b"standalone_question"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,5 +1,6 @@
 """Kafka in and out: evaluated answers and changed documents come, dropped entries go."""
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any, Final
 
@@ -8,9 +9,10 @@ from plumbline.common.v1 import answer_pb2 as common
 from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_PASSED
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
+from plumbline.generation.v1.generation_service_pb2 import GenerationRecord
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.domain.admission import Candidate, Refusal
-from plumbline_cache.domain.entry import Scope, Source, require_question
+from plumbline_cache.domain.entry import Cost, Saving, Scope, Source, language_of, require_question
 from plumbline_cache.domain.freshness import Cause, Change, Notice
 from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
 from plumbline_cache.handlers.invalidate import FollowChange
@@ -23,6 +25,8 @@ _CAUSES: Final = {
     Cause.SOURCE_CHANGED: pb.INVALIDATION_CAUSE_SOURCE_CHANGED,
     Cause.SOURCE_DELETED: pb.INVALIDATION_CAUSE_SOURCE_DELETED,
     Cause.BY_HAND: pb.INVALIDATION_CAUSE_BY_HAND,
+    Cause.EXPIRED: pb.INVALIDATION_CAUSE_EXPIRED,
+    Cause.EVICTED: pb.INVALIDATION_CAUSE_EVICTED,
 }
 
 
@@ -79,12 +83,12 @@ def _body(received: Received[M]) -> M:
 
 
 def _candidate(event: EvaluationCompleted) -> Candidate:
-    subject, release = event.subject, event.subject.release
+    subject = event.subject
     if not (subject.tenant_id and subject.answer_id):
         raise Invalid("an evaluation without tenant or answer id belongs to nobody")
     require_question(subject.question)
     return Candidate(
-        scope=Scope(subject.tenant_id, tuple(subject.groups), release.application_id, release.release_id),
+        scope=_scope(subject),
         question=subject.question,
         answer=subject.answer.SerializeToString(),
         answer_id=subject.answer_id,
@@ -96,7 +100,29 @@ def _candidate(event: EvaluationCompleted) -> Candidate:
         from_conversation=_is_from_conversation(subject),
         redacted=bool(subject.record.redacted),
         structured=subject.record.HasField("structured"),
+        saving=_saving(subject.record),
+        least_similarity=_least_similarity(subject.answer.sources),
     )
+
+
+def _scope(subject: AnswerGenerated) -> Scope:
+    release, language = subject.release, language_of(subject.question)
+    return Scope(subject.tenant_id, tuple(subject.groups), release.application_id, release.release_id, language)
+
+
+def _saving(record: GenerationRecord) -> Saving:
+    costs = [record.cost, *record.further_costs] if record.HasField("cost") else record.further_costs
+    return Saving(
+        prompt_tokens=record.prompt_tokens,
+        completion_tokens=record.completion_tokens,
+        seconds=record.total_time.ToTimedelta().total_seconds(),
+        costs=tuple(Cost(cost.currency_code, cost.amount) for cost in costs),
+    )
+
+
+def _least_similarity(sources: Sequence[common.Passage]) -> float | None:
+    known = [source.similarity for source in sources if source.HasField("similarity")]
+    return min(known) if known and len(known) == len(sources) else None
 
 
 def _is_from_conversation(subject: AnswerGenerated) -> bool:

@@ -1,0 +1,131 @@
+"""What audits of hits say: how many were wrong, and whether near questions may still be answered.
+
+A rate comes with its Wilson score interval (Wilson, 1927). What the comparison could not tell counts as right in the
+lower bound and as wrong in the upper one.
+"""
+
+import math
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from plumbline_cache.domain.lookup import Tier
+
+WINDOW: Final = 500
+"""Newest audits that count: what was mended must be able to show it."""
+WINDOW_TIME: Final = timedelta(days=30)
+"""Older ones don't count; the event log keeps them no longer either."""
+EARLY: Final = 10
+"""So many audits are enough where even the lower bound is beyond the target."""
+_Z: Final = 1.959963984540054
+"""Standard normal quantile of 97.5 %: intervals hold 95 %."""
+
+
+class Outcome(Enum):
+    """What came of comparing a cached answer with a fresh one."""
+
+    SAME = "same"
+    """The cached answer is right for the question that was asked."""
+    DIFFERENT = "different"
+    UNDECIDED = "undecided"
+    """The comparison cannot tell."""
+
+
+class Level(Enum):
+    """Whose audits decide, from the narrowest to the widest."""
+
+    SCOPE = "scope"
+    TENANT = "tenant"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Audit:
+    """One hit that was answered afresh too; ordered by time."""
+
+    time: datetime
+    """When the fresh answer was there."""
+    id: str
+    scope_key: str
+    tenant: str
+    tier: Tier
+    entry_id: str
+    similarity: float
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FalseHits:
+    """How many of the audited hits were wrong."""
+
+    audited: int = 0
+    false: int = 0
+    undecided: int = 0
+
+    @property
+    def low(self) -> float:
+        """Lower bound of the share, in [0, 1]; 0 where nothing was audited."""
+        return wilson(self.false, self.audited)[0]
+
+    @property
+    def high(self) -> float:
+        """Upper bound of the share, in [0, 1]; 1 where nothing was audited."""
+        return wilson(self.false + self.undecided, self.audited)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Whether the semantic tier is off in a scope, and whose audits say so: nobody's, where there are too few."""
+
+    off: bool
+    level: Level | None = None
+    hits: FalseHits = FalseHits()  # frozen
+
+
+class Window:
+    """The audits that count, in whatever order and however often they are told."""
+
+    def __init__(self) -> None:
+        self._audits: list[Audit] = []
+
+    def add(self, audit: Audit) -> bool:
+        """Whether it counts: it was not told before, and is among the newest."""
+        if any(one.id == audit.id for one in self._audits):
+            return False
+        insort(self._audits, audit)
+        del self._audits[:-WINDOW]
+        return audit in self._audits
+
+    def hits(self, now: datetime) -> FalseHits:
+        """What they come to."""
+        outcomes = [audit.outcome for audit in self._audits if audit.time > now - WINDOW_TIME]
+        return FalseHits(len(outcomes), outcomes.count(Outcome.DIFFERENT), outcomes.count(Outcome.UNDECIDED))
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The interval of a share of *count* in *total*; all of [0, 1] where there is nothing."""
+    if not total:
+        return 0.0, 1.0
+    share, square = count / total, _Z * _Z
+    middle = share + square / (2 * total)
+    spread = _Z * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
+    scale = 1 + square / total
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def enough(target: float) -> int:
+    """From how many audits on not one wrong hit among them proves that at most *target* are: 125 for 3 %."""
+    return math.ceil(_Z * _Z * (1 - target) / target)
+
+
+def rule(levels: Iterable[tuple[Level, FalseHits]], target: float) -> Ruling:
+    """The narrowest of *levels* that has enough audits decides. Where none has, near questions are answered."""
+    for level, hits in levels:
+        if hits.audited >= enough(target):
+            return Ruling(hits.high > target, level, hits)
+        if hits.audited >= EARLY and hits.low > target:
+            return Ruling(True, level, hits)
+    return Ruling(off=False)

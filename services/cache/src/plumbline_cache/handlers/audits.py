@@ -1,0 +1,110 @@
+"""What audits found, and what follows from it for the next lookup."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import structlog
+
+from plumbline_cache.domain.audit import Audit, FalseHits, Level, Outcome, Ruling, Window, rule
+from plumbline_cache.domain.lookup import Tier
+from plumbline_kit.clock import Clock
+
+log = structlog.get_logger()
+
+_Key: TypeAlias = tuple[Tier, Level, str]
+
+NOTHING_FALSE: Final = -2.0
+"""Below every similarity."""
+MARGIN: Final = 0.001
+"""Of similarities: engines differ a little on the same two questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedScope:
+    """A scope with audits of its own."""
+
+    scope_key: str
+    hits: FalseHits
+    """Of the semantic tier."""
+    ruling: Ruling
+
+
+class AuditLedger:
+    """Audits of one release, in memory: whoever starts hears all of them again. Safe within one thread."""
+
+    def __init__(self, target: float, clock: Clock) -> None:
+        """*target* is the share of semantic hits that may be wrong, in (0, 1]."""
+        self.target = target
+        self._clock = clock
+        self._windows: defaultdict[_Key, Window] = defaultdict(Window)
+        self._scopes: defaultdict[str, set[str]] = defaultdict(set)
+        self._false_up_to: dict[str, float] = {}
+
+    def add(self, audit: Audit) -> None:
+        """Count it, once however often it is told and in whatever order, and say when that switches the tier."""
+        before = self.ruling(audit.scope_key, audit.tenant)
+        for level in Level:
+            self._windows[_key(audit.tier, level, audit.scope_key, audit.tenant)].add(audit)
+        if audit.tier is Tier.SEMANTIC:
+            self._scopes[audit.tenant].add(audit.scope_key)
+            self._learn(audit)
+        self._tell(audit, before, self.ruling(audit.scope_key, audit.tenant))
+
+    def ruling(self, scope_key: str, tenant: str) -> Ruling:
+        """Whether near questions are answered in the scope."""
+        return rule(
+            ((level, self._hits(_key(Tier.SEMANTIC, level, scope_key, tenant))) for level in Level), self.target
+        )
+
+    def false_up_to(self, entry_id: str) -> float:
+        """The greatest similarity at which a hit of the entry was wrong: only nearer questions may have its answer."""
+        return self._false_up_to.get(entry_id, NOTHING_FALSE)
+
+    def hits_of(self, tenant: str, tier: Tier) -> FalseHits:
+        """What all audits of a tenant come to."""
+        return self._hits(_key(tier, Level.TENANT, "", tenant))
+
+    def hits_in(self, scope_key: str, tenant: str, tier: Tier) -> FalseHits:
+        """What those of one scope come to."""
+        return self._hits(_key(tier, Level.SCOPE, scope_key, tenant))
+
+    def scopes_of(self, tenant: str) -> list[AuditedScope]:
+        """The tenant's scopes with audited semantic hits, by their keys."""
+        return [
+            AuditedScope(key, self.hits_in(key, tenant, Tier.SEMANTIC), self.ruling(key, tenant))
+            for key in sorted(self._scopes.get(tenant, ()))
+        ]
+
+    def semantic_scopes(self) -> Mapping[str, list[AuditedScope]]:
+        """The same of all tenants, by tenant."""
+        return {tenant: self.scopes_of(tenant) for tenant in self._scopes}
+
+    def _hits(self, key: _Key) -> FalseHits:
+        window = self._windows.get(key)
+        return FalseHits() if window is None else window.hits(self._clock.now())
+
+    def _learn(self, audit: Audit) -> None:
+        if audit.outcome is Outcome.DIFFERENT:
+            self._false_up_to[audit.entry_id] = max(audit.similarity + MARGIN, self.false_up_to(audit.entry_id))
+
+    def _tell(self, audit: Audit, before: Ruling, now: Ruling) -> None:
+        if before.off == now.off:
+            return
+        event = "semantic_tier_switched_off" if now.off else "semantic_tier_switched_on"
+        log.warning(
+            event,
+            tenant_id=audit.tenant,
+            scope_key=audit.scope_key,
+            level=now.level.value if now.level else "",
+            audited=now.hits.audited,
+            false=now.hits.false,
+            undecided=now.hits.undecided,
+            high=round(now.hits.high, 4),
+            target=self.target,
+        )
+
+
+def _key(tier: Tier, level: Level, scope_key: str, tenant: str) -> _Key:
+    return tier, level, {Level.SCOPE: scope_key, Level.TENANT: tenant, Level.RELEASE: ""}[level]
