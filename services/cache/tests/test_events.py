@@ -16,6 +16,7 @@ from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_FAILED
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
 from plumbline_cache.domain.entry import Cost, Saving
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.ports import Store
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import DOCUMENT_CHANGED, ENTRY_INVALIDATED, EVALUATION_COMPLETED
@@ -61,7 +62,7 @@ class Running:
 @pytest.fixture
 async def running(release: Release) -> AsyncIterator[Running]:
     bus, store = MemoryBus(), MemoryStore()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, FakeClock(NOON))
+    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, FakeClock(NOON), Bounds(1000, 500))
     yield Running(bus, store, parts)
     parts.close()
 
@@ -169,7 +170,9 @@ async def test_a_new_generation_hears_everything_again_and_tells_under_the_same_
     await running.hear(evaluated(("prices", 3, "h1")))
     await running.hear(changed(3, 8, ["h1"]))
     [first] = running.bus.records(ENTRY_INVALIDATED)
-    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, FakeClock(NOON))
+    parts = Parts(
+        MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, FakeClock(NOON), Bounds(1000, 500)
+    )
     anew = Running(running.bus, parts.store, parts)
     await anew.catch_up("cache-another-generation")
     assert anew.held() == []

@@ -1,23 +1,29 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
+from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.meters import TallyMeters
 from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import AuditEvents, BusAnnouncer, CacheEvents, group_of
 from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
+from plumbline_cache.handlers.explain import ExplainLookup
+from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries
 from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
-from plumbline_cache.handlers.uses import Uses
+from plumbline_cache.handlers.top import ListTopEntries
+from plumbline_cache.handlers.uses import Uses, WriteUses
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
@@ -44,10 +50,12 @@ class Parts:
     publisher: Publisher
     release: Release
     clock: Clock
+    bounds: Bounds
     tallies: Tallies = field(default_factory=Tallies)
     uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
     readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
+    operators: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-operator", 1))
 
     def events(self) -> CacheEvents:
         """The listening side."""
@@ -60,8 +68,15 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
             time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
+            room=RoomWatch(self._make_room()),
         )
         return CacheEvents(admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock))
+
+    def housekeeping(self) -> Housekeeping:
+        """What is done from time to time."""
+        sweep = SweepExpired(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        write = WriteUses(self.uses, self.store, self.writer)
+        return Housekeeping([write, sweep, self._make_room()], self.clock)
 
     @cached_property
     def audits(self) -> AuditLedger:
@@ -87,13 +102,29 @@ class Parts:
             threshold,
         )
         invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        since = self.clock.now()
-        return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.encoder_id, since)
+        uncounted = replace(lookup, tallies=Tallies(), uses=Uses())
+        return CacheService(
+            lookup,
+            invalidate,
+            ExplainLookup(uncounted),
+            ListTopEntries(self.store, self.uses, self.operators),
+            self.store,
+            self.tallies,
+            self.audits,
+            self.bounds,
+            self.encoder_id,
+            ReleaseRef(application_id=self.release.application_id, release_id=self.release.id),
+            since=self.clock.now(),
+        )
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
         self.readers.close()
+        self.operators.close()
         self.writer.close()
+
+    def _make_room(self) -> MakeRoom:
+        return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
 
     def _announce(self) -> AnnounceDrops:
         return AnnounceDrops(self.store, BusAnnouncer(self.publisher), self.writer)
@@ -113,6 +144,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         publisher,
         load_release(common.release_file),
         SteadyClock(clock),
+        settings.bounds,
     )
     TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
@@ -145,7 +177,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         common,
         server,
         consumers=[consumer, audit_reader],
-        background=[catching_up],
+        background=[catching_up, parts.housekeeping()],
         publisher=publisher,
         closing=[close],
         telemetry=telemetry,

@@ -99,6 +99,8 @@ class Cause(Enum):
     SOURCE_CHANGED = "source_changed"
     SOURCE_DELETED = "source_deleted"
     BY_HAND = "by_hand"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +115,16 @@ class Notice:
     answer_id: str
     cause: Cause
     document: str
-    """Empty when dropped by hand."""
+    """Empty where no document is the cause."""
     version: int
-    """The version that dropped it; -1 when dropped by hand."""
+    """The version that dropped it; -1 where no document is the cause."""
     time: datetime
 
     @property
     def id(self) -> str:
         """The same for every telling of the same fact, by whichever replica."""
-        return str(uuid.uuid5(_NAMESPACE, f"{self.entry_id}/{self.answer_id}/{self.document}/{self.version}"))
+        cause = self.document or self.cause.value
+        return str(uuid.uuid5(_NAMESPACE, f"{self.entry_id}/{self.answer_id}/{cause}/{self.version}"))
 
 
 def is_fresh(entry: Entry, floors: Floors) -> bool:
@@ -143,7 +146,12 @@ def dropped_by(entry: Entry, change: Change, time: datetime) -> Notice:
 
 def dropped_by_hand(entry: Entry, time: datetime) -> Notice:
     """That somebody dropped *entry*."""
-    return _notice(entry, Cause.BY_HAND, "", -1, time)
+    return dropped(entry, Cause.BY_HAND, time)
+
+
+def dropped(entry: Entry, cause: Cause, time: datetime) -> Notice:
+    """That *entry* was dropped by a *cause* that is no document's."""
+    return _notice(entry, cause, "", -1, time)
 
 
 def _new_version(change: Change) -> int:

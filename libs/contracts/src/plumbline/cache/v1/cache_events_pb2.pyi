@@ -95,9 +95,9 @@ class EntryInvalidated(_message.Message):
     question: _builtins.str
     cause: Global___InvalidationCause.ValueType
     document_id: _builtins.str
-    """The document whose change was the cause; empty for a cause by hand."""
+    """The document whose change was the cause; empty where none was."""
     document_version: _builtins.int
-    """The version that made the entry stale; -1 for a cause by hand."""
+    """The version that made the entry stale; -1 where none did."""
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     @_builtins.property
