@@ -14,10 +14,11 @@ from plumbline_cache.domain.audit import FalseHits, Level
 from plumbline_cache.domain.entry import Saving, Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
-from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.withdraw import InvalidateEntries
 from plumbline_cache.ports import EntryReader
+from plumbline_cache.translation import selection_from_proto
 from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import current_call
@@ -71,8 +72,8 @@ class CacheService(CacheServiceServicer):
         self, request: pb.InvalidateEntriesRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.InvalidateEntriesResponse:
         """See the contract."""
-        count = await self.invalidate(current_call().identity.tenant, _selection(request))
-        return pb.InvalidateEntriesResponse(invalidated_count=count)
+        done = await self.invalidate(current_call().identity.tenant, selection_from_proto(request))
+        return pb.InvalidateEntriesResponse(invalidated_count=done.dropped, invalidation_id=done.id)
 
     async def GetStats(
         self, request: pb.GetStatsRequest, context: grpc.aio.ServicerContext[object, object]
@@ -104,24 +105,6 @@ def _scope(identity: Identity, request: pb.LookupAnswerRequest) -> Scope:
         raise Invalid.field("release", "must name an application and its release")
     language = language_of(request.question)
     return Scope(identity.tenant, identity.groups, release.application_id, release.release_id, language)
-
-
-def _selection(request: pb.InvalidateEntriesRequest) -> Selection:
-    match request.WhichOneof("selection"):
-        case "document_id":
-            return OfDocument(_named("document_id", request.document_id))
-        case "entry_id":
-            return OneEntry(_named("entry_id", request.entry_id))
-        case "all" if request.all:
-            return Everything()
-        case _:
-            raise Invalid.field("selection", "must be a document, an entry, or all set to true")
-
-
-def _named(field: str, value: str) -> str:
-    if not value:
-        raise Invalid.field(field, "is empty")
-    return value
 
 
 def _audited_scope(audited: AuditedScope) -> pb.AuditedScope:

@@ -9,9 +9,11 @@ from plumbline_cache.adapters.memory import InlineTurns, MemoryAnnouncer, Memory
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.freshness import Change
+from plumbline_cache.domain.withdrawal import Withdrawal
 from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
-from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries, Selection
+from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.withdraw import FollowWithdrawal, Withdraw
 from plumbline_cache.ports import Announcer, Store
 from plumbline_kit.clock import SystemClock
 
@@ -34,7 +36,8 @@ class Writing:
             time_to_live=timedelta(days=7),
         )
         self._follow = FollowChange(store, tell, turns, self.tallies, clock)
-        self._invalidate = InvalidateEntries(store, tell, turns, self.tallies, clock)
+        self.withdraw = Withdraw(store, turns, self.tallies, clock)
+        self._follow_withdrawal = FollowWithdrawal(self.withdraw, tell)
 
     async def admit(self, candidate: Candidate) -> Admitted | Refusal:
         return await self._admit(candidate)
@@ -43,8 +46,9 @@ class Writing:
         for change in changes:
             await self._follow(change)
 
-    async def invalidate(self, tenant: str, selection: Selection) -> int:
-        return await self._invalidate(tenant, selection)
+    async def follow_withdrawals(self, *withdrawals: Withdrawal) -> None:
+        for withdrawal in withdrawals:
+            await self._follow_withdrawal(withdrawal)
 
     def held(self) -> dict[str, Entry]:
         """By answer id."""

@@ -22,6 +22,8 @@ class Refusal(Enum):
     """The question holds what somebody said earlier, which is nobody else's to be answered with."""
     SOURCE_CHANGED = "source_changed"
     """A source is older than the newest version heard of."""
+    WITHDRAWN = "withdrawn"
+    """Somebody wanted it gone after it was begun."""
     OLDER_ANSWER = "older_answer"
     """The question already has an answer that was generated later."""
 

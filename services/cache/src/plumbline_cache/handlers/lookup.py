@@ -11,6 +11,7 @@ from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector, entry_
 from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Count, Tallies
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
 
@@ -98,10 +99,18 @@ class LookupAnswer:
     def _first_fresh(self, scope: Scope, found: Sequence[Neighbour]) -> _Found:
         # The floors are read after the entries and raised before entries are touched: a change between the
         # two reads makes a fresh entry look stale, never a stale one fresh.
-        documents = [document for neighbour in found for document in neighbour.entry.documents]
+        # The same holds for withdrawals.
+        wanted = self._wanted(scope, found)
+        documents = [document for neighbour in wanted for document in neighbour.entry.documents]
         floors = self.store.floors(scope.tenant, documents) if documents else {}
-        fresh = [neighbour for neighbour in found if is_fresh(neighbour.entry, floors)]
-        return _Found(next(iter(fresh), None), stale=len(fresh) < len(found))
+        fresh = [neighbour for neighbour in wanted if is_fresh(neighbour.entry, floors)]
+        return _Found(next(iter(fresh), None), stale=len(fresh) < len(wanted))
+
+    def _wanted(self, scope: Scope, found: Sequence[Neighbour]) -> Sequence[Neighbour]:
+        """Without what somebody wants gone and is about to go."""
+        selections = [selection for neighbour in found for selection in selections_of(neighbour.entry)]
+        withdrawals = self.store.withdrawals(scope.tenant, selections) if selections else ()
+        return [neighbour for neighbour in found if withdrawn_by(neighbour.entry, withdrawals) is None]
 
     async def _encode(self, question: str) -> Vector | None:
         try:

@@ -39,7 +39,10 @@ class CacheServiceStub:
     question's vector, so that nobody computes it twice.
     """
     InvalidateEntries: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateEntriesRequest, _cache_service_pb2.InvalidateEntriesResponse]
-    """Drops entries by hand. Returns how many went."""
+    """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+    Returns once the request is in the event log and done on the replica that was called. Fails with
+    UNAVAILABLE while the log is away: then nothing was asked for.
+    """
     GetStats: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]
     """Counts since start, and entries held now, of the caller's tenant."""
 
@@ -54,7 +57,10 @@ class CacheServiceAsyncStub(CacheServiceStub):
     question's vector, so that nobody computes it twice.
     """
     InvalidateEntries: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateEntriesRequest, _cache_service_pb2.InvalidateEntriesResponse]  # type: ignore[assignment]
-    """Drops entries by hand. Returns how many went."""
+    """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+    Returns once the request is in the event log and done on the replica that was called. Fails with
+    UNAVAILABLE while the log is away: then nothing was asked for.
+    """
     GetStats: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counts since start, and entries held now, of the caller's tenant."""
 
@@ -78,7 +84,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_service_pb2.InvalidateEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.InvalidateEntriesResponse, _abc.Awaitable[_cache_service_pb2.InvalidateEntriesResponse]]:
-        """Drops entries by hand. Returns how many went."""
+        """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+        Returns once the request is in the event log and done on the replica that was called. Fails with
+        UNAVAILABLE while the log is away: then nothing was asked for.
+        """
 
     @_abc_1.abstractmethod
     def GetStats(
