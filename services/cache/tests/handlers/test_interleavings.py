@@ -24,8 +24,8 @@ from plumbline_cache.handlers.admit import Admitted
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import Store
-from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Unavailable
 
 Make = Callable[..., Any]
@@ -128,8 +128,17 @@ class Observed:
             self.must_be_told.add(held.answer_id)
 
     async def served(self) -> list[Candidate]:
+        clock = self.cache.clock
         lookup = LookupAnswer(
-            self.cache.store, WordEncoder(), Ready(), InlineTurns(), Tallies(), AuditLedger(0.03, SystemClock()), 0.95
+            self.cache.store,
+            WordEncoder(),
+            Ready(),
+            InlineTurns(),
+            Tallies(),
+            Uses(),
+            AuditLedger(0.03, clock),
+            clock,
+            semantic_threshold=0.95,
         )
         results = [await lookup(SCOPE, question) for question in QUESTIONS]
         return [self.world.answers[result.entry.answer_id] for result in results if isinstance(result, Hit)]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,13 +16,16 @@ from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.lookup import LookupAnswer
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import Turns
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Invalid
+from plumbline_kit.testing import FakeClock
 
 Make = Callable[..., Any]
 SCOPE = Scope("acme", (), "default", "r1")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LAMP = "What does the Aurora lamp cost?"
 SAME_LAMP = "Please, what does the Aurora lamp cost?"
 
@@ -41,6 +45,8 @@ class Cache:
     store: MemoryStore = field(default_factory=MemoryStore)
     readiness: Ready = field(default_factory=Ready)
     tallies: Tallies = field(default_factory=Tallies)
+    uses: Uses = field(default_factory=Uses)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(NOON))
 
     async def keep(self, *entries: Any) -> None:
         for entry in entries:
@@ -50,7 +56,14 @@ class Cache:
         turns: Turns = InlineTurns()
         ledger = AuditLedger(0.03, SystemClock())
         fields = {"store": self.store, "encoder": WordEncoder(), "readers": turns, "rules": ledger} | parts
-        handler = LookupAnswer(**fields, readiness=self.readiness, tallies=self.tallies, semantic_threshold=0.85)
+        handler = LookupAnswer(
+            **fields,
+            readiness=self.readiness,
+            tallies=self.tallies,
+            uses=self.uses,
+            clock=self.clock,
+            semantic_threshold=0.85,
+        )
         return await handler(scope, question)
 
 
@@ -177,9 +190,8 @@ async def test_hits_and_misses_are_counted_by_tenant(cache: Cache, entry: Make) 
     await cache.keep(entry(LAMP, ("prices", 1, "h1")))
     for question in (LAMP, LAMP, SAME_LAMP, "Something else?"):
         await cache.ask(question)
-    counts = cache.tallies.of("acme")
-    assert (counts[Count.EXACT_HIT], counts[Count.SEMANTIC_HIT], counts[Count.MISS]) == (2, 1, 1)
-    assert cache.tallies.of("globex")[Count.MISS] == 0
+    assert cache.tallies.total("acme").counts == {Tier.EXACT: 2, Tier.SEMANTIC: 1, MissReason.NOT_FOUND: 1}
+    assert not cache.tallies.total("globex").counts
 
 
 class Found:
@@ -212,3 +224,47 @@ async def test_an_entry_is_not_served_to_a_question_as_far_as_one_that_it_answer
     miss = await cache.ask(SAME_LAMP, rules=Found(false_up_to=hit.similarity))
     assert isinstance(miss, Miss)
     assert isinstance(await cache.ask(LAMP, rules=Found(false_up_to=1.0)), Hit)
+
+
+@pytest.mark.parametrize("question", [LAMP, SAME_LAMP])
+async def test_an_entry_whose_time_is_over_is_a_miss_however_often_it_was_served(
+    cache: Cache, entry: Make, question: str
+) -> None:
+    kept = entry(LAMP, ("prices", 1, "h1"))
+    await cache.keep(kept)
+    for _ in range(3):
+        cache.clock.advance((kept.expire_time - NOON).total_seconds() / 4)
+        assert isinstance(await cache.ask(question), Hit)
+    cache.clock.advance((kept.expire_time - cache.clock.now()).total_seconds())
+    miss = await cache.ask(question)
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.EXPIRED
+
+
+async def test_of_a_stale_and_an_expired_entry_the_stale_one_is_the_reason(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")), entry(SAME_LAMP, ("prices", 1, "h1"), minute=60))
+    cache.store.keep_floor(Floor("acme", "prices", 2))
+    cache.clock.advance(timedelta(days=7, minutes=30).total_seconds())
+    miss = await cache.ask(LAMP)
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.STALE
+
+
+async def test_a_clock_that_stepped_back_before_the_answer_serves_nothing(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    cache.clock.step(-240)
+    assert isinstance(await cache.ask(LAMP), Hit)
+    cache.clock.step(-3600)
+    miss = await cache.ask(LAMP)
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.EXPIRED
+
+
+async def test_hits_are_counted_by_entry_and_misses_are_not(cache: Cache, entry: Make) -> None:
+    kept = entry(LAMP, ("prices", 1, "h1"))
+    await cache.keep(kept)
+    for question in (LAMP, SAME_LAMP, "Something else?"):
+        await cache.ask(question)
+    assert cache.uses.of(kept) == 2
+    assert dict(cache.uses.take()) == {kept.id: 2}
+    assert cache.uses.of(kept) == 0

@@ -12,7 +12,6 @@ from plumbline_cache.domain.entry import Saving, Scope
 from plumbline_cache.domain.freshness import Cause, Notice
 from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
 from plumbline_cache.handlers.admit import Admitted
-from plumbline_cache.handlers.tallies import Count
 from plumbline_cache.handlers.withdraw import InvalidateEntries
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.errors import Unavailable
@@ -71,8 +70,8 @@ async def test_a_person_drops_what_was_chosen(
     await admit_four(cache, candidate)
     await cache.follow_withdrawals(withdrawal(selection, minute=1))
     assert set(cache.held()) == left
-    assert len(cache.announcer.told) == cache.tallies.of("acme")[Count.INVALIDATED] == 4 - len(left)
     cause, document = (Cause.ERASED, "prices") if selection == ERASED else (Cause.BY_HAND, "")
+    assert len(cache.announcer.told) == cache.tallies.total("acme").counts[cause] == 4 - len(left)
     assert {(n.cause, n.document, n.version) for n in cache.announcer.told} <= {(cause, document, -1)}
 
 

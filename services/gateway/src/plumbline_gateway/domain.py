@@ -155,6 +155,14 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
+class Saving:
+    """What an answer's generation took, and whoever is served it again saves."""
+
+    spending: Spending = field(default_factory=Spending)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Condensation:
     """A question before and after. Unless *method* is `UNCHANGED`, *standalone* holds what earlier turns said."""
 
@@ -281,6 +289,9 @@ class Hit:
     """Cosine of both questions, in [-1, 1]."""
     question: str = ""
     """What was asked when the answer was generated."""
+    scope_key: str = ""
+    """Names who shares the entry."""
+    saving: Saving = field(default_factory=Saving)
     origin: ClassVar = Origin.CACHED
     model: ClassVar = ""
     reason: ClassVar = ""
@@ -295,6 +306,8 @@ class Lookup:
     hit: Hit | None = None
     miss_reason: str = ""
     embedding: Embedding | None = None
+    withheld: Hit | None = None
+    """Never to be served: only to be compared with the fresh answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +321,8 @@ class Assignment:
     condensation: Condensation | None = None
     json_schema: str = ""
     samples: int = 0
+    audited_answer_id: str = ""
+    """The cached answer that this one is to be compared with; empty where a caller waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,12 +338,31 @@ class Generated:
     """Of how many texts it is one."""
     agreement: float | None = None
     """How far they say the same, in [0, 1]."""
+    withheld: Hit | None = None
+    """What the cache would have answered if its tier were on."""
     cached_answer_id: ClassVar = ""
 
     @property
     def origin(self) -> Origin:
         """Where the answer came from, as its caller sees it."""
         return ORIGINS[self.answer.outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Reanswered:
+    """A question with the answer that the cache had for it and a fresh one."""
+
+    served_answer_id: str
+    caller: Caller
+    release: ReleaseRef
+    question: str
+    hit: Hit
+    withheld: bool
+    """Whether the caller was given the fresh answer: the hit's tier was switched off."""
+    fresh_answer_id: str
+    fresh: Answer
+    time: datetime
+    """When the fresh answer was there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,31 @@
 """Kafka out: what was served, told in the background."""
 
 import asyncio
+import uuid
 
 import structlog
 from opentelemetry.metrics import Counter
 
+from plumbline.cache.v1.cache_events_pb2 import AuditedHit, AuditRequested
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed, ServedHit
-from plumbline_contracts.topics import ANSWER_SERVED
-from plumbline_gateway.domain import Caller, Completed, Hit
+from plumbline_contracts.topics import ANSWER_SERVED, AUDIT_REQUESTED
+from plumbline_gateway.domain import Caller, Completed, Hit, Reanswered
 from plumbline_gateway.translation import (
     ORIGINS_TO_PROTO,
     TIERS_TO_PROTO,
     answer_to_proto,
     condensation_to_proto,
     release_to_proto,
+    saving_to_proto,
 )
-from plumbline_guards.stored import FindingsIn, Redaction, redact
+from plumbline_guards.stored import FindingsIn, Redaction, is_redacted, redact, texts_of
 from plumbline_kit.bus.messages import Publisher
 from plumbline_kit.clock import Clock
-from plumbline_kit.errors import PlumblineError
+from plumbline_kit.errors import Invalid, PlumblineError
 
 log = structlog.get_logger()
+
+AUDIT_IDS = uuid.UUID("8c0de7a1-3b0f-5c0e-9a3f-1de0a6b7c2f4")
 
 
 class BackgroundAnnouncer:
@@ -80,8 +85,10 @@ class BackgroundAnnouncer:
             origin=ORIGINS_TO_PROTO[served.result.origin],
             cached_answer_id=served.result.cached_answer_id,
             condensation=condensation_to_proto(served.asked.condensation),
-            hit=_hit(served.result) if isinstance(served.result, Hit) else None,
         )
+        if isinstance(served.result, Hit):
+            fact.hit.CopyFrom(_hit(served.result))
+            fact.saved.CopyFrom(saving_to_proto(served.result.saving))
         fact.total_time.FromNanoseconds(round(served.total_seconds * 1e9))
         fact.serve_time.FromDatetime(self._clock.now())
         if self._findings_in:
@@ -99,3 +106,47 @@ def _hit(hit: Hit) -> ServedHit:
         similarity=hit.similarity,
         stored_question=hit.question,
     )
+
+
+class BusAudits:
+    """`AuditLog` on the event log. The event id is the served answer's, so that telling twice is telling once."""
+
+    def __init__(self, publisher: Publisher, findings_in: FindingsIn | None = None) -> None:
+        """*findings_in* tells what may not be kept; without it, everything may."""
+        self._publisher = publisher
+        self._findings_in = findings_in
+
+    async def reanswered(self, both: Reanswered) -> None:
+        """See `AuditLog`."""
+        fact = _audit_requested(both)
+        asked = [fact.question, fact.hit.stored_question]
+        told = [*texts_of(fact.cached_answer), *texts_of(fact.fresh_answer)]
+        if self._findings_in and is_redacted(asked, told, self._findings_in):
+            raise Invalid("it holds what would be redacted: placeholders cannot be compared")
+        await self._publisher.publish(AUDIT_REQUESTED, both.caller.tenant, fact, event_id=fact.audit_id)
+
+
+def _audit_requested(both: Reanswered) -> AuditRequested:
+    hit = both.hit
+    fact = AuditRequested(
+        audit_id=str(uuid.uuid5(AUDIT_IDS, both.served_answer_id)),
+        tenant_id=both.caller.tenant,
+        groups=both.caller.groups,
+        release=release_to_proto(both.release),
+        question=both.question,
+        served_answer_id=both.served_answer_id,
+        hit=AuditedHit(
+            entry_id=hit.entry_id,
+            answer_id=hit.cached_answer_id,
+            tier=TIERS_TO_PROTO[hit.tier],
+            similarity=hit.similarity,
+            stored_question=hit.question,
+            withheld=both.withheld,
+            scope_key=hit.scope_key,
+        ),
+        cached_answer=answer_to_proto(hit.answer),
+        fresh_answer_id=both.fresh_answer_id,
+        fresh_answer=answer_to_proto(both.fresh),
+    )
+    fact.request_time.FromDatetime(both.time)
+    return fact

@@ -15,6 +15,7 @@ from plumbline_gateway.domain import (
     Passage,
     PassageRef,
     Question,
+    Reanswered,
     ReleaseRef,
 )
 
@@ -66,4 +67,12 @@ class Announcer(Protocol):
 
     def served(self, answer: Completed, caller: Caller) -> None:
         """Return at once; the fact follows in the background."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Takes both answers of a question to where they are compared."""
+
+    async def reanswered(self, both: Reanswered) -> None:
+        """Return when it is durable. Raises `Unavailable`; `Invalid` where it holds what is not to be kept."""
         ...

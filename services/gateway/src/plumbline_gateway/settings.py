@@ -23,6 +23,11 @@ class Settings:
     concurrent_asks: int
     unannounced_answers: int
     """How many answers may wait for the event log before their facts are lost."""
+    audits_per_minute: int
+    """How many hits are answered afresh too; 0 for none."""
+    audits_at_once: int
+    audit_seconds: float
+    """What one audit may take."""
     redacts_stored: bool
     """Whether published texts are redacted."""
 
@@ -39,6 +44,9 @@ class Settings:
             reserve_seconds=env.number("RESERVE_SECONDS", 0.25),
             concurrent_asks=env.integer("CONCURRENT_ASKS", 64, least=1),
             unannounced_answers=env.integer("UNANNOUNCED_ANSWERS", 1_000, least=1),
+            audits_per_minute=env.integer("AUDITS_PER_MINUTE", 30),
+            audits_at_once=env.integer("AUDITS_AT_ONCE", 1, least=1),
+            audit_seconds=env.number("AUDIT_SECONDS", 30.0),
             redacts_stored=env.choice("GUARD_STORED", "redact", ("redact", "off")) == "redact",
         )
         env.check()

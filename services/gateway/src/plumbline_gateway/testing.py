@@ -19,6 +19,7 @@ from plumbline_gateway.domain import (
     Passage,
     PassageRef,
     Question,
+    Reanswered,
     ReleaseRef,
     Spending,
 )
@@ -124,6 +125,20 @@ class FakeGenerator:
         if self.error:
             raise self.error
         yield self.generated
+
+
+@dataclass
+class FakeAuditLog:
+    """Keeps both answers, or fails alike."""
+
+    error: PlumblineError | None = None
+    told: list[Reanswered] = field(default_factory=list)
+
+    async def reanswered(self, both: Reanswered) -> None:
+        """See `AuditLog`."""
+        if self.error:
+            raise self.error
+        self.told.append(both)
 
 
 @dataclass

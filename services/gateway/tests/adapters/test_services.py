@@ -33,6 +33,7 @@ from plumbline_gateway.domain import (
     Embedding,
     Evidence,
     Generated,
+    Hit,
     Method,
     Question,
     ReleaseRef,
@@ -175,11 +176,13 @@ def assignment() -> Assignment:
 
 async def test_a_hit_comes_back_with_its_answer() -> None:
     hit = cache_pb.CacheHit(answer_id="answer-0", answer=answer_to_proto(an_answer()), tier=cache_pb.CACHE_TIER_EXACT)
+    hit.saving.prompt_tokens = 170
     servicer = Cache(cache_pb.LookupAnswerResponse(hit=hit))
     async with cache_of(servicer) as cache:
         lookup = await cache.lookup("Why?", RELEASE)
     assert lookup.hit is not None
     assert (lookup.hit.cached_answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", an_answer(), Tier.EXACT)
+    assert lookup.hit.saving.spending.prompt_tokens == 170
     assert lookup.embedding is None
     assert servicer.requests[0].release.release_id == "abc"
 
@@ -193,6 +196,23 @@ async def test_a_miss_comes_back_with_its_reason_and_the_vector() -> None:
     assert lookup.miss_reason == "stale"
     assert lookup.embedding is not None
     assert (lookup.embedding.encoder_id, list(lookup.embedding.values)) == ("encoder", [0.5, 0.25])
+
+
+async def test_a_hit_that_is_withheld_comes_back_with_the_miss_and_tells_what_it_was_found_by() -> None:
+    hit = cache_pb.CacheHit(
+        entry_id="entry-0",
+        answer_id="answer-0",
+        question="How come?",
+        answer=answer_to_proto(an_answer()),
+        tier=cache_pb.CACHE_TIER_SEMANTIC,
+        similarity=0.97,
+        scope_key="key",
+    )
+    response = cache_pb.LookupAnswerResponse(miss_reason=cache_pb.MISS_REASON_SWITCHED_OFF, withheld=hit)
+    async with cache_of(Cache(response)) as cache:
+        lookup = await cache.lookup("Why?", RELEASE)
+    assert (lookup.hit, lookup.miss_reason) == (None, "switched_off")
+    assert lookup.withheld == Hit("answer-0", an_answer(), Tier.SEMANTIC, "entry-0", 0.97, "How come?", "key")
 
 
 async def test_a_slow_cache_is_given_up_after_its_limit() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plumbline_kit.identity import Identity
 
@@ -32,6 +32,14 @@ def current_call() -> Call:
 def calling() -> Call | None:
     """The call being served in this task, if there is one."""
     return _current.get(None)
+
+
+def outlive(seconds: float) -> None:
+    """Let this task work on as the current caller, for *seconds* from now, after the call has been answered.
+
+    For a task of its own: the call and other tasks of it keep their deadline. The caller's token is not renewed.
+    """
+    enter(replace(current_call(), deadline=time.monotonic() + seconds))
 
 
 def enter(call: Call) -> None:

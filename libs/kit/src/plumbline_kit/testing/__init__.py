@@ -45,10 +45,11 @@ class FakeClock:
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start = start
         self._passed = 0.0
+        self._stepped = 0.0
 
     def now(self) -> datetime:
-        """The start and what has passed since."""
-        return self._start + timedelta(seconds=self._passed)
+        """The start, what has passed since, and what it was set by."""
+        return self._start + timedelta(seconds=self._passed + self._stepped)
 
     def monotonic(self) -> float:
         """Seconds that have passed."""
@@ -62,6 +63,10 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass."""
         self._passed += seconds
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward, or back. No time passes."""
+        self._stepped += seconds
 
 
 @cache

@@ -3,8 +3,12 @@
 import asyncio
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from random import Random
 from typing import TypeVar
 
 import numpy as np
@@ -24,6 +28,7 @@ class MemoryStore:
         self._floors: dict[tuple[str, str], Floor] = {}
         self._notices: dict[str, Notice] = {}
         self._withdrawals: dict[tuple[str, Selection], Withdrawal] = {}
+        self._random = Random(7)
 
     def find(self, entry_id: str) -> Entry | None:
         """See `EntryReader`."""
@@ -40,6 +45,10 @@ class MemoryStore:
         """See `EntryReader`."""
         return sum(entry.scope.tenant == tenant for entry, _ in self._entries.values())
 
+    def count_by_tenant(self) -> Mapping[str, int]:
+        """See `EntryReader`."""
+        return Counter(entry.scope.tenant for entry, _ in self._entries.values())
+
     def put(self, entry: Entry, vector: Vector) -> None:
         """See `EntryKeeper`."""
         self._entries[entry.id] = (entry, vector)
@@ -48,6 +57,12 @@ class MemoryStore:
         """See `EntryKeeper`."""
         kept, vector = self._entries[entry.id]
         self._entries[entry.id] = (replace(kept, sources=entry.sources), vector)
+
+    def add_hits(self, hits: Mapping[str, int]) -> None:
+        """See `EntryKeeper`."""
+        for entry_id in hits.keys() & self._entries.keys():
+            kept, vector = self._entries[entry_id]
+            self._entries[entry_id] = (replace(kept, hits=kept.hits + hits[entry_id]), vector)
 
     def drop(self, entry_id: str) -> None:
         """See `EntryKeeper`."""
@@ -58,6 +73,16 @@ class MemoryStore:
         for entry, _ in list(self._entries.values()):
             if entry.scope.tenant == tenant and (document is None or document in entry.documents):
                 yield entry
+
+    def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
+        """See `EntryKeeper`."""
+        over = (entry for entry, _ in list(self._entries.values()) if entry.expire_time <= now)
+        return list(islice(over, limit))
+
+    def sample(self, tenant: str, limit: int) -> Sequence[Entry]:
+        """See `EntryKeeper`."""
+        entries = list(self.of_tenant(tenant))
+        return self._random.sample(entries, min(limit, len(entries)))
 
     def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
         """See `FloorReader`."""

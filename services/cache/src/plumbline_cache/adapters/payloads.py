@@ -17,6 +17,8 @@ WITHDRAWAL: Final = "withdrawal"
 
 FILTERED_FIELDS: Final = ("kind", "tenant", "scope", "documents")
 """What the engine keeps an index of."""
+EXPIRES: Final = "expires"
+"""Of an entry: seconds since 1970, by which those whose time is over are found."""
 
 
 def entry_payload(entry: Entry) -> Payload:
@@ -38,8 +40,10 @@ def entry_payload(entry: Entry) -> Payload:
         "admit_time": entry.admit_time.isoformat(),
         "evaluation_id": entry.evaluation_id,
         "expire_time": entry.expire_time.isoformat(),
+        EXPIRES: entry.expire_time.timestamp(),
         "saving": _saving_payload(entry.saving),
         "least_similarity": entry.least_similarity,
+        "hits": entry.hits,
         **sources_payload(entry),
     }
 
@@ -64,6 +68,7 @@ def entry_from(point_id: str, payload: Payload) -> Entry:
         expire_time=datetime.fromisoformat(payload["expire_time"]),
         saving=_saving_from(payload["saving"]),
         least_similarity=payload["least_similarity"],
+        hits=payload["hits"],
     )
 
 

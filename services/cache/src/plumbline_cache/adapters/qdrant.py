@@ -5,7 +5,8 @@ Every update is in the shard's write-ahead log when it returns, so the death of 
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from qdrant_edge import (
     EdgeConfig,
     EdgeShard,
     EdgeVectorParams,
+    FacetRequest,
     FieldCondition,
     Filter,
     MatchValue,
@@ -23,7 +25,9 @@ from qdrant_edge import (
     Point,
     Query,
     QueryRequest,
+    RangeFloat,
     Record,
+    Sample,
     ScrollRequest,
     UpdateOperation,
 )
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
 VECTOR: Final = "question"
 PAGE: Final = 128
+MOST_TENANTS: Final = 1_000_000
 
 FLUSH_EVERY: Final = 1_000
 """Updates between two flushes. The log is only cut at a flush: without any it grows by each update for ever."""
@@ -65,6 +70,7 @@ class QdrantStore:
         )
         for field in payloads.FILTERED_FIELDS:
             shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
+        shard.update(UpdateOperation.create_field_index(payloads.EXPIRES, PayloadSchemaType.Float))
         return cls(shard, flush_every=flush_every)
 
     def close(self) -> None:
@@ -95,6 +101,12 @@ class QdrantStore:
         """See `EntryReader`."""
         return self._shard.count(CountRequest(filter=Filter(must=_all_of(payloads.ENTRY, tenant))))
 
+    def count_by_tenant(self) -> Mapping[str, int]:
+        """See `EntryReader`."""
+        entries = Filter(must=[_equals("kind", payloads.ENTRY)])
+        counts = self._shard.facet(FacetRequest("tenant", limit=MOST_TENANTS, exact=True, filter=entries))
+        return {str(hit.value): hit.count for hit in counts.hits}
+
     def put(self, entry: Entry, vector: Vector) -> None:
         """See `EntryKeeper`."""
         self._upsert(Point(entry.id, {VECTOR: vector.tolist()}, payloads.entry_payload(entry)))
@@ -102,6 +114,12 @@ class QdrantStore:
     def carry(self, entry: Entry) -> None:
         """See `EntryKeeper`."""
         self._update(UpdateOperation.set_payload([entry.id], payloads.sources_payload(entry)))
+
+    def add_hits(self, hits: Mapping[str, int]) -> None:
+        """See `EntryKeeper`."""
+        for record in self._records(list(hits)):
+            more = {"hits": _payload(record)["hits"] + hits[str(record.id)]}
+            self._update(UpdateOperation.set_payload([str(record.id)], more))
 
     def drop(self, entry_id: str) -> None:
         """See `EntryKeeper`."""
@@ -111,6 +129,18 @@ class QdrantStore:
         """See `EntryKeeper`."""
         for record in self._all(_all_of(payloads.ENTRY, tenant, document)):
             yield payloads.entry_from(str(record.id), _payload(record))
+
+    def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
+        """See `EntryKeeper`."""
+        over = FieldCondition(payloads.EXPIRES, range=RangeFloat(lte=now.timestamp()))
+        request = ScrollRequest(limit=limit, filter=Filter(must=[over]), with_payload=True)
+        return [payloads.entry_from(str(record.id), _payload(record)) for record in self._shard.scroll(request)[0]]
+
+    def sample(self, tenant: str, limit: int) -> Sequence[Entry]:
+        """See `EntryKeeper`."""
+        mine = Filter(must=_all_of(payloads.ENTRY, tenant))
+        points = self._shard.query(QueryRequest(limit=limit, query=Sample.Random, filter=mine, with_payload=True))
+        return [payloads.entry_from(str(point.id), point.payload or {}) for point in points]
 
     def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
         """See `FloorReader`."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
@@ -70,6 +71,18 @@ class Saving:
     costs: tuple[Cost, ...] = ()
     """One a currency."""
 
+    def __add__(self, other: "Saving") -> "Saving":
+        """Both together, currencies apart."""
+        amounts: defaultdict[str, float] = defaultdict(float)
+        for cost in (*self.costs, *other.costs):
+            amounts[cost.currency] += cost.amount
+        return Saving(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.seconds + other.seconds,
+            tuple(Cost(currency, amount) for currency, amount in sorted(amounts.items())),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -90,6 +103,8 @@ class Entry:
     saving: Saving = Saving()
     least_similarity: float | None = None
     """The least cosine of a source with the question, in [-1, 1]; None where one is unknown."""
+    hits: int = 0
+    """How often it was served, as last written down."""
 
     @property
     def documents(self) -> tuple[str, ...]:

@@ -100,14 +100,12 @@ class Cause(Enum):
     SOURCE_CHANGED = "source_changed"
     SOURCE_DELETED = "source_deleted"
     BY_HAND = "by_hand"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
     RELEASE = "release"
     """Another release is active."""
     ERASED = "erased"
     """A document that it rests on was erased."""
-
-
-_NAMED_CAUSES: Final = frozenset((Cause.RELEASE, Cause.ERASED))
-"""Those that share document and version with another cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +121,9 @@ class Notice:
     answer_id: str
     cause: Cause
     document: str
-    """That changed or was erased; else empty."""
+    """That changed or was erased; empty where none is the cause."""
     version: int
-    """The version that dropped it; -1 for what is no change."""
+    """The version that dropped it; -1 where none did."""
     time: datetime
     withdrawal: str = ""
     """The id of the withdrawal that dropped it; empty for any other cause."""
@@ -133,8 +131,8 @@ class Notice:
     @property
     def id(self) -> str:
         """The same for every telling of the same fact, by whichever replica."""
-        parts = f"{self.entry_id}/{self.answer_id}/{self.document}/{self.version}"
-        return str(uuid.uuid5(_NAMESPACE, parts if self.cause not in _NAMED_CAUSES else f"{parts}/{self.cause.value}"))
+        cause = self.document or self.cause.value
+        return str(uuid.uuid5(_NAMESPACE, f"{self.entry_id}/{self.answer_id}/{cause}/{self.version}"))
 
 
 def is_fresh(entry: Entry, floors: Floors) -> bool:
@@ -159,12 +157,12 @@ def withdrawn(entry: Entry, withdrawal: Withdrawal, time: datetime) -> Notice:
     if withdrawal.erases:
         erased = _notice(entry, Cause.ERASED, withdrawal.selection.name, -1, time)
         return replace(erased, question="", withdrawal=withdrawal.id)
-    return replace(_notice(entry, Cause.BY_HAND, "", -1, time), withdrawal=withdrawal.id)
+    return replace(dropped(entry, Cause.BY_HAND, time), withdrawal=withdrawal.id)
 
 
-def left_behind(entry: Entry, time: datetime) -> Notice:
-    """That *entry* went with its release."""
-    return _notice(entry, Cause.RELEASE, "", -1, time)
+def dropped(entry: Entry, cause: Cause, time: datetime) -> Notice:
+    """That *entry* was dropped by a *cause* that is no document's."""
+    return _notice(entry, cause, "", -1, time)
 
 
 def _new_version(change: Change) -> int:

@@ -19,6 +19,8 @@ class MissReason(Enum):
     NOT_FOUND = "not_found"
     STALE = "stale"
     CATCHING_UP = "catching_up"
+    EXPIRED = "expired"
+    NEVER_CACHED = "never_cached"
     SWITCHED_OFF = "switched_off"
     """Audits found too many hits of near questions wrong."""
 

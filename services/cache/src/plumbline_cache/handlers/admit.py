@@ -1,6 +1,6 @@
 """Take in an answer that passed its evaluation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -9,8 +9,10 @@ import structlog
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Vector
 from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, withdrawn
+from plumbline_cache.domain.lifetime import untimely
 from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.room import RoomWatch
+from plumbline_cache.handlers.tallies import Admission, Tallies
 from plumbline_cache.ports import QuestionEncoder, Store, Turns
 from plumbline_kit.clock import Clock
 
@@ -38,16 +40,22 @@ class AdmitAnswer:
     application: str
     release: str
     time_to_live: timedelta
+    room: RoomWatch
 
     async def __call__(self, candidate: Candidate) -> Admitted | Refusal:
         """Return once the answer is durably kept, or why it is not."""
         outcome = candidate.refusal(self.application, self.release) or await self._take_in(candidate)
         self._note(candidate, outcome)
+        if isinstance(outcome, Admitted) and outcome.anew:
+            await self.room.admitted()
         return outcome
 
     async def _take_in(self, candidate: Candidate) -> Admitted | Refusal:
+        now = self.clock.now()
+        entry = candidate.admitted(now, self.time_to_live)
+        if (refusal := untimely(entry, now)) is not None:
+            return refusal
         vector = await self.encoder.encode(candidate.question)
-        entry = candidate.admitted(self.clock.now(), self.time_to_live)
         return await self.writer.run(partial(self._keep, entry, vector))
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
@@ -61,7 +69,8 @@ class AdmitAnswer:
             return Refusal.SOURCE_CHANGED
         if held is not None and not self._gives_way(held, entry):
             return Refusal.OLDER_ANSWER
-        self.store.put(entry, vector)
+        # The question is asked as often whichever answer it has.
+        self.store.put(entry if held is None else replace(entry, hits=held.hits), vector)
         return Admitted(entry.id, anew=True)
 
     def _gives_way(self, held: Entry, entry: Entry) -> bool:
@@ -84,8 +93,8 @@ class AdmitAnswer:
     def _note(self, candidate: Candidate, outcome: Admitted | Refusal) -> None:
         fields = {"answer_id": candidate.answer_id, "tenant_id": candidate.scope.tenant}
         if isinstance(outcome, Refusal):
-            self.tallies.add(candidate.scope.tenant, Count.REFUSED)
+            self.tallies.add(candidate.scope, outcome)
             log.info("answer_refused", reason=outcome.value, **fields)
         elif outcome.anew:
-            self.tallies.add(candidate.scope.tenant, Count.ADMITTED)
+            self.tallies.add(candidate.scope, Admission.ADMITTED)
             log.info("answer_admitted", entry_id=outcome.entry_id, **fields)

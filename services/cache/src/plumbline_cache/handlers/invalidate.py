@@ -13,7 +13,7 @@ import structlog
 
 from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.freshness import Change, Floor, Notice, dropped_by, is_fresh
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import Announcer, NoticeBox, Store, Turns
 from plumbline_kit.clock import Clock
 
@@ -75,11 +75,10 @@ class FollowChange:
 
     async def __call__(self, change: Change) -> None:
         """Return once every entry is settled and every drop announced. Raises `Unavailable`."""
-        dropped = await self.writer.run(partial(self._settle, change))
-        self.tallies.add(change.tenant, Count.INVALIDATED, dropped)
+        await self.writer.run(partial(self._settle, change))
         await self.announce(change.tenant, change.document)
 
-    def _settle(self, change: Change) -> int:
+    def _settle(self, change: Change) -> None:
         """One turn of the writer: no answer is admitted meanwhile."""
         known = self.store.floors(change.tenant, [change.document])
         floor = known.get(change.document, Floor(change.tenant, change.document)).after(change)
@@ -88,7 +87,6 @@ class FollowChange:
         if not fates[_Fate.WAITS]:
             self.store.keep_floor(floor.settled())
         log.info("change_followed", **_fields(change), **{fate.value: fates[fate] for fate in _Fate})
-        return fates[_Fate.DROPPED]
 
     def _behind(self, floor: Floor) -> Iterator[Entry]:
         entries = self.store.of_tenant(floor.tenant, floor.document)
@@ -96,8 +94,10 @@ class FollowChange:
 
     def _settle_entry(self, entry: Entry, floor: Floor) -> _Fate:
         if (cause := floor.cause_of_drop(entry)) is not None:
-            self.store.add_notice(dropped_by(entry, cause, self.clock.now()))
+            notice = dropped_by(entry, cause, self.clock.now())
+            self.store.add_notice(notice)
             self.store.drop(entry.id)
+            self.tallies.add(entry.scope, notice.cause)
             return _Fate.DROPPED
         carried = floor.carry(entry)
         self.store.carry(carried)

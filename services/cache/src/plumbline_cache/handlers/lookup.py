@@ -9,11 +9,14 @@ import structlog
 
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector, entry_id, require_question
 from plumbline_cache.domain.freshness import is_fresh
+from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.sameness import asks_the_same
 from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
+from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
 
@@ -26,10 +29,11 @@ ENGINE_SECONDS: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The best fresh entry, and whether a stale one was passed over."""
+    """The best entry that may be served, and why others may not."""
 
     best: Neighbour | None = None
     stale: bool = False
+    expired: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,24 @@ class LookupAnswer:
     readiness: Readiness
     readers: Turns
     tallies: Tallies
+    uses: Uses
     rules: HitRules
+    clock: Clock
     semantic_threshold: float
 
     async def __call__(self, scope: Scope, question: str) -> Hit | Miss:
         """Raises `Invalid` for an empty or oversized question."""
         require_question(question)
         result = await self._look_up(scope, question)
-        self.tallies.add(scope.tenant, _count_of(result))
+        self._note(scope, result)
         return result
+
+    def _note(self, scope: Scope, result: Hit | Miss) -> None:
+        if isinstance(result, Hit):
+            self.tallies.add(scope, result.tier, result.entry.saving)
+            self.uses.note(result.entry.id)
+        else:
+            self.tallies.add(scope, result.reason)
 
     async def _look_up(self, scope: Scope, question: str) -> Hit | Miss:
         # A change not heard of yet could make any entry stale.
@@ -62,7 +75,7 @@ class LookupAnswer:
         near = await self._semantic(scope, question, vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
-        return Miss(MissReason.STALE if exact.stale or near.stale else MissReason.NOT_FOUND, vector)
+        return Miss(_reason(exact, near), vector)
 
     def _unless_off(self, hit: Hit) -> Hit | Miss:
         scope = hit.entry.scope
@@ -100,11 +113,13 @@ class LookupAnswer:
         # The floors are read after the entries and raised before entries are touched: a change between the
         # two reads makes a fresh entry look stale, never a stale one fresh.
         # The same holds for withdrawals.
-        wanted = self._wanted(scope, found)
-        documents = [document for neighbour in wanted for document in neighbour.entry.documents]
+        now = self.clock.now()
+        alive = [neighbour for neighbour in self._wanted(scope, found) if is_alive(neighbour.entry, now)]
+        expired = any(not is_alive(neighbour.entry, now) for neighbour in found)
+        documents = [document for neighbour in alive for document in neighbour.entry.documents]
         floors = self.store.floors(scope.tenant, documents) if documents else {}
-        fresh = [neighbour for neighbour in wanted if is_fresh(neighbour.entry, floors)]
-        return _Found(next(iter(fresh), None), stale=len(fresh) < len(wanted))
+        fresh = [neighbour for neighbour in alive if is_fresh(neighbour.entry, floors)]
+        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=expired)
 
     def _wanted(self, scope: Scope, found: Sequence[Neighbour]) -> Sequence[Neighbour]:
         """Without what somebody wants gone and is about to go."""
@@ -125,7 +140,7 @@ def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
     return entry.scope.key == scope.key and (entry.question == question or asks_the_same(entry.question, question))
 
 
-def _count_of(result: Hit | Miss) -> Count:
-    if isinstance(result, Miss):
-        return Count.MISS
-    return Count.EXACT_HIT if result.tier is Tier.EXACT else Count.SEMANTIC_HIT
+def _reason(*found: _Found) -> MissReason:
+    if any(tier.stale for tier in found):
+        return MissReason.STALE
+    return MissReason.EXPIRED if any(tier.expired for tier in found) else MissReason.NOT_FOUND

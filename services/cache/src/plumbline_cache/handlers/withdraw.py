@@ -13,7 +13,7 @@ from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.freshness import withdrawn
 from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
 from plumbline_cache.handlers.invalidate import AnnounceDrops
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import Store, Turns, WithdrawalLog
 from plumbline_kit.clock import Clock
 
@@ -48,8 +48,10 @@ class Withdraw:
             self._silence(withdrawal)
         dropped = 0
         for entry in self._selected(withdrawal):
-            self.store.add_notice(withdrawn(entry, withdrawal, self.clock.now()))
+            notice = withdrawn(entry, withdrawal, self.clock.now())
+            self.store.add_notice(notice)
             self.store.drop(entry.id)
+            self.tallies.add(entry.scope, notice.cause)
             dropped += 1
         self._note(withdrawal, dropped)
         return dropped
@@ -78,7 +80,6 @@ class Withdraw:
         self._counts[withdrawal.id] = dropped
         while len(self._counts) > REMEMBERED:
             self._counts.popitem(last=False)
-        self.tallies.add(withdrawal.tenant, Count.INVALIDATED, dropped)
         about = {"tenant_id": withdrawal.tenant, "invalidation_id": withdrawal.id}
         log.info("entries_withdrawn", selection=withdrawal.selection.kind.value, dropped=dropped, **about)
 

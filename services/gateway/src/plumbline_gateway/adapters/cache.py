@@ -5,13 +5,16 @@ import grpc
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub
 from plumbline_gateway.domain import Embedding, Hit, Lookup, ReleaseRef, Tier
-from plumbline_gateway.translation import TIERS, answer_from_proto, release_to_proto
+from plumbline_gateway.translation import TIERS, answer_from_proto, release_to_proto, saving_from_proto
 from plumbline_kit.rpc import translate
 
 _MISS_REASONS = {
     pb.MISS_REASON_NOT_FOUND: "not_found",
     pb.MISS_REASON_STALE: "stale",
     pb.MISS_REASON_CATCHING_UP: "catching_up",
+    pb.MISS_REASON_EXPIRED: "expired",
+    pb.MISS_REASON_NEVER_CACHED: "never_cached",
+    pb.MISS_REASON_SWITCHED_OFF: "switched_off",
 }
 
 
@@ -34,13 +37,26 @@ class GrpcAnswerCache:
 def _lookup(response: pb.LookupAnswerResponse) -> Lookup:
     embedding = _embedding(response)
     if not response.HasField("hit"):
-        return Lookup(miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"), embedding=embedding)
+        return Lookup(
+            miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"),
+            embedding=embedding,
+            withheld=_hit(response.withheld) if response.HasField("withheld") else None,
+        )
     return Lookup(_hit(response.hit), embedding=embedding)
 
 
 def _hit(hit: pb.CacheHit) -> Hit:
     tier = TIERS.get(hit.tier, Tier.SEMANTIC)
-    return Hit(hit.answer_id, answer_from_proto(hit.answer), tier, hit.entry_id, hit.similarity, hit.question)
+    return Hit(
+        hit.answer_id,
+        answer_from_proto(hit.answer),
+        tier,
+        hit.entry_id,
+        hit.similarity,
+        hit.question,
+        hit.scope_key,
+        saving_from_proto(hit.saving),
+    )
 
 
 def _embedding(response: pb.LookupAnswerResponse) -> Embedding | None:

@@ -81,6 +81,7 @@ def _request(assignment: Assignment) -> pb.GenerateAnswerRequest:
         condensation=condensation_to_proto(assignment.condensation),
         json_schema=assignment.json_schema,
         samples=assignment.samples,
+        audited_answer_id=assignment.audited_answer_id,
     )
 
 

@@ -105,9 +105,9 @@ class EntryInvalidated(_message.Message):
     """Empty for an erasure."""
     cause: Global___InvalidationCause.ValueType
     document_id: _builtins.str
-    """The document whose change or erasure was the cause; empty for any other."""
+    """The document whose change or erasure was the cause; empty where none was."""
     document_version: _builtins.int
-    """The version that made the entry stale; -1 for a cause that is no change of a document."""
+    """The version that made the entry stale; -1 where none did."""
     invalidation_id: _builtins.str
     """The request that was the cause; empty for any other."""
     @_builtins.property
@@ -214,7 +214,9 @@ class AuditRequested(_message.Message):
     @_builtins.property
     def fresh_answer(self) -> _answer_pb2.Answer: ...
     @_builtins.property
-    def request_time(self) -> _timestamp_pb2.Timestamp: ...
+    def request_time(self) -> _timestamp_pb2.Timestamp:
+        """When the fresh answer was there."""
+
     def __init__(
         self,
         *,
@@ -261,7 +263,7 @@ class HitAudited(_message.Message):
     audit_id: _builtins.str
     tenant_id: _builtins.str
     scope_key: _builtins.str
-    """Hash of tenant, groups and release: who shares entries."""
+    """Hash of who shares the entry."""
     question: _builtins.str
     served_answer_id: _builtins.str
     fresh_answer_id: _builtins.str
@@ -277,7 +279,9 @@ class HitAudited(_message.Message):
         """Of the scope's hits of this tier, this one among them, as the replica that compared knew them."""
 
     @_builtins.property
-    def audit_time(self) -> _timestamp_pb2.Timestamp: ...
+    def audit_time(self) -> _timestamp_pb2.Timestamp:
+        """When the fresh answer was there."""
+
     def __init__(
         self,
         *,
@@ -314,6 +318,7 @@ class AuditedHit(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     STORED_QUESTION_FIELD_NUMBER: _builtins.int
     WITHHELD_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     answer_id: _builtins.str
     """The generated answer that the entry keeps."""
@@ -323,6 +328,8 @@ class AuditedHit(_message.Message):
     stored_question: _builtins.str
     withheld: _builtins.bool
     """Found while its tier was switched off: compared, not served."""
+    scope_key: _builtins.str
+    """Hash of who shares the entry."""
     def __init__(
         self,
         *,
@@ -332,10 +339,11 @@ class AuditedHit(_message.Message):
         similarity: _builtins.float = ...,
         stored_question: _builtins.str = ...,
         withheld: _builtins.bool = ...,
+        scope_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "entry_id", b"entry_id", "similarity", b"similarity", "stored_question", b"stored_question", "tier", b"tier", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "entry_id", b"entry_id", "scope_key", b"scope_key", "similarity", b"similarity", "stored_question", b"stored_question", "tier", b"tier", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

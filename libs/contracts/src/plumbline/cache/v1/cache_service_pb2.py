@@ -28,39 +28,53 @@ from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_an
 from plumbline.generation.v1 import generation_service_pb2 as plumbline_dot_generation_dot_v1_dot_generation__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&plumbline/cache/v1/cache_service.proto\x12\x12plumbline.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\x1a\x30plumbline/generation/v1/generation_service.proto\"o\n\x13LookupAnswerRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12\x30\n\x07release\x18\x02 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x14\n\x0c\x63onversation\x18\x03 \x01(\t\"\xd9\x01\n\x14LookupAnswerResponse\x12)\n\x03hit\x18\x01 \x01(\x0b\x32\x1c.plumbline.cache.v1.CacheHit\x12\x33\n\x0bmiss_reason\x18\x02 \x01(\x0e\x32\x1e.plumbline.cache.v1.MissReason\x12\x31\n\tembedding\x18\x03 \x01(\x0b\x32\x1e.plumbline.common.v1.Embedding\x12.\n\x08withheld\x18\x04 \x01(\x0b\x32\x1c.plumbline.cache.v1.CacheHit\"\xbc\x02\n\x08\x43\x61\x63heHit\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x11\n\tanswer_id\x18\x02 \x01(\t\x12\x10\n\x08question\x18\x03 \x01(\t\x12+\n\x06\x61nswer\x18\x04 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12+\n\x04tier\x18\x05 \x01(\x0e\x32\x1d.plumbline.cache.v1.CacheTier\x12\x12\n\nsimilarity\x18\x06 \x01(\x01\x12.\n\nadmit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06saving\x18\t \x01(\x0b\x32\x1a.plumbline.cache.v1.Saving\"\x91\x01\n\x06Saving\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12\'\n\x04time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05\x63osts\x18\x04 \x03(\x0b\x32\x1d.plumbline.generation.v1.Cost\"\xe1\x01\n\x18InvalidateEntriesRequest\x12\x15\n\x0b\x64ocument_id\x18\x01 \x01(\tH\x00\x12\x12\n\x08\x65ntry_id\x18\x02 \x01(\tH\x00\x12\r\n\x03\x61ll\x18\x03 \x01(\x08H\x00\x12\x18\n\x0e\x61pplication_id\x18\x04 \x01(\tH\x00\x12\x32\n\x07release\x18\x05 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRefH\x00\x12\x12\n\x08question\x18\x06 \x01(\tH\x00\x12\x1c\n\x12\x65rased_document_id\x18\x07 \x01(\tH\x00\x42\x0b\n\tselection\"O\n\x19InvalidateEntriesResponse\x12\x19\n\x11invalidated_count\x18\x01 \x01(\x05\x12\x17\n\x0finvalidation_id\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"\x8d\x03\n\x10GetStatsResponse\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x65xact_hit_count\x18\x02 \x01(\x03\x12\x1a\n\x12semantic_hit_count\x18\x03 \x01(\x03\x12\x12\n\nmiss_count\x18\x04 \x01(\x03\x12\x16\n\x0e\x61\x64mitted_count\x18\x05 \x01(\x03\x12\x15\n\rrefused_count\x18\x06 \x01(\x03\x12\x19\n\x11invalidated_count\x18\x07 \x01(\x03\x12\x38\n\x0e\x61udited_scopes\x18\x10 \x03(\x0b\x32 .plumbline.cache.v1.AuditedScope\x12\x38\n\x0e\x66\x61lse_hit_rate\x18\x11 \x01(\x0b\x32 .plumbline.cache.v1.FalseHitRate\x12>\n\x14\x65xact_false_hit_rate\x18\x12 \x01(\x0b\x32 .plumbline.cache.v1.FalseHitRate\x12\x1d\n\x15target_false_hit_rate\x18\x13 \x01(\x01\"\xa5\x01\n\x0c\x41uditedScope\x12\x11\n\tscope_key\x18\x01 \x01(\t\x12\x38\n\x0e\x66\x61lse_hit_rate\x18\x02 \x01(\x0b\x32 .plumbline.cache.v1.FalseHitRate\x12\x14\n\x0cswitched_off\x18\x03 \x01(\x08\x12\x32\n\ndecided_by\x18\x04 \x01(\x0e\x32\x1e.plumbline.cache.v1.AuditLevel\"n\n\x0c\x46\x61lseHitRate\x12\x15\n\raudited_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x66\x61lse_count\x18\x02 \x01(\x03\x12\x17\n\x0fundecided_count\x18\x03 \x01(\x03\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01*V\n\tCacheTier\x12\x1a\n\x16\x43\x41\x43HE_TIER_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_TIER_EXACT\x10\x01\x12\x17\n\x13\x43\x41\x43HE_TIER_SEMANTIC\x10\x02*\xcd\x01\n\nMissReason\x12\x1b\n\x17MISS_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15MISS_REASON_NOT_FOUND\x10\x01\x12\x15\n\x11MISS_REASON_STALE\x10\x02\x12\x1b\n\x17MISS_REASON_CATCHING_UP\x10\x03\x12\x17\n\x13MISS_REASON_EXPIRED\x10\x04\x12\x1c\n\x18MISS_REASON_NEVER_CACHED\x10\x05\x12\x1c\n\x18MISS_REASON_SWITCHED_OFF\x10\x08*q\n\nAuditLevel\x12\x1b\n\x17\x41UDIT_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIT_LEVEL_SCOPE\x10\x01\x12\x16\n\x12\x41UDIT_LEVEL_TENANT\x10\x02\x12\x17\n\x13\x41UDIT_LEVEL_RELEASE\x10\x03\x32\xba\x02\n\x0c\x43\x61\x63heService\x12\x61\n\x0cLookupAnswer\x12\'.plumbline.cache.v1.LookupAnswerRequest\x1a(.plumbline.cache.v1.LookupAnswerResponse\x12p\n\x11InvalidateEntries\x12,.plumbline.cache.v1.InvalidateEntriesRequest\x1a-.plumbline.cache.v1.InvalidateEntriesResponse\x12U\n\x08GetStats\x12#.plumbline.cache.v1.GetStatsRequest\x1a$.plumbline.cache.v1.GetStatsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&plumbline/cache/v1/cache_service.proto\x12\x12plumbline.cache.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a plumbline/common/v1/answer.proto\x1a\x30plumbline/generation/v1/generation_service.proto\"o\n\x13LookupAnswerRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12\x30\n\x07release\x18\x02 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x14\n\x0c\x63onversation\x18\x03 \x01(\t\"\xd9\x01\n\x14LookupAnswerResponse\x12)\n\x03hit\x18\x01 \x01(\x0b\x32\x1c.plumbline.cache.v1.CacheHit\x12\x33\n\x0bmiss_reason\x18\x02 \x01(\x0e\x32\x1e.plumbline.cache.v1.MissReason\x12\x31\n\tembedding\x18\x03 \x01(\x0b\x32\x1e.plumbline.common.v1.Embedding\x12.\n\x08withheld\x18\x04 \x01(\x0b\x32\x1c.plumbline.cache.v1.CacheHit\"\xcf\x02\n\x08\x43\x61\x63heHit\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x11\n\tanswer_id\x18\x02 \x01(\t\x12\x10\n\x08question\x18\x03 \x01(\t\x12+\n\x06\x61nswer\x18\x04 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12+\n\x04tier\x18\x05 \x01(\x0e\x32\x1d.plumbline.cache.v1.CacheTier\x12\x12\n\nsimilarity\x18\x06 \x01(\x01\x12.\n\nadmit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06saving\x18\t \x01(\x0b\x32\x1a.plumbline.cache.v1.Saving\x12\x11\n\tscope_key\x18\x0c \x01(\t\"\x91\x01\n\x06Saving\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12\'\n\x04time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05\x63osts\x18\x04 \x03(\x0b\x32\x1d.plumbline.generation.v1.Cost\"\xe1\x01\n\x18InvalidateEntriesRequest\x12\x15\n\x0b\x64ocument_id\x18\x01 \x01(\tH\x00\x12\x12\n\x08\x65ntry_id\x18\x02 \x01(\tH\x00\x12\r\n\x03\x61ll\x18\x03 \x01(\x08H\x00\x12\x18\n\x0e\x61pplication_id\x18\x04 \x01(\tH\x00\x12\x32\n\x07release\x18\x05 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRefH\x00\x12\x12\n\x08question\x18\x06 \x01(\tH\x00\x12\x1c\n\x12\x65rased_document_id\x18\x07 \x01(\tH\x00\x42\x0b\n\tselection\"O\n\x19InvalidateEntriesResponse\x12\x19\n\x11invalidated_count\x18\x01 \x01(\x05\x12\x17\n\x0finvalidation_id\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"\xe3\x04\n\x10GetStatsResponse\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x03\x12\x17\n\x0f\x65xact_hit_count\x18\x02 \x01(\x03\x12\x1a\n\x12semantic_hit_count\x18\x03 \x01(\x03\x12\x12\n\nmiss_count\x18\x04 \x01(\x03\x12\x16\n\x0e\x61\x64mitted_count\x18\x05 \x01(\x03\x12\x15\n\rrefused_count\x18\x06 \x01(\x03\x12\x19\n\x11invalidated_count\x18\x07 \x01(\x03\x12.\n\nsince_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05saved\x18\t \x01(\x0b\x32\x1a.plumbline.cache.v1.Saving\x12.\n\x06scopes\x18\n \x03(\x0b\x32\x1e.plumbline.cache.v1.ScopeStats\x12\x38\n\x0e\x61udited_scopes\x18\x10 \x03(\x0b\x32 .plumbline.cache.v1.AuditedScope\x12\x38\n\x0e\x66\x61lse_hit_rate\x18\x11 \x01(\x0b\x32 .plumbline.cache.v1.FalseHitRate\x12>\n\x14\x65xact_false_hit_rate\x18\x12 \x01(\x0b\x32 .plumbline.cache.v1.FalseHitRate\x12\x1d\n\x15target_false_hit_rate\x18\x13 \x01(\x01\x12\x15\n\rexpired_count\x18\x14 \x01(\x03\x12\x15\n\revicted_count\x18\x15 \x01(\x03\x12\x1b\n\x13maximum_entry_count\x18\x16 \x01(\x03\"\xf1\x04\n\nScopeStats\x12\x30\n\x07release\x18\x01 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x0e\n\x06groups\x18\x02 \x03(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x17\n\x0f\x65xact_hit_count\x18\x04 \x01(\x03\x12\x1a\n\x12semantic_hit_count\x18\x05 \x01(\x03\x12\x43\n\x0bmiss_counts\x18\x06 \x03(\x0b\x32..plumbline.cache.v1.ScopeStats.MissCountsEntry\x12\x16\n\x0e\x61\x64mitted_count\x18\x07 \x01(\x03\x12I\n\x0erefused_counts\x18\x08 \x03(\x0b\x32\x31.plumbline.cache.v1.ScopeStats.RefusedCountsEntry\x12Q\n\x12invalidated_counts\x18\t \x03(\x0b\x32\x35.plumbline.cache.v1.ScopeStats.InvalidatedCountsEntry\x12)\n\x05saved\x18\n \x01(\x0b\x32\x1a.plumbline.cache.v1.Saving\x12\x11\n\tscope_key\x18\x0b \x01(\t\x1a\x31\n\x0fMissCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x34\n\x12RefusedCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a\x38\n\x16InvalidatedCountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xa5\x01\n\x0c\x41uditedScope\x12\x11\n\tscope_key\x18\x01 \x01(\t\x12\x38\n\x0e\x66\x61lse_hit_rate\x18\x02 \x01(\x0b\x32 .plumbline.cache.v1.FalseHitRate\x12\x14\n\x0cswitched_off\x18\x03 \x01(\x08\x12\x32\n\ndecided_by\x18\x04 \x01(\x0e\x32\x1e.plumbline.cache.v1.AuditLevel\"n\n\x0c\x46\x61lseHitRate\x12\x15\n\raudited_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x66\x61lse_count\x18\x02 \x01(\x03\x12\x17\n\x0fundecided_count\x18\x03 \x01(\x03\x12\x0b\n\x03low\x18\x04 \x01(\x01\x12\x0c\n\x04high\x18\x05 \x01(\x01*V\n\tCacheTier\x12\x1a\n\x16\x43\x41\x43HE_TIER_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_TIER_EXACT\x10\x01\x12\x17\n\x13\x43\x41\x43HE_TIER_SEMANTIC\x10\x02*\xcd\x01\n\nMissReason\x12\x1b\n\x17MISS_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15MISS_REASON_NOT_FOUND\x10\x01\x12\x15\n\x11MISS_REASON_STALE\x10\x02\x12\x1b\n\x17MISS_REASON_CATCHING_UP\x10\x03\x12\x17\n\x13MISS_REASON_EXPIRED\x10\x04\x12\x1c\n\x18MISS_REASON_NEVER_CACHED\x10\x05\x12\x1c\n\x18MISS_REASON_SWITCHED_OFF\x10\x08*q\n\nAuditLevel\x12\x1b\n\x17\x41UDIT_LEVEL_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIT_LEVEL_SCOPE\x10\x01\x12\x16\n\x12\x41UDIT_LEVEL_TENANT\x10\x02\x12\x17\n\x13\x41UDIT_LEVEL_RELEASE\x10\x03\x32\xba\x02\n\x0c\x43\x61\x63heService\x12\x61\n\x0cLookupAnswer\x12\'.plumbline.cache.v1.LookupAnswerRequest\x1a(.plumbline.cache.v1.LookupAnswerResponse\x12p\n\x11InvalidateEntries\x12,.plumbline.cache.v1.InvalidateEntriesRequest\x1a-.plumbline.cache.v1.InvalidateEntriesResponse\x12U\n\x08GetStats\x12#.plumbline.cache.v1.GetStatsRequest\x1a$.plumbline.cache.v1.GetStatsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.cache.v1.cache_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CACHETIER']._serialized_start=2019
-  _globals['_CACHETIER']._serialized_end=2105
-  _globals['_MISSREASON']._serialized_start=2108
-  _globals['_MISSREASON']._serialized_end=2313
-  _globals['_AUDITLEVEL']._serialized_start=2315
-  _globals['_AUDITLEVEL']._serialized_end=2428
+  _globals['_SCOPESTATS_MISSCOUNTSENTRY']._loaded_options = None
+  _globals['_SCOPESTATS_MISSCOUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_SCOPESTATS_REFUSEDCOUNTSENTRY']._loaded_options = None
+  _globals['_SCOPESTATS_REFUSEDCOUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_SCOPESTATS_INVALIDATEDCOUNTSENTRY']._loaded_options = None
+  _globals['_SCOPESTATS_INVALIDATEDCOUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_CACHETIER']._serialized_start=2880
+  _globals['_CACHETIER']._serialized_end=2966
+  _globals['_MISSREASON']._serialized_start=2969
+  _globals['_MISSREASON']._serialized_end=3174
+  _globals['_AUDITLEVEL']._serialized_start=3176
+  _globals['_AUDITLEVEL']._serialized_end=3289
   _globals['_LOOKUPANSWERREQUEST']._serialized_start=211
   _globals['_LOOKUPANSWERREQUEST']._serialized_end=322
   _globals['_LOOKUPANSWERRESPONSE']._serialized_start=325
   _globals['_LOOKUPANSWERRESPONSE']._serialized_end=542
   _globals['_CACHEHIT']._serialized_start=545
-  _globals['_CACHEHIT']._serialized_end=861
-  _globals['_SAVING']._serialized_start=864
-  _globals['_SAVING']._serialized_end=1009
-  _globals['_INVALIDATEENTRIESREQUEST']._serialized_start=1012
-  _globals['_INVALIDATEENTRIESREQUEST']._serialized_end=1237
-  _globals['_INVALIDATEENTRIESRESPONSE']._serialized_start=1239
-  _globals['_INVALIDATEENTRIESRESPONSE']._serialized_end=1318
-  _globals['_GETSTATSREQUEST']._serialized_start=1320
-  _globals['_GETSTATSREQUEST']._serialized_end=1337
-  _globals['_GETSTATSRESPONSE']._serialized_start=1340
-  _globals['_GETSTATSRESPONSE']._serialized_end=1737
-  _globals['_AUDITEDSCOPE']._serialized_start=1740
-  _globals['_AUDITEDSCOPE']._serialized_end=1905
-  _globals['_FALSEHITRATE']._serialized_start=1907
-  _globals['_FALSEHITRATE']._serialized_end=2017
-  _globals['_CACHESERVICE']._serialized_start=2431
-  _globals['_CACHESERVICE']._serialized_end=2745
+  _globals['_CACHEHIT']._serialized_end=880
+  _globals['_SAVING']._serialized_start=883
+  _globals['_SAVING']._serialized_end=1028
+  _globals['_INVALIDATEENTRIESREQUEST']._serialized_start=1031
+  _globals['_INVALIDATEENTRIESREQUEST']._serialized_end=1256
+  _globals['_INVALIDATEENTRIESRESPONSE']._serialized_start=1258
+  _globals['_INVALIDATEENTRIESRESPONSE']._serialized_end=1337
+  _globals['_GETSTATSREQUEST']._serialized_start=1339
+  _globals['_GETSTATSREQUEST']._serialized_end=1356
+  _globals['_GETSTATSRESPONSE']._serialized_start=1359
+  _globals['_GETSTATSRESPONSE']._serialized_end=1970
+  _globals['_SCOPESTATS']._serialized_start=1973
+  _globals['_SCOPESTATS']._serialized_end=2598
+  _globals['_SCOPESTATS_MISSCOUNTSENTRY']._serialized_start=2437
+  _globals['_SCOPESTATS_MISSCOUNTSENTRY']._serialized_end=2486
+  _globals['_SCOPESTATS_REFUSEDCOUNTSENTRY']._serialized_start=2488
+  _globals['_SCOPESTATS_REFUSEDCOUNTSENTRY']._serialized_end=2540
+  _globals['_SCOPESTATS_INVALIDATEDCOUNTSENTRY']._serialized_start=2542
+  _globals['_SCOPESTATS_INVALIDATEDCOUNTSENTRY']._serialized_end=2598
+  _globals['_AUDITEDSCOPE']._serialized_start=2601
+  _globals['_AUDITEDSCOPE']._serialized_end=2766
+  _globals['_FALSEHITRATE']._serialized_start=2768
+  _globals['_FALSEHITRATE']._serialized_end=2878
+  _globals['_CACHESERVICE']._serialized_start=3292
+  _globals['_CACHESERVICE']._serialized_end=3606
 # @@protoc_insertion_point(module_scope)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -53,6 +54,10 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken = 0
+
+    def is_busy(self) -> bool:
+        """Whether half of them or more are taken."""
+        return 2 * self._taken >= self._limit
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -147,7 +152,7 @@ class AskQuestion:
         )
         async with aclosing(self._generate(assignment)) as pieces:
             async for piece in pieces:
-                yield piece
+                yield replace(piece, withheld=lookup.withheld) if isinstance(piece, Generated) else piece
 
     def _freshness_of(self, question: Question) -> Freshness:
         """What is cached was written in words whatever the schema, and agrees with nothing."""
