@@ -286,13 +286,52 @@ async def test_a_miss_of_a_tier_that_is_off_carries_what_it_withholds(served: Se
     assert (await caller.look_up(question)).hit.tier == pb.CACHE_TIER_EXACT
 
 
-@pytest.mark.parametrize("method", ["LookupAnswer", "InvalidateEntries", "GetStats"])
+@pytest.mark.parametrize("method", ["LookupAnswer", "InvalidateEntries", "GetStats", "ListTopEntries", "ExplainLookup"])
 async def test_every_method_needs_its_scope(served: Served, method: str) -> None:
     request = {
         "LookupAnswer": pb.LookupAnswerRequest(question="Why?"),
         "InvalidateEntries": pb.InvalidateEntriesRequest(all=True),
         "GetStats": pb.GetStatsRequest(),
+        "ListTopEntries": pb.ListTopEntriesRequest(),
+        "ExplainLookup": pb.ExplainLookupRequest(question="Why?"),
     }[method]
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await served.caller(scopes="evaluate").call(method, request)
     assert failure.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_the_entries_served_most_are_listed_with_what_a_hit_saves(served: Served) -> None:
+    await served.keep("Another question?")
+    entry_id = await served.keep()
+    await served.keep("Secret?", groups=("hr",))
+    await served.keep("Theirs?", tenant="globex")
+    caller = served.caller(groups=["sales"])
+    await caller.look_up()
+    listed = await caller.call("ListTopEntries", pb.ListTopEntriesRequest(page_size=1))
+    [first] = listed.entries
+    assert (first.entry_id, first.question, first.hit_count) == (entry_id, LAMP, 1)
+    assert (first.saving.completion_tokens, first.document_ids, first.groups) == (40, ["prices"], ["sales"])
+    assert listed.hidden_count == 1
+    everything = await caller.call("ListTopEntries", pb.ListTopEntriesRequest(order=pb.TOP_ORDER_NEWEST))
+    assert {entry.question for entry in everything.entries} == {LAMP, "Another question?"}
+
+
+async def test_a_page_of_too_many_entries_is_invalid(served: Served) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await served.caller().call("ListTopEntries", pb.ListTopEntriesRequest(page_size=101))
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_lookup_is_explained_without_being_counted(served: Served) -> None:
+    entry_id = await served.keep()
+    caller = served.caller(groups=["sales"])
+    told = await caller.call("ExplainLookup", pb.ExplainLookupRequest(question="what does the LAMP cost"))
+    assert (told.tier, told.miss_reason) == (pb.CACHE_TIER_EXACT, pb.MISS_REASON_UNSPECIFIED)
+    assert (told.release.release_id, told.groups, told.language) == (served.release.id, ["sales"], "en")
+    [own] = told.entries
+    assert (own.entry_id, own.tier, own.question) == (entry_id, pb.CACHE_TIER_EXACT, LAMP)
+    assert {check.name: check.passed for check in own.checks} == {"words": True, "time to live": True, "sources": True}
+    stranger = await served.caller(groups=["hr"]).call("ExplainLookup", pb.ExplainLookupRequest(question=LAMP))
+    assert (len(stranger.entries), stranger.miss_reason) == (0, pb.MISS_REASON_NOT_FOUND)
+    stats = await caller.stats()
+    assert (stats.exact_hit_count, stats.miss_count) == (0, 0)

@@ -1,12 +1,13 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
+from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.meters import TallyMeters
 from plumbline_cache.adapters.readiness import CatchingUp
@@ -17,11 +18,13 @@ from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import AuditEvents, BusAnnouncer, BusWithdrawals, CacheEvents, WithdrawalEvents, group_of
 from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
+from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.top import ListTopEntries
 from plumbline_cache.handlers.uses import Uses, WriteUses
 from plumbline_cache.handlers.withdraw import FollowWithdrawal, InvalidateEntries, Withdraw
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store
@@ -55,6 +58,7 @@ class Parts:
     uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
     readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
+    operators: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-operator", 1))
 
     def subscriptions(self) -> Sequence[Subscription[Any]]:
         """All that fills the store."""
@@ -105,14 +109,25 @@ class Parts:
             threshold,
         )
         invalidate = InvalidateEntries(BusWithdrawals(self.publisher), self._withdraw, self.clock)
-        since = self.clock.now()
+        uncounted = replace(lookup, tallies=Tallies(), uses=Uses())
         return CacheService(
-            lookup, invalidate, self.store, self.tallies, self.audits, self.bounds, self.encoder_id, since
+            lookup,
+            invalidate,
+            ExplainLookup(uncounted),
+            ListTopEntries(self.store, self.uses, self.operators),
+            self.store,
+            self.tallies,
+            self.audits,
+            self.bounds,
+            self.encoder_id,
+            ReleaseRef(application_id=self.release.application_id, release_id=self.release.id),
+            since=self.clock.now(),
         )
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
         self.readers.close()
+        self.operators.close()
         self.writer.close()
 
     def _make_room(self) -> MakeRoom:

@@ -6,7 +6,7 @@ from typing import Any
 from plumbline.cache.v1 import cache_events_pb2 as pb
 from plumbline_cache.domain.withdrawal import Withdrawal
 from plumbline_cache.handlers.withdraw import FollowWithdrawal
-from plumbline_cache.translation import selection_from_proto, selection_to_proto
+from plumbline_cache.translation.selections import selection_from_proto, selection_to_proto
 from plumbline_contracts.topics import INVALIDATION_REQUESTED
 from plumbline_kit.bus.messages import Publisher, Received, Subscription
 from plumbline_kit.errors import Invalid

@@ -1,38 +1,25 @@
-"""Domain to contract messages, for more than one rpc."""
+"""What was counted, saved and audited."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from enum import Enum
 from typing import Final
 
 from plumbline.cache.v1 import cache_service_pb2 as pb
-from plumbline.common.v1.answer_pb2 import ReleaseRef
-from plumbline.generation.v1.generation_service_pb2 import Cost
 from plumbline_cache.domain.admission import Refusal
 from plumbline_cache.domain.audit import FalseHits, Level
-from plumbline_cache.domain.entry import Saving, Scope, require_question
+from plumbline_cache.domain.entry import Scope
 from plumbline_cache.domain.freshness import Cause
 from plumbline_cache.domain.lookup import MissReason, Tier
-from plumbline_cache.domain.withdrawal import Kind, Selection
 from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
 from plumbline_cache.handlers.tallies import Admission, Happening, Tally
-from plumbline_kit.errors import Invalid
+from plumbline_cache.translation.values import release_to_proto, saving_to_proto
 
 _LEVELS: Final = {
     Level.SCOPE: pb.AUDIT_LEVEL_SCOPE,
     Level.TENANT: pb.AUDIT_LEVEL_TENANT,
     Level.RELEASE: pb.AUDIT_LEVEL_RELEASE,
 }
-
-
-def saving_to_proto(saving: Saving) -> pb.Saving:
-    """What a generation took."""
-    costs = [Cost(currency_code=cost.currency, amount=cost.amount) for cost in saving.costs]
-    told = pb.Saving(prompt_tokens=saving.prompt_tokens, completion_tokens=saving.completion_tokens, costs=costs)
-    told.time.FromTimedelta(timedelta(seconds=saving.seconds))
-    return told
 
 
 def stats_to_proto(total: Tally, rows: Sequence[Tally], entries: int) -> pb.GetStatsResponse:
@@ -70,7 +57,7 @@ def _scope_stats(row: Tally) -> pb.ScopeStats:
 
 
 def _name(stats: pb.ScopeStats, scope: Scope) -> None:
-    stats.release.CopyFrom(ReleaseRef(application_id=scope.application, release_id=scope.release))
+    stats.release.CopyFrom(release_to_proto(scope))
     stats.groups.extend(scope.groups)
     stats.language = scope.language
     stats.scope_key = scope.key
@@ -112,53 +99,3 @@ def _false_hit_rate(hits: FalseHits) -> pb.FalseHitRate:
         low=hits.low,
         high=hits.high,
     )
-
-
-def selection_from_proto(request: pb.InvalidateEntriesRequest) -> Selection:
-    """Raises `Invalid` for none, or one that names nothing."""
-    match request.WhichOneof("selection"):
-        case "document_id":
-            return Selection(Kind.DOCUMENT, _require("document_id", request.document_id))
-        case "erased_document_id":
-            return Selection(Kind.ERASED_DOCUMENT, _require("erased_document_id", request.erased_document_id))
-        case "entry_id":
-            return Selection(Kind.ENTRY, _require("entry_id", request.entry_id))
-        case "application_id":
-            return Selection(Kind.APPLICATION, _require("application_id", request.application_id))
-        case "release":
-            application = _require("release.application_id", request.release.application_id)
-            return Selection.release(application, _require("release.release_id", request.release.release_id))
-        case "question":
-            require_question(request.question)
-            return Selection.question(request.question)
-        case "all" if request.all:
-            return Selection(Kind.TENANT)
-        case _:
-            raise Invalid.field("selection", "must be one of the selections; all must be true")
-
-
-def selection_to_proto(selection: Selection) -> pb.InvalidateEntriesRequest:
-    """The other way; a question comes back in its normal form."""
-    name = selection.name
-    match selection.kind:
-        case Kind.DOCUMENT:
-            return pb.InvalidateEntriesRequest(document_id=name)
-        case Kind.ERASED_DOCUMENT:
-            return pb.InvalidateEntriesRequest(erased_document_id=name)
-        case Kind.ENTRY:
-            return pb.InvalidateEntriesRequest(entry_id=name)
-        case Kind.APPLICATION:
-            return pb.InvalidateEntriesRequest(application_id=name)
-        case Kind.RELEASE:
-            application, release = json.loads(name)
-            return pb.InvalidateEntriesRequest(release=ReleaseRef(application_id=application, release_id=release))
-        case Kind.QUESTION:
-            return pb.InvalidateEntriesRequest(question=name)
-        case Kind.TENANT:
-            return pb.InvalidateEntriesRequest(all=True)
-
-
-def _require(field: str, value: str) -> str:
-    if not value:
-        raise Invalid.field(field, "is empty")
-    return value
