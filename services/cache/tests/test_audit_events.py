@@ -12,6 +12,7 @@ from plumbline.cache.v1 import cache_service_pb2 as service_pb
 from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
 from plumbline_cache.domain.lookup import Tier
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import HIT_AUDITED
 from plumbline_kit.bus import MemoryBus
@@ -56,7 +57,7 @@ class Auditing:
 @pytest.fixture
 async def auditing(release: Release) -> AsyncIterator[Auditing]:
     bus = MemoryBus()
-    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, bus, release, SystemClock())
+    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, bus, release, SystemClock(), Bounds(100, 50))
     yield Auditing(bus, parts)
     parts.close()
 

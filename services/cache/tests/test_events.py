@@ -46,7 +46,7 @@ class Running:
         await self.catch_up("cache-test")
 
     async def catch_up(self, group: str) -> None:
-        consumer = self.bus.consumer(group, self.parts.events().subscriptions())
+        consumer = self.bus.consumer(group, self.parts.subscriptions())
         running = asyncio.create_task(consumer.run())
         await consumer.caught_up()
         await consumer.stop()

@@ -1,8 +1,10 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from plumbline.common.v1.answer_pb2 import ReleaseRef
@@ -13,22 +15,23 @@ from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
 from plumbline_cache.domain.room import Bounds
-from plumbline_cache.events import AuditEvents, BusAnnouncer, CacheEvents, group_of
+from plumbline_cache.events import AuditEvents, BusAnnouncer, BusWithdrawals, CacheEvents, WithdrawalEvents, group_of
 from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.housekeeping import Housekeeping
-from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries
+from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
 from plumbline_cache.handlers.uses import Uses, WriteUses
+from plumbline_cache.handlers.withdraw import FollowWithdrawal, InvalidateEntries, Withdraw
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher
-from plumbline_kit.bus.messages import Publisher
+from plumbline_kit.bus.messages import Publisher, Subscription
 from plumbline_kit.clock import Clock, SteadyClock, SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
@@ -57,8 +60,12 @@ class Parts:
     readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
     operators: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-operator", 1))
 
-    def events(self) -> CacheEvents:
-        """The listening side."""
+    def subscriptions(self) -> Sequence[Subscription[Any]]:
+        """All that fills the store."""
+        withdrawals = WithdrawalEvents(FollowWithdrawal(self._withdraw, self._announce()))
+        return (*self._events().subscriptions(), *withdrawals.subscriptions())
+
+    def _events(self) -> CacheEvents:
         admit = AdmitAnswer(
             self.store,
             self.encoder,
@@ -101,7 +108,7 @@ class Parts:
             self.clock,
             threshold,
         )
-        invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        invalidate = InvalidateEntries(BusWithdrawals(self.publisher), self._withdraw, self.clock)
         uncounted = replace(lookup, tallies=Tallies(), uses=Uses())
         return CacheService(
             lookup,
@@ -125,6 +132,10 @@ class Parts:
 
     def _make_room(self) -> MakeRoom:
         return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
+
+    @cached_property
+    def _withdraw(self) -> Withdraw:
+        return Withdraw(self.store, self.writer, self.tallies, self.clock)
 
     def _announce(self) -> AnnounceDrops:
         return AnnounceDrops(self.store, BusAnnouncer(self.publisher), self.writer)
@@ -150,7 +161,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
         group=group_of(state.generation.id),
-        subscriptions=parts.events().subscriptions(),
+        subscriptions=parts.subscriptions(),
         dead_letters=publisher,
         clock=clock,
         alone=True,  # the folder that it fills is this process' own

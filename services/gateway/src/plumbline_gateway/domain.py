@@ -308,6 +308,7 @@ class Hit:
     scope_key: str = ""
     """Names who shares the entry."""
     saving: Saving = field(default_factory=Saving)
+    coalesced_with: ClassVar = ""
     origin: ClassVar = Origin.CACHED
     model: ClassVar = ""
     reason: ClassVar = ""
@@ -356,6 +357,8 @@ class Generated:
     """How far they say the same, in [0, 1]."""
     withheld: Hit | None = None
     """What the cache would have answered if its tier were on."""
+    coalesced_with: str = ""
+    """The answer id of the question that it was written for, if that is another one, which also bears the costs."""
     cached_answer_id: ClassVar = ""
 
     @property

@@ -1,4 +1,4 @@
-"""Entries, floors and notices as payloads of the engine, and back."""
+"""Entries, floors, notices and withdrawals as payloads of the engine, and back."""
 
 from base64 import b64decode, b64encode
 from datetime import datetime
@@ -6,12 +6,14 @@ from typing import Any, Final, TypeAlias
 
 from plumbline_cache.domain.entry import Cost, Entry, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
+from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
 
 Payload: TypeAlias = dict[str, Any]  # the engine's own type
 
 ENTRY: Final = "entry"
 FLOOR: Final = "floor"
 NOTICE: Final = "notice"
+WITHDRAWAL: Final = "withdrawal"
 
 FILTERED_FIELDS: Final = ("kind", "tenant", "scope", "documents")
 """What the engine keeps an index of."""
@@ -139,6 +141,7 @@ def notice_payload(notice: Notice) -> Payload:
         "documents": [notice.document],
         "version": notice.version,
         "time": notice.time.isoformat(),
+        "withdrawal": notice.withdrawal,
     }
 
 
@@ -155,4 +158,23 @@ def notice_from(payload: Payload) -> Notice:
         document=payload["documents"][0],
         version=payload["version"],
         time=datetime.fromisoformat(payload["time"]),
+        withdrawal=payload["withdrawal"],
     )
+
+
+def withdrawal_payload(withdrawal: Withdrawal) -> Payload:
+    """Everything of a withdrawal."""
+    return {
+        "kind": WITHDRAWAL,
+        "tenant": withdrawal.tenant,
+        "id": withdrawal.id,
+        "selects": withdrawal.selection.kind.value,
+        "name": withdrawal.selection.name,
+        "time": withdrawal.time.isoformat(),
+    }
+
+
+def withdrawal_from(payload: Payload) -> Withdrawal:
+    """The other way."""
+    selection = Selection(Kind(payload["selects"]), payload["name"])
+    return Withdrawal(payload["id"], payload["tenant"], selection, datetime.fromisoformat(payload["time"]))

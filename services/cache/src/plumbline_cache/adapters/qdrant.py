@@ -3,6 +3,7 @@
 Every update is in the shard's write-ahead log when it returns, so the death of the process loses none.
 """
 
+import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -34,6 +35,7 @@ from qdrant_edge import (
 from plumbline_cache.adapters import payloads
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
+from plumbline_cache.domain.withdrawal import Selection, Withdrawal
 
 if TYPE_CHECKING:
     from qdrant_edge import ConditionType  # exists in the stubs only
@@ -46,6 +48,7 @@ FLUSH_EVERY: Final = 1_000
 """Updates between two flushes. The log is only cut at a flush: without any it grows by each update for ever."""
 
 _NAMESPACE: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
+_WITHDRAWALS: Final = uuid.UUID("9f0f7a52-3b7e-5c19-8e41-7d2f3c6a1b08")
 
 
 class QdrantStore:
@@ -124,14 +127,8 @@ class QdrantStore:
 
     def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
         """See `EntryKeeper`."""
-        conditions = _all_of(payloads.ENTRY, tenant, document)
-        page: str | None = None
-        while True:
-            records, following = self._scroll(conditions, page)
-            yield from (payloads.entry_from(str(record.id), _payload(record)) for record in records)
-            if following is None:
-                return
-            page = following
+        for record in self._all(_all_of(payloads.ENTRY, tenant, document)):
+            yield payloads.entry_from(str(record.id), _payload(record))
 
     def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
         """See `EntryKeeper`."""
@@ -159,14 +156,24 @@ class QdrantStore:
         """See `NoticeBox`."""
         self._upsert(Point(notice.id, {}, payloads.notice_payload(notice)))
 
-    def notices(self, tenant: str, document: str) -> Sequence[Notice]:
+    def notices(self, tenant: str, document: str) -> Iterator[Notice]:
         """See `NoticeBox`."""
-        records, _ = self._scroll(_all_of(payloads.NOTICE, tenant, document))
-        return [payloads.notice_from(_payload(record)) for record in records]
+        for record in self._all(_all_of(payloads.NOTICE, tenant, document)):
+            yield payloads.notice_from(_payload(record))
 
     def remove_notice(self, notice_id: str) -> None:
         """See `NoticeBox`."""
         self._update(UpdateOperation.delete_points([notice_id]))
+
+    def withdrawals(self, tenant: str, selections: Sequence[Selection]) -> Sequence[Withdrawal]:
+        """See `WithdrawalReader`."""
+        ids = [_withdrawal_id(tenant, selection) for selection in dict.fromkeys(selections)]
+        return [payloads.withdrawal_from(_payload(record)) for record in self._records(ids)]
+
+    def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
+        """See `WithdrawalKeeper`."""
+        point_id = _withdrawal_id(withdrawal.tenant, withdrawal.selection)
+        self._upsert(Point(point_id, {}, payloads.withdrawal_payload(withdrawal)))
 
     def _update(self, operation: UpdateOperation) -> None:
         self._shard.update(operation)
@@ -181,7 +188,16 @@ class QdrantStore:
     def _records(self, ids: Sequence[str]) -> list[Record]:
         return self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
 
-    def _scroll(self, conditions: "list[ConditionType]", page: str | None = None) -> tuple[list[Record], str | None]:
+    def _all(self, conditions: "list[ConditionType]") -> Iterator[Record]:
+        page: str | None = None
+        while True:
+            records, following = self._scroll(conditions, page)
+            yield from records
+            if following is None:
+                return
+            page = following
+
+    def _scroll(self, conditions: "list[ConditionType]", page: str | None) -> tuple[list[Record], str | None]:
         request = ScrollRequest(offset=page, limit=PAGE, filter=Filter(must=conditions), with_payload=True)
         records, following = self._shard.scroll(request)
         return records, None if following is None else str(following)
@@ -202,6 +218,11 @@ def _payload(record: Record) -> payloads.Payload:
 
 def _floor_id(tenant: str, document: str) -> str:
     return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, tenant), document))
+
+
+def _withdrawal_id(tenant: str, selection: Selection) -> str:
+    name = json.dumps([selection.kind.value, selection.name])
+    return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
 
 
 def _is_point_id(text: str) -> bool:

@@ -26,6 +26,8 @@ class Refusal(Enum):
     """It comes so late that its time to live is over: events are heard again."""
     SOURCE_CHANGED = "source_changed"
     """A source is older than the newest version heard of."""
+    WITHDRAWN = "withdrawn"
+    """Somebody wanted it gone after it was begun."""
     OLDER_ANSWER = "older_answer"
     """The question already has an answer that was generated later."""
 

@@ -2,5 +2,6 @@
 
 from plumbline_cache.events.audits import AuditEvents
 from plumbline_cache.events.entries import BusAnnouncer, CacheEvents, group_of
+from plumbline_cache.events.withdrawals import BusWithdrawals, WithdrawalEvents
 
-__all__ = ["AuditEvents", "BusAnnouncer", "CacheEvents", "group_of"]
+__all__ = ["AuditEvents", "BusAnnouncer", "BusWithdrawals", "CacheEvents", "WithdrawalEvents", "group_of"]

@@ -25,6 +25,8 @@ _CAUSES: Final = {
     Cause.SOURCE_CHANGED: pb.INVALIDATION_CAUSE_SOURCE_CHANGED,
     Cause.SOURCE_DELETED: pb.INVALIDATION_CAUSE_SOURCE_DELETED,
     Cause.BY_HAND: pb.INVALIDATION_CAUSE_BY_HAND,
+    Cause.RELEASE: pb.INVALIDATION_CAUSE_RELEASE,
+    Cause.ERASED: pb.INVALIDATION_CAUSE_ERASED,
     Cause.EXPIRED: pb.INVALIDATION_CAUSE_EXPIRED,
     Cause.EVICTED: pb.INVALIDATION_CAUSE_EVICTED,
 }
@@ -157,6 +159,7 @@ def _fact(notice: Notice) -> pb.EntryInvalidated:
         cause=_CAUSES[notice.cause],
         document_id=notice.document,
         document_version=notice.version,
+        invalidation_id=notice.withdrawal,
     )
     fact.invalidate_time.FromDatetime(notice.time)
     return fact

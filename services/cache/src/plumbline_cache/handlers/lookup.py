@@ -12,6 +12,7 @@ from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
@@ -117,12 +118,20 @@ class LookupAnswer:
     def _first_fresh(self, scope: Scope, found: Sequence[Neighbour]) -> _Found:
         # The floors are read after the entries and raised before entries are touched: a change between the
         # two reads makes a fresh entry look stale, never a stale one fresh.
+        # The same holds for withdrawals.
         now = self.clock.now()
-        alive = [neighbour for neighbour in found if is_alive(neighbour.entry, now)]
+        alive = [neighbour for neighbour in self._wanted(scope, found) if is_alive(neighbour.entry, now)]
+        expired = any(not is_alive(neighbour.entry, now) for neighbour in found)
         documents = [document for neighbour in alive for document in neighbour.entry.documents]
         floors = self.store.floors(scope.tenant, documents) if documents else {}
         fresh = [neighbour for neighbour in alive if is_fresh(neighbour.entry, floors)]
-        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=len(alive) < len(found))
+        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=expired)
+
+    def _wanted(self, scope: Scope, found: Sequence[Neighbour]) -> Sequence[Neighbour]:
+        """Without what somebody wants gone and is about to go."""
+        selections = [selection for neighbour in found for selection in selections_of(neighbour.entry)]
+        withdrawals = self.store.withdrawals(scope.tenant, selections) if selections else ()
+        return [neighbour for neighbour in found if withdrawn_by(neighbour.entry, withdrawals) is None]
 
     async def _encode(self, question: str) -> Vector | None:
         try:
