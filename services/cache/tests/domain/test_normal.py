@@ -11,7 +11,8 @@ from plumbline_cache.domain.shareable import has_hidden
 
 LETTERS = (
     "aA1\u00b2!.,?() \u0130\u00df\u03a3\u03c2\u200b\u200d\u202e\u0301\u00bd\u2163"
-    "\u0663-\uff0d\u2013\u20ac'`\u00b4\u00a0\n\ufe0f\ufb01\u338f\u0964\uff1f!\uff1b\u2026US itITwho\U000e0041\x00\x85\u05d0\u0628"
+    "\u0663-\uff0d\u2013\u20ac'`\u00b4\u00a0\n\ufe0f\ufb01\u338f\u0964\uff1f!\uff1b\u2026"
+    "US itITwho\U000e0041\x00\x85\u05d0\u0628"
 )
 
 
