@@ -10,7 +10,7 @@ from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
 from plumbline.common.v1.answer_pb2 import Answer, Embedding
 from plumbline.generation.v1.generation_service_pb2 import Cost
-from plumbline_cache.domain.audit import FalseHits, Level
+from plumbline_cache.domain.audit import Level
 from plumbline_cache.domain.entry import Saving, Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
@@ -18,6 +18,7 @@ from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, O
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Count, Tallies
 from plumbline_cache.ports import EntryReader
+from plumbline_cache.translation import false_hit_rate
 from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import current_call
@@ -91,8 +92,8 @@ class CacheService(CacheServiceServicer):
             refused_count=counts[Count.REFUSED],
             invalidated_count=counts[Count.INVALIDATED],
             audited_scopes=map(_audited_scope, self.audits.scopes_of(tenant)),
-            false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.SEMANTIC)),
-            exact_false_hit_rate=_false_hit_rate(self.audits.hits_of(tenant, Tier.EXACT)),
+            false_hit_rate=false_hit_rate(self.audits.hits_of(tenant, Tier.SEMANTIC)),
+            exact_false_hit_rate=false_hit_rate(self.audits.hits_of(tenant, Tier.EXACT)),
             target_false_hit_rate=self.audits.target,
         )
 
@@ -130,19 +131,9 @@ def _audited_scope(audited: AuditedScope) -> pb.AuditedScope:
     level = audited.ruling.level
     return pb.AuditedScope(
         scope_key=audited.scope_key,
-        false_hit_rate=_false_hit_rate(audited.hits),
+        false_hit_rate=false_hit_rate(audited.hits),
         switched_off=audited.ruling.off,
         decided_by=_LEVELS[level] if level else pb.AUDIT_LEVEL_UNSPECIFIED,
-    )
-
-
-def _false_hit_rate(hits: FalseHits) -> pb.FalseHitRate:
-    return pb.FalseHitRate(
-        audited_count=hits.audited,
-        false_count=hits.false,
-        undecided_count=hits.undecided,
-        low=hits.low,
-        high=hits.high,
     )
 
 
