@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import grpc
@@ -190,7 +190,27 @@ async def test_stats_are_those_of_the_callers_tenant(served: Served) -> None:
     stats = await caller.stats()
     assert (stats.entry_count, stats.exact_hit_count, stats.miss_count, stats.invalidated_count) == (0, 1, 1, 1)
     others = await served.caller(tenant="globex").stats()
-    assert (others.exact_hit_count, others.miss_count, others.invalidated_count) == (0, 0, 0)
+    assert (others.exact_hit_count, others.miss_count, others.invalidated_count, len(others.scopes)) == (0, 0, 0, 0)
+
+
+async def test_stats_tell_what_hits_saved_scope_by_scope(served: Served) -> None:
+    entry_id = await served.keep()
+    caller = served.caller(groups=["sales"])
+    for _ in range(2):
+        await caller.look_up()
+    await served.caller(groups=["hr"]).look_up()
+    await caller.invalidate(entry_id=entry_id)
+    stats = await caller.stats()
+    assert stats.since_time.ToDatetime(UTC) <= SystemClock().now()
+    assert (stats.saved.prompt_tokens, stats.saved.completion_tokens) == (340, 80)
+    assert stats.saved.time.ToTimedelta() == timedelta(seconds=3)
+    assert [(cost.currency_code, cost.amount) for cost in stats.saved.costs] == [("EUR", 0.04)]
+    sales, hr = stats.scopes
+    assert (sales.groups, sales.language, sales.release.release_id) == (["sales"], "en", served.release.id)
+    assert (sales.exact_hit_count, dict(sales.invalidated_counts)) == (2, {"by_hand": 1})
+    assert sales.saved == stats.saved
+    assert (hr.groups, dict(hr.miss_counts), hr.saved.prompt_tokens) == (["hr"], {"not_found": 1}, 0)
+    assert sales.scope_key != hr.scope_key
 
 
 async def test_stats_tell_what_audits_of_the_tenants_hits_found_and_what_follows(served: Served) -> None:

@@ -14,7 +14,7 @@ from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub, add_GatewayServiceServicer_to_server
 from plumbline_gateway.api import SCOPES, GatewayService
-from plumbline_gateway.domain import Claim, Evidence, Generated, Hit, Lookup, Spending, Tier
+from plumbline_gateway.domain import Claim, Evidence, Generated, Hit, Lookup, Saving, Spending, Tier
 from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, an_answer
 from plumbline_gateway.translation import claim_to_proto
 from plumbline_kit.errors import Unavailable
@@ -69,9 +69,14 @@ async def test_a_claim_passes_as_it_came_and_whatever_its_status(front_door: Doo
 
 
 async def test_a_cached_answer_names_the_answer_it_repeats(front_door: Door) -> None:
-    cache = FakeCache(Lookup(Hit("answer-0", an_answer(), Tier.EXACT)))
+    saving = Saving(Spending({"EUR": 0.02}, 170, 40), 1.5)
+    cache = FakeCache(Lookup(Hit("answer-0", an_answer(), Tier.EXACT, saving=saving)))
     done = (await ask(front_door(cache=cache), freshness=pb.FRESHNESS_STRICT))[-1].completed
     assert (done.origin, done.cached_answer_id) == (pb.ANSWER_ORIGIN_CACHED, "answer-0")
+    assert (done.saved.prompt_tokens, done.saved.completion_tokens) == (170, 40)
+    assert [(cost.currency_code, cost.amount) for cost in done.saved.costs] == [("EUR", 0.02)]
+    assert done.saved.time.ToTimedelta().total_seconds() == 1.5
+    assert (done.prompt_tokens, list(done.costs)) == (0, [])
 
 
 async def test_bypass_reaches_the_use_case(front_door: Door) -> None:

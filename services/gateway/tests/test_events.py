@@ -10,7 +10,19 @@ from plumbline.cache.v1.cache_service_pb2 import CACHE_TIER_SEMANTIC
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline_contracts.topics import ANSWER_SERVED, Topic
-from plumbline_gateway.domain import Asked, Caller, Claim, Completed, Condensation, Hit, Method, ReleaseRef, Tier
+from plumbline_gateway.domain import (
+    Asked,
+    Caller,
+    Claim,
+    Completed,
+    Condensation,
+    Hit,
+    Method,
+    ReleaseRef,
+    Saving,
+    Spending,
+    Tier,
+)
 from plumbline_gateway.events import BackgroundAnnouncer
 from plumbline_gateway.testing import an_answer
 from plumbline_guards.stored import remembering
@@ -51,7 +63,15 @@ class SlowLog:
 
 
 def served(answer_id: str = "answer-1", asked: Asked = Asked("Why?")) -> Completed:  # noqa: B008  # frozen
-    hit = Hit("answer-0", an_answer(), Tier.SEMANTIC, "entry-0", 0.97, "How come?")
+    hit = Hit(
+        "answer-0",
+        an_answer(),
+        Tier.SEMANTIC,
+        "entry-0",
+        0.97,
+        "How come?",
+        saving=Saving(Spending({"EUR": 0.02}, 170, 40), 1.5),
+    )
     return Completed(answer_id, ReleaseRef("default", "abc"), asked, hit, 0.25)
 
 
@@ -78,6 +98,9 @@ async def test_a_fact_of_a_hit_tells_what_it_was_found_by_and_for_whom() -> None
     hit = record.body.hit
     assert (hit.entry_id, hit.tier, hit.similarity) == ("entry-0", CACHE_TIER_SEMANTIC, 0.97)
     assert (hit.stored_question, record.body.groups) == ("How come?", ["sales"])
+    saved = record.body.saved
+    assert (saved.prompt_tokens, saved.completion_tokens, saved.time.ToMilliseconds()) == (170, 40, 1500)
+    assert [(cost.currency_code, cost.amount) for cost in saved.costs] == [("EUR", 0.02)]
 
 
 async def test_a_question_of_a_conversation_is_told_as_it_was_asked_and_as_it_was_answered() -> None:

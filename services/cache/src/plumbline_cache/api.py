@@ -1,7 +1,7 @@
 """gRPC in: translate, call the use case, translate back."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Final
 
 import grpc
@@ -9,16 +9,14 @@ import grpc
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
 from plumbline.common.v1.answer_pb2 import Answer, Embedding
-from plumbline.generation.v1.generation_service_pb2 import Cost
-from plumbline_cache.domain.audit import Level
-from plumbline_cache.domain.entry import Saving, Scope, Vector, language_of
+from plumbline_cache.domain.entry import Scope, Vector, language_of
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
-from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
+from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
 from plumbline_cache.handlers.lookup import LookupAnswer
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import EntryReader
-from plumbline_cache.translation import false_hit_rate
+from plumbline_cache.translation import audits_to_proto, saving_to_proto, stats_to_proto
 from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import current_call
@@ -40,12 +38,6 @@ _MISS_REASONS: Final = {
     MissReason.SWITCHED_OFF: pb.MISS_REASON_SWITCHED_OFF,
 }
 
-_LEVELS: Final = {
-    Level.SCOPE: pb.AUDIT_LEVEL_SCOPE,
-    Level.TENANT: pb.AUDIT_LEVEL_TENANT,
-    Level.RELEASE: pb.AUDIT_LEVEL_RELEASE,
-}
-
 
 @dataclass(frozen=True)
 class CacheService(CacheServiceServicer):
@@ -57,6 +49,8 @@ class CacheService(CacheServiceServicer):
     tallies: Tallies
     audits: AuditLedger
     encoder_id: str
+    since: datetime
+    """When counting began."""
 
     async def LookupAnswer(
         self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
@@ -82,20 +76,10 @@ class CacheService(CacheServiceServicer):
     ) -> pb.GetStatsResponse:
         """See the contract."""
         tenant = current_call().identity.tenant
-        counts = self.tallies.of(tenant)
-        return pb.GetStatsResponse(
-            entry_count=self.entries.count(tenant),
-            exact_hit_count=counts[Count.EXACT_HIT],
-            semantic_hit_count=counts[Count.SEMANTIC_HIT],
-            miss_count=counts[Count.MISS],
-            admitted_count=counts[Count.ADMITTED],
-            refused_count=counts[Count.REFUSED],
-            invalidated_count=counts[Count.INVALIDATED],
-            audited_scopes=map(_audited_scope, self.audits.scopes_of(tenant)),
-            false_hit_rate=false_hit_rate(self.audits.hits_of(tenant, Tier.SEMANTIC)),
-            exact_false_hit_rate=false_hit_rate(self.audits.hits_of(tenant, Tier.EXACT)),
-            target_false_hit_rate=self.audits.target,
-        )
+        response = stats_to_proto(self.tallies.total(tenant), self.tallies.of(tenant), self.entries.count(tenant))
+        response.since_time.FromDatetime(self.since)
+        response.MergeFrom(audits_to_proto(self.audits, tenant))
+        return response
 
     def _embedding(self, vector: Vector) -> Embedding:
         return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
@@ -127,16 +111,6 @@ def _named(field: str, value: str) -> str:
     return value
 
 
-def _audited_scope(audited: AuditedScope) -> pb.AuditedScope:
-    level = audited.ruling.level
-    return pb.AuditedScope(
-        scope_key=audited.scope_key,
-        false_hit_rate=false_hit_rate(audited.hits),
-        switched_off=audited.ruling.off,
-        decided_by=_LEVELS[level] if level else pb.AUDIT_LEVEL_UNSPECIFIED,
-    )
-
-
 def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
     return pb.LookupAnswerResponse(hit=_cache_hit(hit))
 
@@ -151,18 +125,11 @@ def _cache_hit(hit: Hit) -> pb.CacheHit:
         tier=_TIERS[hit.tier],
         similarity=hit.similarity,
         scope_key=entry.scope.key,
-        saving=_saving(entry.saving),
+        saving=saving_to_proto(entry.saving),
     )
     found.expire_time.FromDatetime(entry.expire_time)
     found.admit_time.FromDatetime(entry.admit_time)
     return found
-
-
-def _saving(saving: Saving) -> pb.Saving:
-    costs = [Cost(currency_code=cost.currency, amount=cost.amount) for cost in saving.costs]
-    told = pb.Saving(prompt_tokens=saving.prompt_tokens, completion_tokens=saving.completion_tokens, costs=costs)
-    told.time.FromTimedelta(timedelta(seconds=saving.seconds))
-    return told
 
 
 def _miss_response(miss: Miss) -> pb.LookupAnswerResponse:

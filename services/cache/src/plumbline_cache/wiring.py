@@ -7,6 +7,7 @@ from functools import cached_property
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from plumbline_cache.adapters.audit_meters import measure
 from plumbline_cache.adapters.encoder import EncodedQuestions
+from plumbline_cache.adapters.meters import TallyMeters
 from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
@@ -94,7 +95,8 @@ class Parts:
             threshold,
         )
         invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.encoder_id)
+        since = self.clock.now()
+        return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.encoder_id, since)
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
@@ -121,6 +123,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         load_release(common.release_file),
         SteadyClock(clock),
     )
+    TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
         group=group_of(state.generation.id),

@@ -9,7 +9,7 @@ from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.domain.admission import Refusal
 from plumbline_cache.domain.freshness import Floor, Notice
 from plumbline_cache.handlers.admit import Admitted
-from plumbline_cache.handlers.tallies import Count
+from plumbline_cache.handlers.tallies import Admission
 
 Make = Callable[..., Any]
 SOURCE = ("prices", 2, "h1")
@@ -30,7 +30,7 @@ async def test_a_fact_that_comes_again_changes_nothing(writing: Make, candidate:
     assert isinstance(outcome, Admitted)
     assert not outcome.anew
     assert cache.held() == before
-    assert cache.tallies.of("acme")[Count.ADMITTED] == 1
+    assert cache.tallies.total("acme").counts[Admission.ADMITTED] == 1
 
 
 @pytest.mark.parametrize("floor", [Floor("acme", "prices", 3), Floor("acme", "prices", 2, deleted=True)])
@@ -112,4 +112,5 @@ async def test_refusals_are_counted(writing: Make, candidate: Make) -> None:
     cache = writing()
     await cache.admit(candidate("Why?"))
     await cache.admit(candidate("Why?", SOURCE, passed=False))
-    assert cache.tallies.of("acme")[Count.REFUSED] == 2
+    counts = cache.tallies.total("acme").counts
+    assert counts == {Refusal.NO_SOURCES: 1, Refusal.NOT_PASSED: 1}

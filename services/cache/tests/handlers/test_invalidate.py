@@ -8,7 +8,6 @@ import pytest
 from plumbline_cache.adapters.memory import MemoryAnnouncer
 from plumbline_cache.domain.freshness import Cause, Notice
 from plumbline_cache.handlers.invalidate import Everything, OfDocument, OneEntry
-from plumbline_cache.handlers.tallies import Count
 from plumbline_kit.errors import Unavailable
 
 Make = Callable[..., Any]
@@ -49,7 +48,7 @@ async def test_a_changed_source_drops_only_the_answers_that_rest_on_it(
         ("lamp", Cause.SOURCE_CHANGED, "prices", 2),
         ("all", Cause.SOURCE_CHANGED, "prices", 2),
     }
-    assert cache.tallies.of("acme")[Count.INVALIDATED] == 2
+    assert cache.tallies.total("acme").counts[Cause.SOURCE_CHANGED] == 2
 
 
 async def test_a_deleted_document_drops_every_answer_that_rests_on_it(

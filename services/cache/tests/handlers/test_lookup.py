@@ -16,7 +16,7 @@ from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.lookup import LookupAnswer
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import Turns
 from plumbline_kit.clock import SystemClock
@@ -190,9 +190,8 @@ async def test_hits_and_misses_are_counted_by_tenant(cache: Cache, entry: Make) 
     await cache.keep(entry(LAMP, ("prices", 1, "h1")))
     for question in (LAMP, LAMP, SAME_LAMP, "Something else?"):
         await cache.ask(question)
-    counts = cache.tallies.of("acme")
-    assert (counts[Count.EXACT_HIT], counts[Count.SEMANTIC_HIT], counts[Count.MISS]) == (2, 1, 1)
-    assert cache.tallies.of("globex")[Count.MISS] == 0
+    assert cache.tallies.total("acme").counts == {Tier.EXACT: 2, Tier.SEMANTIC: 1, MissReason.NOT_FOUND: 1}
+    assert not cache.tallies.total("globex").counts
 
 
 class Found:

@@ -8,7 +8,18 @@ import grpc
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
 from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
 from plumbline.generation.v1 import generation_service_pb2 as generation_pb
-from plumbline_gateway.domain import Caller, Claimed, Completed, Delta, Event, Freshness, Generated, Question, Started
+from plumbline_gateway.domain import (
+    Caller,
+    Claimed,
+    Completed,
+    Delta,
+    Event,
+    Freshness,
+    Generated,
+    Hit,
+    Question,
+    Started,
+)
 from plumbline_gateway.handlers import AskQuestion
 from plumbline_gateway.translation import (
     ORIGINS_TO_PROTO,
@@ -16,6 +27,7 @@ from plumbline_gateway.translation import (
     claim_to_proto,
     condensation_to_proto,
     release_to_proto,
+    saving_to_proto,
     turns_from_proto,
 )
 from plumbline_kit.rpc import current_call
@@ -87,5 +99,7 @@ def _completed(done: Completed) -> pb.AskCompleted:
         message.sample_count = done.result.samples
         if done.result.agreement is not None:
             message.agreement = done.result.agreement
+    if isinstance(done.result, Hit):
+        message.saved.CopyFrom(saving_to_proto(done.result.saving))
     message.total_time.FromNanoseconds(round(done.total_seconds * 1e9))
     return message

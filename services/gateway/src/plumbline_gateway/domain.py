@@ -155,6 +155,14 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
+class Saving:
+    """What an answer's generation took, and whoever is served it again saves."""
+
+    spending: Spending = field(default_factory=Spending)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Condensation:
     """A question before and after. Unless *method* is `UNCHANGED`, *standalone* holds what earlier turns said."""
 
@@ -283,6 +291,7 @@ class Hit:
     """What was asked when the answer was generated."""
     scope_key: str = ""
     """Names who shares the entry."""
+    saving: Saving = field(default_factory=Saving)
     origin: ClassVar = Origin.CACHED
     model: ClassVar = ""
     reason: ClassVar = ""

@@ -16,6 +16,7 @@ from plumbline_gateway.translation import (
     answer_to_proto,
     condensation_to_proto,
     release_to_proto,
+    saving_to_proto,
 )
 from plumbline_guards.stored import FindingsIn, Redaction, is_redacted, redact, texts_of
 from plumbline_kit.bus.messages import Publisher
@@ -84,8 +85,10 @@ class BackgroundAnnouncer:
             origin=ORIGINS_TO_PROTO[served.result.origin],
             cached_answer_id=served.result.cached_answer_id,
             condensation=condensation_to_proto(served.asked.condensation),
-            hit=_hit(served.result) if isinstance(served.result, Hit) else None,
         )
+        if isinstance(served.result, Hit):
+            fact.hit.CopyFrom(_hit(served.result))
+            fact.saved.CopyFrom(saving_to_proto(served.result.saving))
         fact.total_time.FromNanoseconds(round(served.total_seconds * 1e9))
         fact.serve_time.FromDatetime(self._clock.now())
         if self._findings_in:

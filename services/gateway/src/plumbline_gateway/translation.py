@@ -6,6 +6,7 @@ from datetime import UTC
 from plumbline.cache.v1 import cache_service_pb2 as cache_pb
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
+from plumbline.generation.v1.generation_service_pb2 import Cost
 from plumbline_gateway.domain import (
     Answer,
     Claim,
@@ -19,6 +20,8 @@ from plumbline_gateway.domain import (
     Provenance,
     ReleaseRef,
     Role,
+    Saving,
+    Spending,
     Tier,
     Turn,
 )
@@ -84,6 +87,24 @@ def condensation_to_proto(condensation: Condensation | None) -> common_pb.Conden
 
 TIERS = {cache_pb.CACHE_TIER_EXACT: Tier.EXACT, cache_pb.CACHE_TIER_SEMANTIC: Tier.SEMANTIC}
 TIERS_TO_PROTO = {tier: value for value, tier in TIERS.items()}
+
+
+def saving_from_proto(saving: cache_pb.Saving) -> Saving:
+    """What a generation took."""
+    costs = {cost.currency_code: cost.amount for cost in saving.costs}
+    spending = Spending(costs, saving.prompt_tokens, saving.completion_tokens)
+    return Saving(spending, saving.time.ToTimedelta().total_seconds())
+
+
+def saving_to_proto(saving: Saving) -> cache_pb.Saving:
+    """The inverse of `saving_from_proto`."""
+    message = cache_pb.Saving(
+        prompt_tokens=saving.spending.prompt_tokens,
+        completion_tokens=saving.spending.completion_tokens,
+        costs=[Cost(currency_code=name, amount=amount) for name, amount in saving.spending.costs.items()],
+    )
+    message.time.FromNanoseconds(round(saving.seconds * 1e9))
+    return message
 
 
 def release_to_proto(release: ReleaseRef) -> common_pb.ReleaseRef:

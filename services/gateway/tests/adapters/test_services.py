@@ -176,11 +176,13 @@ def assignment() -> Assignment:
 
 async def test_a_hit_comes_back_with_its_answer() -> None:
     hit = cache_pb.CacheHit(answer_id="answer-0", answer=answer_to_proto(an_answer()), tier=cache_pb.CACHE_TIER_EXACT)
+    hit.saving.prompt_tokens = 170
     servicer = Cache(cache_pb.LookupAnswerResponse(hit=hit))
     async with cache_of(servicer) as cache:
         lookup = await cache.lookup("Why?", RELEASE)
     assert lookup.hit is not None
     assert (lookup.hit.cached_answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", an_answer(), Tier.EXACT)
+    assert lookup.hit.saving.spending.prompt_tokens == 170
     assert lookup.embedding is None
     assert servicer.requests[0].release.release_id == "abc"
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import uuid
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -69,6 +70,18 @@ class Saving:
     seconds: float = 0.0
     costs: tuple[Cost, ...] = ()
     """One a currency."""
+
+    def __add__(self, other: "Saving") -> "Saving":
+        """Both together, currencies apart."""
+        amounts: defaultdict[str, float] = defaultdict(float)
+        for cost in (*self.costs, *other.costs):
+            amounts[cost.currency] += cost.amount
+        return Saving(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.seconds + other.seconds,
+            tuple(Cost(currency, amount) for currency, amount in sorted(amounts.items())),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import structlog
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Vector
 from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Admission, Tallies
 from plumbline_cache.ports import QuestionEncoder, Store, Turns
 from plumbline_kit.clock import Clock
 
@@ -75,8 +75,8 @@ class AdmitAnswer:
     def _note(self, candidate: Candidate, outcome: Admitted | Refusal) -> None:
         fields = {"answer_id": candidate.answer_id, "tenant_id": candidate.scope.tenant}
         if isinstance(outcome, Refusal):
-            self.tallies.add(candidate.scope.tenant, Count.REFUSED)
+            self.tallies.add(candidate.scope, outcome)
             log.info("answer_refused", reason=outcome.value, **fields)
         elif outcome.anew:
-            self.tallies.add(candidate.scope.tenant, Count.ADMITTED)
+            self.tallies.add(candidate.scope, Admission.ADMITTED)
             log.info("answer_admitted", entry_id=outcome.entry_id, **fields)

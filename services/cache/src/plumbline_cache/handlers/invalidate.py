@@ -11,8 +11,8 @@ from typing import TypeAlias
 import structlog
 
 from plumbline_cache.domain.entry import Entry
-from plumbline_cache.domain.freshness import Change, Floor, Notice, dropped_by, dropped_by_hand, is_fresh
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice, dropped_by, dropped_by_hand, is_fresh
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import Announcer, NoticeBox, Store, Turns
 from plumbline_kit.clock import Clock
 
@@ -69,11 +69,10 @@ class FollowChange:
 
     async def __call__(self, change: Change) -> None:
         """Return once every entry is settled and every drop announced. Raises `Unavailable`."""
-        dropped = await self.writer.run(partial(self._settle, change))
-        self.tallies.add(change.tenant, Count.INVALIDATED, dropped)
+        await self.writer.run(partial(self._settle, change))
         await self.announce(change.tenant, change.document)
 
-    def _settle(self, change: Change) -> int:
+    def _settle(self, change: Change) -> None:
         """One turn of the writer: no answer is admitted meanwhile."""
         known = self.store.floors(change.tenant, [change.document])
         floor = known.get(change.document, Floor(change.tenant, change.document)).after(change)
@@ -82,7 +81,6 @@ class FollowChange:
         if not fates[_Fate.WAITS]:
             self.store.keep_floor(floor.settled())
         log.info("change_followed", **_fields(change), **{fate.value: fates[fate] for fate in _Fate})
-        return fates[_Fate.DROPPED]
 
     def _behind(self, floor: Floor) -> Iterator[Entry]:
         entries = self.store.of_tenant(floor.tenant, floor.document)
@@ -90,8 +88,10 @@ class FollowChange:
 
     def _settle_entry(self, entry: Entry, floor: Floor) -> _Fate:
         if (cause := floor.cause_of_drop(entry)) is not None:
-            self.store.add_notice(dropped_by(entry, cause, self.clock.now()))
+            notice = dropped_by(entry, cause, self.clock.now())
+            self.store.add_notice(notice)
             self.store.drop(entry.id)
+            self.tallies.add(entry.scope, notice.cause)
             return _Fate.DROPPED
         carried = floor.carry(entry)
         self.store.carry(carried)
@@ -133,7 +133,6 @@ class InvalidateEntries:
     async def __call__(self, tenant: str, selection: Selection) -> int:
         """How many went. Raises `Unavailable` when they went but could not be announced: call again."""
         dropped = await self.writer.run(partial(self._drop, tenant, selection))
-        self.tallies.add(tenant, Count.INVALIDATED, dropped)
         log.info("entries_dropped_by_hand", tenant_id=tenant, dropped=dropped)
         await self.announce(tenant, "")
         return dropped
@@ -143,6 +142,7 @@ class InvalidateEntries:
         for entry in entries:
             self.store.add_notice(dropped_by_hand(entry, self.clock.now()))
             self.store.drop(entry.id)
+            self.tallies.add(entry.scope, Cause.BY_HAND)
         return len(entries)
 
     def _selected(self, tenant: str, selection: Selection) -> Iterator[Entry]:

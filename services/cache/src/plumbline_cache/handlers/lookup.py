@@ -12,7 +12,7 @@ from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.sameness import asks_the_same
-from plumbline_cache.handlers.tallies import Count, Tallies
+from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
 from plumbline_kit.clock import Clock
@@ -53,10 +53,15 @@ class LookupAnswer:
         """Raises `Invalid` for an empty or oversized question."""
         require_question(question)
         result = await self._look_up(scope, question)
-        self.tallies.add(scope.tenant, _count_of(result))
-        if isinstance(result, Hit):
-            self.uses.note(result.entry.id)
+        self._note(scope, result)
         return result
+
+    def _note(self, scope: Scope, result: Hit | Miss) -> None:
+        if isinstance(result, Hit):
+            self.tallies.add(scope, result.tier, result.entry.saving)
+            self.uses.note(result.entry.id)
+        else:
+            self.tallies.add(scope, result.reason)
 
     async def _look_up(self, scope: Scope, question: str) -> Hit | Miss:
         # A change not heard of yet could make any entry stale.
@@ -130,9 +135,3 @@ def _reason(*found: _Found) -> MissReason:
     if any(tier.stale for tier in found):
         return MissReason.STALE
     return MissReason.EXPIRED if any(tier.expired for tier in found) else MissReason.NOT_FOUND
-
-
-def _count_of(result: Hit | Miss) -> Count:
-    if isinstance(result, Miss):
-        return Count.MISS
-    return Count.EXACT_HIT if result.tier is Tier.EXACT else Count.SEMANTIC_HIT

@@ -333,6 +333,9 @@ class GetStatsResponse(_message.Message):
     ADMITTED_COUNT_FIELD_NUMBER: _builtins.int
     REFUSED_COUNT_FIELD_NUMBER: _builtins.int
     INVALIDATED_COUNT_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
     AUDITED_SCOPES_FIELD_NUMBER: _builtins.int
     FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     EXACT_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
@@ -346,6 +349,20 @@ class GetStatsResponse(_message.Message):
     invalidated_count: _builtins.int
     target_false_hit_rate: _builtins.float
     """What the release allows, in [0, 1]."""
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """When counting began: the start of the replica that was asked."""
+
+    @_builtins.property
+    def saved(self) -> Global___Saving:
+        """What hits saved. A hit that the gateway did not serve, because a source had just changed, is among them;
+        AnswerServed has what was served.
+        """
+
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopeStats]:
+        """One for each scope of the tenant that something was counted in, the most hits first."""
+
     @_builtins.property
     def audited_scopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditedScope]:
         """Of the semantic tier, one for each scope of the tenant that was audited, by scope key."""
@@ -368,18 +385,148 @@ class GetStatsResponse(_message.Message):
         admitted_count: _builtins.int = ...,
         refused_count: _builtins.int = ...,
         invalidated_count: _builtins.int = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        saved: Global___Saving | None = ...,
+        scopes: _abc.Iterable[Global___ScopeStats] | None = ...,
         audited_scopes: _abc.Iterable[Global___AuditedScope] | None = ...,
         false_hit_rate: Global___FalseHitRate | None = ...,
         exact_false_hit_rate: Global___FalseHitRate | None = ...,
         target_false_hit_rate: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_false_hit_rate", b"exact_false_hit_rate", "false_hit_rate", b"false_hit_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["exact_false_hit_rate", b"exact_false_hit_rate", "false_hit_rate", b"false_hit_rate", "saved", b"saved", "since_time", b"since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "semantic_hit_count", b"semantic_hit_count", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "saved", b"saved", "scopes", b"scopes", "semantic_hit_count", b"semantic_hit_count", "since_time", b"since_time", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class ScopeStats(_message.Message):
+    """What happened in the scopes that differ in nothing but their conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MissCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RefusedCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class InvalidatedCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    EXACT_HIT_COUNT_FIELD_NUMBER: _builtins.int
+    SEMANTIC_HIT_COUNT_FIELD_NUMBER: _builtins.int
+    MISS_COUNTS_FIELD_NUMBER: _builtins.int
+    ADMITTED_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNTS_FIELD_NUMBER: _builtins.int
+    INVALIDATED_COUNTS_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
+    language: _builtins.str
+    """By ISO 639-1, or a script; empty where questions leave it open."""
+    exact_hit_count: _builtins.int
+    semantic_hit_count: _builtins.int
+    admitted_count: _builtins.int
+    scope_key: _builtins.str
+    """As audits name it."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef:
+        """Not set in the one row that further scopes share where a tenant has more than 200."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def miss_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By reason, such as "not_found": the values of MissReason in lower case."""
+
+    @_builtins.property
+    def refused_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By reason, such as "not_passed"."""
+
+    @_builtins.property
+    def invalidated_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By cause, such as "source_changed": the values of InvalidationCause in lower case."""
+
+    @_builtins.property
+    def saved(self) -> Global___Saving: ...
+    def __init__(
+        self,
+        *,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        exact_hit_count: _builtins.int = ...,
+        semantic_hit_count: _builtins.int = ...,
+        miss_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        admitted_count: _builtins.int = ...,
+        refused_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        invalidated_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        saved: Global___Saving | None = ...,
+        scope_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release", "saved", b"saved"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "exact_hit_count", b"exact_hit_count", "groups", b"groups", "invalidated_counts", b"invalidated_counts", "language", b"language", "miss_counts", b"miss_counts", "refused_counts", b"refused_counts", "release", b"release", "saved", b"saved", "scope_key", b"scope_key", "semantic_hit_count", b"semantic_hit_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScopeStats: _TypeAlias = ScopeStats  # noqa: Y015
 
 @_typing.final
 class AuditedScope(_message.Message):

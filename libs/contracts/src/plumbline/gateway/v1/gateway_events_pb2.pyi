@@ -43,6 +43,7 @@ class AnswerServed(_message.Message):
     CONDENSATION_FIELD_NUMBER: _builtins.int
     HIT_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     tenant_id: _builtins.str
     question: _builtins.str
@@ -70,6 +71,10 @@ class AnswerServed(_message.Message):
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The groups of the caller, sorted."""
 
+    @_builtins.property
+    def saved(self) -> _cache_service_pb2.Saving:
+        """Of a cached answer: what its generation took, and this answer did not."""
+
     def __init__(
         self,
         *,
@@ -85,10 +90,11 @@ class AnswerServed(_message.Message):
         condensation: _answer_pb2.Condensation | None = ...,
         hit: Global___ServedHit | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
+        saved: _cache_service_pb2.Saving | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "hit", b"hit", "release", b"release", "serve_time", b"serve_time", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "hit", b"hit", "release", b"release", "saved", b"saved", "serve_time", b"serve_time", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "condensation", b"condensation", "groups", b"groups", "hit", b"hit", "origin", b"origin", "question", b"question", "release", b"release", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "condensation", b"condensation", "groups", b"groups", "hit", b"hit", "origin", b"origin", "question", b"question", "release", b"release", "saved", b"saved", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

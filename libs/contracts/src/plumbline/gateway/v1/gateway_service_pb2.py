@@ -23,29 +23,30 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from plumbline.cache.v1 import cache_service_pb2 as plumbline_dot_cache_dot_v1_dot_cache__service__pb2
 from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_answer__pb2
 from plumbline.generation.v1 import generation_service_pb2 as plumbline_dot_generation_dot_v1_dot_generation__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*plumbline/gateway/v1/gateway_service.proto\x12\x14plumbline.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a plumbline/common/v1/answer.proto\x1a\x30plumbline/generation/v1/generation_service.proto\"\xba\x01\n\nAskRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12\x16\n\x0e\x61pplication_id\x18\x02 \x01(\t\x12\x32\n\tfreshness\x18\x03 \x01(\x0e\x32\x1f.plumbline.gateway.v1.Freshness\x12(\n\x05turns\x18\x04 \x03(\x0b\x32\x19.plumbline.common.v1.Turn\x12\x13\n\x0bjson_schema\x18\x05 \x01(\t\x12\x0f\n\x07samples\x18\x06 \x01(\x05\"\xc7\x01\n\x0b\x41skResponse\x12\x33\n\x07started\x18\x01 \x01(\x0b\x32 .plumbline.gateway.v1.AskStartedH\x00\x12\x14\n\ntext_delta\x18\x02 \x01(\tH\x00\x12\x37\n\tcompleted\x18\x03 \x01(\x0b\x32\".plumbline.gateway.v1.AskCompletedH\x00\x12+\n\x05\x63laim\x18\x04 \x01(\x0b\x32\x1a.plumbline.common.v1.ClaimH\x00\x42\x07\n\x05\x65vent\"Q\n\nAskStarted\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x30\n\x07release\x18\x02 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"\x9a\x04\n\x0c\x41skCompleted\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x32\n\x06origin\x18\x03 \x01(\x0e\x32\".plumbline.gateway.v1.AnswerOrigin\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x18\n\x10\x63\x61\x63hed_answer_id\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08recorded\x18\t \x01(\x08\x12\x37\n\x0c\x63ondensation\x18\n \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12,\n\x05\x63osts\x18\x0b \x03(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x15\n\rprompt_tokens\x18\x0c \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\r \x01(\x05\x12\x15\n\rattempt_count\x18\x0e \x01(\x05\x12\x14\n\x0csample_count\x18\x0f \x01(\x05\x12\x16\n\tagreement\x18\x10 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_agreement*\x9b\x01\n\x0c\x41nswerOrigin\x12\x1d\n\x19\x41NSWER_ORIGIN_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41NSWER_ORIGIN_GENERATED\x10\x01\x12\x18\n\x14\x41NSWER_ORIGIN_CACHED\x10\x02\x12\x1a\n\x16\x41NSWER_ORIGIN_DEGRADED\x10\x03\x12\x19\n\x15\x41NSWER_ORIGIN_REFUSED\x10\x04*j\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_EVENTUAL\x10\x01\x12\x14\n\x10\x46RESHNESS_STRICT\x10\x02\x12\x14\n\x10\x46RESHNESS_BYPASS\x10\x03\x32^\n\x0eGatewayService\x12L\n\x03\x41sk\x12 .plumbline.gateway.v1.AskRequest\x1a!.plumbline.gateway.v1.AskResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*plumbline/gateway/v1/gateway_service.proto\x12\x14plumbline.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a&plumbline/cache/v1/cache_service.proto\x1a plumbline/common/v1/answer.proto\x1a\x30plumbline/generation/v1/generation_service.proto\"\xba\x01\n\nAskRequest\x12\x10\n\x08question\x18\x01 \x01(\t\x12\x16\n\x0e\x61pplication_id\x18\x02 \x01(\t\x12\x32\n\tfreshness\x18\x03 \x01(\x0e\x32\x1f.plumbline.gateway.v1.Freshness\x12(\n\x05turns\x18\x04 \x03(\x0b\x32\x19.plumbline.common.v1.Turn\x12\x13\n\x0bjson_schema\x18\x05 \x01(\t\x12\x0f\n\x07samples\x18\x06 \x01(\x05\"\xc7\x01\n\x0b\x41skResponse\x12\x33\n\x07started\x18\x01 \x01(\x0b\x32 .plumbline.gateway.v1.AskStartedH\x00\x12\x14\n\ntext_delta\x18\x02 \x01(\tH\x00\x12\x37\n\tcompleted\x18\x03 \x01(\x0b\x32\".plumbline.gateway.v1.AskCompletedH\x00\x12+\n\x05\x63laim\x18\x04 \x01(\x0b\x32\x1a.plumbline.common.v1.ClaimH\x00\x42\x07\n\x05\x65vent\"Q\n\nAskStarted\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x30\n\x07release\x18\x02 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\"\xc5\x04\n\x0c\x41skCompleted\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x32\n\x06origin\x18\x03 \x01(\x0e\x32\".plumbline.gateway.v1.AnswerOrigin\x12\x30\n\x07release\x18\x04 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x18\n\x10\x63\x61\x63hed_answer_id\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08recorded\x18\t \x01(\x08\x12\x37\n\x0c\x63ondensation\x18\n \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12,\n\x05\x63osts\x18\x0b \x03(\x0b\x32\x1d.plumbline.generation.v1.Cost\x12\x15\n\rprompt_tokens\x18\x0c \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\r \x01(\x05\x12\x15\n\rattempt_count\x18\x0e \x01(\x05\x12\x14\n\x0csample_count\x18\x0f \x01(\x05\x12\x16\n\tagreement\x18\x10 \x01(\x01H\x00\x88\x01\x01\x12)\n\x05saved\x18\x13 \x01(\x0b\x32\x1a.plumbline.cache.v1.SavingB\x0c\n\n_agreement*\x9b\x01\n\x0c\x41nswerOrigin\x12\x1d\n\x19\x41NSWER_ORIGIN_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41NSWER_ORIGIN_GENERATED\x10\x01\x12\x18\n\x14\x41NSWER_ORIGIN_CACHED\x10\x02\x12\x1a\n\x16\x41NSWER_ORIGIN_DEGRADED\x10\x03\x12\x19\n\x15\x41NSWER_ORIGIN_REFUSED\x10\x04*j\n\tFreshness\x12\x19\n\x15\x46RESHNESS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46RESHNESS_EVENTUAL\x10\x01\x12\x14\n\x10\x46RESHNESS_STRICT\x10\x02\x12\x14\n\x10\x46RESHNESS_BYPASS\x10\x03\x32^\n\x0eGatewayService\x12L\n\x03\x41sk\x12 .plumbline.gateway.v1.AskRequest\x1a!.plumbline.gateway.v1.AskResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.gateway.v1.gateway_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANSWERORIGIN']._serialized_start=1200
-  _globals['_ANSWERORIGIN']._serialized_end=1355
-  _globals['_FRESHNESS']._serialized_start=1357
-  _globals['_FRESHNESS']._serialized_end=1463
-  _globals['_ASKREQUEST']._serialized_start=185
-  _globals['_ASKREQUEST']._serialized_end=371
-  _globals['_ASKRESPONSE']._serialized_start=374
-  _globals['_ASKRESPONSE']._serialized_end=573
-  _globals['_ASKSTARTED']._serialized_start=575
-  _globals['_ASKSTARTED']._serialized_end=656
-  _globals['_ASKCOMPLETED']._serialized_start=659
-  _globals['_ASKCOMPLETED']._serialized_end=1197
-  _globals['_GATEWAYSERVICE']._serialized_start=1465
-  _globals['_GATEWAYSERVICE']._serialized_end=1559
+  _globals['_ANSWERORIGIN']._serialized_start=1283
+  _globals['_ANSWERORIGIN']._serialized_end=1438
+  _globals['_FRESHNESS']._serialized_start=1440
+  _globals['_FRESHNESS']._serialized_end=1546
+  _globals['_ASKREQUEST']._serialized_start=225
+  _globals['_ASKREQUEST']._serialized_end=411
+  _globals['_ASKRESPONSE']._serialized_start=414
+  _globals['_ASKRESPONSE']._serialized_end=613
+  _globals['_ASKSTARTED']._serialized_start=615
+  _globals['_ASKSTARTED']._serialized_end=696
+  _globals['_ASKCOMPLETED']._serialized_start=699
+  _globals['_ASKCOMPLETED']._serialized_end=1280
+  _globals['_GATEWAYSERVICE']._serialized_start=1548
+  _globals['_GATEWAYSERVICE']._serialized_end=1642
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from plumbline.cache.v1 import cache_service_pb2 as _cache_service_pb2
 from plumbline.common.v1 import answer_pb2 as _answer_pb2
 from plumbline.generation.v1 import generation_service_pb2 as _generation_service_pb2
 import builtins as _builtins
@@ -197,6 +198,7 @@ class AskCompleted(_message.Message):
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
+    SAVED_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     origin: Global___AnswerOrigin.ValueType
     cached_answer_id: _builtins.str
@@ -236,6 +238,10 @@ class AskCompleted(_message.Message):
         needed, such as for a cached answer, or where no price or no tokens are known.
         """
 
+    @_builtins.property
+    def saved(self) -> _cache_service_pb2.Saving:
+        """Of a cached answer: what its generation took, and this answer did not."""
+
     def __init__(
         self,
         *,
@@ -255,10 +261,11 @@ class AskCompleted(_message.Message):
         attempt_count: _builtins.int = ...,
         sample_count: _builtins.int = ...,
         agreement: _builtins.float | None = ...,
+        saved: _cache_service_pb2.Saving | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "condensation", b"condensation", "release", b"release", "total_time", b"total_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "condensation", b"condensation", "release", b"release", "saved", b"saved", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "answer_id", b"answer_id", "attempt_count", b"attempt_count", "cached_answer_id", b"cached_answer_id", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "costs", b"costs", "model", b"model", "origin", b"origin", "prompt_tokens", b"prompt_tokens", "reason", b"reason", "recorded", b"recorded", "release", b"release", "sample_count", b"sample_count", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "answer_id", b"answer_id", "attempt_count", b"attempt_count", "cached_answer_id", b"cached_answer_id", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "costs", b"costs", "model", b"model", "origin", b"origin", "prompt_tokens", b"prompt_tokens", "reason", b"reason", "recorded", b"recorded", "release", b"release", "sample_count", b"sample_count", "saved", b"saved", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
