@@ -56,6 +56,14 @@ def completed(**changes: Any) -> gateway_pb.AskCompleted:
     return message
 
 
+def a_saving() -> cache_pb.Saving:
+    """What one answer took."""
+    costs = [generation_pb.Cost(currency_code="EUR", amount=0.02)]
+    saving = cache_pb.Saving(prompt_tokens=1700, completion_tokens=40, costs=costs)
+    saving.time.FromMilliseconds(1500)
+    return saving
+
+
 @dataclass
 class FakePlatform(
     gateway_grpc.GatewayServiceServicer,
@@ -82,6 +90,8 @@ class FakePlatform(
     rankings: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """By generation of the index: the documents that it finds for a question."""
     serving: str = "old"
+    stats: cache_pb.GetStatsResponse = field(default_factory=lambda: cache_pb.GetStatsResponse(entry_count=1))
+    invalidated: list[cache_pb.InvalidateEntriesRequest] = field(default_factory=list)
 
     def Ask(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self._check(context)
@@ -217,7 +227,43 @@ class FakePlatform(
         return budget
 
     def GetStats(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
-        return cache_pb.GetStatsResponse(entry_count=1)
+        self._check(context)
+        return self.stats
+
+    def ListTopEntries(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        entry = cache_pb.TopEntry(entry_id="entry-1", question=f"Order {request.order}?", hit_count=7)
+        entry.saving.CopyFrom(a_saving())
+        entry.expire_time.FromJsonString("2026-01-08T00:00:00Z")
+        return cache_pb.ListTopEntriesResponse(entries=[entry][: request.page_size], hidden_count=2)
+
+    def ExplainLookup(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        checks = [
+            cache_pb.LookupCheck(name="similarity", passed=True, detail="0.970; 0.95 is the least"),
+            cache_pb.LookupCheck(name="words", detail="some that matter differ, or their order"),
+        ]
+        near = cache_pb.ExplainedEntry(
+            entry_id="entry-1",
+            answer_id="answer-1",
+            question="What does the desk cost?",
+            tier=cache_pb.CACHE_TIER_SEMANTIC,
+            similarity=0.97,
+            checks=checks,
+        )
+        return cache_pb.ExplainLookupResponse(
+            normal_form=request.question.lower(),
+            release=request.release,
+            groups=["sales"],
+            language="en",
+            miss_reason=cache_pb.MISS_REASON_NOT_FOUND,
+            entries=[near],
+        )
+
+    def InvalidateEntries(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        self.invalidated.append(request)
+        return cache_pb.InvalidateEntriesResponse(invalidated_count=3)
 
     def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self._check(context)

@@ -107,3 +107,10 @@ def test_an_answer_is_text_and_never_markup(generated: pb.AskCompleted, text: st
     generated.answer.text = text
     del generated.answer.claims[:]
     assert text in shown(render_answer(generated))
+
+
+def test_a_cached_answer_says_what_it_saved(generated: pb.AskCompleted) -> None:
+    generated.origin = pb.ANSWER_ORIGIN_CACHED
+    generated.saved.prompt_tokens = 1700
+    generated.saved.time.FromMilliseconds(1500)
+    assert "saved 1,700 tokens, 1.5 s" in shown(render_answer(generated))

@@ -18,9 +18,10 @@ from plumbline_cache.domain.audit import Audit, Outcome
 from plumbline_cache.domain.entry import Cost, Saving, Scope, Source, language_of
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Tier
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.wiring import Parts
-from plumbline_contracts.topics import ENTRY_INVALIDATED
+from plumbline_contracts.topics import INVALIDATION_REQUESTED
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release
@@ -99,7 +100,7 @@ def audit(number: int, outcome: Outcome) -> Audit:
 @pytest.fixture
 async def served(release: Release) -> AsyncIterator[Served]:
     bus, store, readiness = MemoryBus(), MemoryStore(), Ready()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock())
+    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock(), Bounds(1000, 500))
     server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
     add_CacheServiceServicer_to_server(parts.api(readiness), server.grpc)
     await server.start()
@@ -161,14 +162,23 @@ async def test_a_bad_lookup_is_invalid(served: Served, question: str, release_id
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize("selection", [{}, {"all": False}, {"document_id": ""}, {"entry_id": ""}])
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {},
+        {"all": False},
+        *({name: ""} for name in ("document_id", "entry_id", "application_id", "question", "erased_document_id")),
+        {"release": ReleaseRef(application_id="default")},
+        {"question": "x" * 8_001},
+    ],
+)
 async def test_dropping_nothing_in_particular_is_invalid(served: Served, selection: dict[str, Any]) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await served.caller().invalidate(**selection)
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_entries_are_dropped_by_hand_within_the_tenant_and_told(served: Served) -> None:
+async def test_entries_are_dropped_by_hand_within_the_tenant(served: Served) -> None:
     entry_id = await served.keep()
     await served.keep("Another question?", groups=())
     await served.keep(tenant="globex")
@@ -178,7 +188,41 @@ async def test_entries_are_dropped_by_hand_within_the_tenant_and_told(served: Se
     assert await caller.invalidate(document_id="prices") == 1
     assert await caller.invalidate(all=True) == 0
     assert served.store.count("globex") == 1
-    assert len(served.bus.records(ENTRY_INVALIDATED)) == 2
+    requests = [record.body for record in served.bus.records(INVALIDATION_REQUESTED)]
+    assert [(body.tenant_id, body.request.WhichOneof("selection")) for body in requests if body] == [
+        ("globex", "entry_id"),
+        ("acme", "entry_id"),
+        ("acme", "document_id"),
+        ("acme", "all"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("selection", "dropped"),
+    [
+        ({"question": " what does the LAMP cost"}, 2),
+        ({"question": "What does the desk cost?"}, 0),
+        ({"application_id": "default"}, 3),
+        ({"application_id": "shop"}, 0),
+        ({"release": ReleaseRef(application_id="default", release_id="r0")}, 0),
+        ({"erased_document_id": "prices"}, 3),
+        ({"erased_document_id": "manual"}, 0),
+    ],
+)
+async def test_what_is_named_is_dropped_in_every_scope_of_the_tenant(
+    served: Served, selection: dict[str, Any], dropped: int
+) -> None:
+    await served.keep()
+    await served.keep(groups=())
+    await served.keep("Another question?")
+    assert await served.caller().invalidate(**selection) == dropped
+    assert served.store.count("acme") == 3 - dropped
+
+
+async def test_a_release_is_dropped_by_both_its_ids(served: Served) -> None:
+    await served.keep()
+    release = ReleaseRef(application_id=served.release.application_id, release_id=served.release.id)
+    assert await served.caller().invalidate(release=release) == 1
 
 
 async def test_stats_are_those_of_the_callers_tenant(served: Served) -> None:
@@ -242,13 +286,52 @@ async def test_a_miss_of_a_tier_that_is_off_carries_what_it_withholds(served: Se
     assert (await caller.look_up(question)).hit.tier == pb.CACHE_TIER_EXACT
 
 
-@pytest.mark.parametrize("method", ["LookupAnswer", "InvalidateEntries", "GetStats"])
+@pytest.mark.parametrize("method", ["LookupAnswer", "InvalidateEntries", "GetStats", "ListTopEntries", "ExplainLookup"])
 async def test_every_method_needs_its_scope(served: Served, method: str) -> None:
     request = {
         "LookupAnswer": pb.LookupAnswerRequest(question="Why?"),
         "InvalidateEntries": pb.InvalidateEntriesRequest(all=True),
         "GetStats": pb.GetStatsRequest(),
+        "ListTopEntries": pb.ListTopEntriesRequest(),
+        "ExplainLookup": pb.ExplainLookupRequest(question="Why?"),
     }[method]
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await served.caller(scopes="evaluate").call(method, request)
     assert failure.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_the_entries_served_most_are_listed_with_what_a_hit_saves(served: Served) -> None:
+    await served.keep("Another question?")
+    entry_id = await served.keep()
+    await served.keep("Secret?", groups=("hr",))
+    await served.keep("Theirs?", tenant="globex")
+    caller = served.caller(groups=["sales"])
+    await caller.look_up()
+    listed = await caller.call("ListTopEntries", pb.ListTopEntriesRequest(page_size=1))
+    [first] = listed.entries
+    assert (first.entry_id, first.question, first.hit_count) == (entry_id, LAMP, 1)
+    assert (first.saving.completion_tokens, first.document_ids, first.groups) == (40, ["prices"], ["sales"])
+    assert listed.hidden_count == 1
+    everything = await caller.call("ListTopEntries", pb.ListTopEntriesRequest(order=pb.TOP_ORDER_NEWEST))
+    assert {entry.question for entry in everything.entries} == {LAMP, "Another question?"}
+
+
+async def test_a_page_of_too_many_entries_is_invalid(served: Served) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await served.caller().call("ListTopEntries", pb.ListTopEntriesRequest(page_size=101))
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_lookup_is_explained_without_being_counted(served: Served) -> None:
+    entry_id = await served.keep()
+    caller = served.caller(groups=["sales"])
+    told = await caller.call("ExplainLookup", pb.ExplainLookupRequest(question="what does the LAMP cost"))
+    assert (told.tier, told.miss_reason) == (pb.CACHE_TIER_EXACT, pb.MISS_REASON_UNSPECIFIED)
+    assert (told.release.release_id, told.groups, told.language) == (served.release.id, ["sales"], "en")
+    [own] = told.entries
+    assert (own.entry_id, own.tier, own.question) == (entry_id, pb.CACHE_TIER_EXACT, LAMP)
+    assert {check.name: check.passed for check in own.checks} == {"words": True, "time to live": True, "sources": True}
+    stranger = await served.caller(groups=["hr"]).call("ExplainLookup", pb.ExplainLookupRequest(question=LAMP))
+    assert (len(stranger.entries), stranger.miss_reason) == (0, pb.MISS_REASON_NOT_FOUND)
+    stats = await caller.stats()
+    assert (stats.exact_hit_count, stats.miss_count) == (0, 0)

@@ -13,6 +13,7 @@ from plumbline.common.v1.answer_pb2 import Answer, Passage, ReleaseRef
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
 from plumbline_cache.domain.audit import wilson
 from plumbline_cache.domain.lookup import Tier
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import AUDITORS
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import AUDIT_REQUESTED, HIT_AUDITED
@@ -85,7 +86,7 @@ class Auditing:
 @pytest.fixture
 async def auditing(release: Release) -> AsyncIterator[Auditing]:
     bus = MemoryBus()
-    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, bus, release, SystemClock())
+    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, bus, release, SystemClock(), Bounds(100, 50))
     yield Auditing(bus, parts)
     parts.close()
 

@@ -16,6 +16,7 @@ from plumbline.evaluation.v1.evaluation_service_pb2 import VERDICT_FAILED
 from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
 from plumbline_cache.domain.entry import Cost, Saving
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.ports import Store
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import DOCUMENT_CHANGED, ENTRY_INVALIDATED, EVALUATION_COMPLETED
@@ -45,7 +46,7 @@ class Running:
         await self.catch_up("cache-test")
 
     async def catch_up(self, group: str) -> None:
-        consumer = self.bus.consumer(group, self.parts.events().subscriptions())
+        consumer = self.bus.consumer(group, self.parts.subscriptions())
         running = asyncio.create_task(consumer.run())
         await consumer.caught_up()
         await consumer.stop()
@@ -61,7 +62,7 @@ class Running:
 @pytest.fixture
 async def running(release: Release) -> AsyncIterator[Running]:
     bus, store = MemoryBus(), MemoryStore()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, FakeClock(NOON))
+    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, FakeClock(NOON), Bounds(1000, 500))
     yield Running(bus, store, parts)
     parts.close()
 
@@ -76,7 +77,7 @@ async def running(release: Release) -> AsyncIterator[Running]:
         (common.CONDENSATION_METHOD_UNSPECIFIED, False),
     ],
 )
-async def test_what_was_said_earlier_in_a_conversation_never_becomes_an_entry(
+async def test_what_was_said_earlier_in_an_unknown_conversation_never_becomes_an_entry(
     running: Running, evaluated: Make, method: common.CondensationMethod, kept: bool
 ) -> None:
     event = evaluated(("prices", 3, "h1"))
@@ -84,6 +85,25 @@ async def test_what_was_said_earlier_in_a_conversation_never_becomes_an_entry(
     event.subject.condensation.original_question = "And how much is it?"
     await running.hear(event)
     assert running.held() == ([event.subject.answer_id] if kept else [])
+
+
+@pytest.mark.parametrize(
+    ("method", "conversation"),
+    [
+        (common.CONDENSATION_METHOD_UNCHANGED, ""),
+        (common.CONDENSATION_METHOD_RULE, "5f" * 32),
+        (common.CONDENSATION_METHOD_UNSPECIFIED, "5f" * 32),
+    ],
+)
+async def test_what_was_said_earlier_stays_within_its_conversation(
+    running: Running, evaluated: Make, method: common.CondensationMethod, conversation: str
+) -> None:
+    event = evaluated(("prices", 3, "h1"))
+    event.subject.condensation.method = method
+    event.subject.condensation.conversation = "5f" * 32
+    await running.hear(event)
+    [entry] = running.store.of_tenant("acme")
+    assert entry.scope.conversation == conversation
 
 
 async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(
@@ -169,7 +189,9 @@ async def test_a_new_generation_hears_everything_again_and_tells_under_the_same_
     await running.hear(evaluated(("prices", 3, "h1")))
     await running.hear(changed(3, 8, ["h1"]))
     [first] = running.bus.records(ENTRY_INVALIDATED)
-    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, FakeClock(NOON))
+    parts = Parts(
+        MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, FakeClock(NOON), Bounds(1000, 500)
+    )
     anew = Running(running.bus, parts.store, parts)
     await anew.catch_up("cache-another-generation")
     assert anew.held() == []

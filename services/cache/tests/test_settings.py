@@ -17,3 +17,8 @@ def test_every_default_is_local() -> None:
 def test_a_wrong_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="PORT"):
         Settings.from_env({"PORT": "first"})
+
+
+def test_a_cache_holds_at_least_one_entry() -> None:
+    with pytest.raises(SettingsError, match=r"MAX_ENTRIES.*MAX_ENTRIES_PER_TENANT"):
+        Settings.from_env({"MAX_ENTRIES": "0", "MAX_ENTRIES_PER_TENANT": "-1"})

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from plumbline_cli.commands import (
     answers,
+    cache,
     chat,
     dead_letters,
     demo,
@@ -91,6 +92,7 @@ for commands in (
     chat,
     models,
     prompt,
+    cache,
     events,
     traces,
     dead_letters,

@@ -10,6 +10,7 @@ from rich.tree import Tree
 
 from plumbline.common.v1 import answer_pb2 as common_pb
 from plumbline.gateway.v1 import gateway_service_pb2 as pb
+from plumbline_cli.remembered import saved_words
 from plumbline_local.traces.spans import StoredSpan
 
 UNSUPPORTED: Final = "[not supported]"
@@ -118,6 +119,7 @@ def _origin(completed: pb.AskCompleted) -> Text:
     parts += [f"agreement {completed.agreement:.2f}"] if completed.HasField("agreement") else []
     parts += [f"{completed.total_time.ToMicroseconds() / 1000:.0f} ms"]
     parts += [f"{cost.amount:.6f} {cost.currency_code}" for cost in completed.costs]
+    parts += [f"saved {saved_words(completed.saved)}"] if completed.HasField("saved") else []
     parts += [] if completed.recorded else ["not recorded: it will not be evaluated"]
     return Text(f"\n{', '.join(parts)}", style="dim")
 

@@ -26,6 +26,8 @@ IDEMPOTENT: Final = (
     "plumbline.retrieval.v1.RetrievalService/GetDocument",
     "plumbline.evaluation.v1.EvaluationService/GetEvaluation",
     "plumbline.cache.v1.CacheService/GetStats",
+    "plumbline.cache.v1.CacheService/ListTopEntries",
+    "plumbline.cache.v1.CacheService/ExplainLookup",
 )
 
 Json = Annotated[

@@ -25,6 +25,7 @@ from plumbline_cli.ingestion import About, Report
 from plumbline_cli.log import LogReader, Seen
 from plumbline_cli.problems import Problem
 from plumbline_cli.reading import Source, sources
+from plumbline_cli.remembered import saved_words
 from plumbline_cli.rendering import cited_numbers, origin_name
 from plumbline_cli.session import Session
 from plumbline_contracts.topics import (
@@ -141,7 +142,7 @@ class Story:
         _expect_price(again, OLD_PRICE, unwanted=None)
         if (await self._cache_stats()).exact_hit_count <= self.stats.exact_hit_count:
             raise Differs("the cache counted no exact hit")
-        return _quoted(again, "cached, exact")
+        return _quoted(again, f"cached, exact; saved {saved_words(again.saved)}")
 
     async def ask_in_other_words(self) -> str:
         """A question that means the same may be served from the cache too."""

@@ -8,35 +8,40 @@ import grpc
 
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
-from plumbline.common.v1.answer_pb2 import Answer, Embedding
+from plumbline.common.v1.answer_pb2 import Answer, Embedding, ReleaseRef
 from plumbline_cache.domain.entry import Scope, Vector, language_of
-from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.domain.lookup import Hit, Miss
+from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
-from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
+from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Tallies
+from plumbline_cache.handlers.top import ListTopEntries, Order
+from plumbline_cache.handlers.withdraw import InvalidateEntries
 from plumbline_cache.ports import EntryReader
-from plumbline_cache.translation import audits_to_proto, saving_to_proto, stats_to_proto
+from plumbline_cache.translation.entries import explanation_to_proto, top_to_proto
+from plumbline_cache.translation.selections import selection_from_proto
+from plumbline_cache.translation.stats import audits_to_proto, stats_to_proto
+from plumbline_cache.translation.values import MISS_REASONS, TIERS, saving_to_proto
 from plumbline_kit.errors import Invalid
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import current_call
 from plumbline_kit.telemetry import annotate, names
 
+PAGE_SIZE: Final = 20
+MAX_PAGE_SIZE: Final = 100
+
+MAX_CONVERSATION_CHARACTERS: Final = 64
+
 SCOPES: Final = {
     "/plumbline.cache.v1.CacheService/LookupAnswer": "ask",
     "/plumbline.cache.v1.CacheService/InvalidateEntries": "cache.write",
     "/plumbline.cache.v1.CacheService/GetStats": "cache.read",
+    "/plumbline.cache.v1.CacheService/ListTopEntries": "cache.read",
+    "/plumbline.cache.v1.CacheService/ExplainLookup": "cache.read",
 }
 
-_TIERS: Final = {Tier.EXACT: pb.CACHE_TIER_EXACT, Tier.SEMANTIC: pb.CACHE_TIER_SEMANTIC}
-_MISS_REASONS: Final = {
-    MissReason.NOT_FOUND: pb.MISS_REASON_NOT_FOUND,
-    MissReason.STALE: pb.MISS_REASON_STALE,
-    MissReason.CATCHING_UP: pb.MISS_REASON_CATCHING_UP,
-    MissReason.EXPIRED: pb.MISS_REASON_EXPIRED,
-    MissReason.NEVER_CACHED: pb.MISS_REASON_NEVER_CACHED,
-    MissReason.SWITCHED_OFF: pb.MISS_REASON_SWITCHED_OFF,
-}
+_ORDERS: Final = {pb.TOP_ORDER_SAVED_TIME: Order.SAVED_TIME, pb.TOP_ORDER_NEWEST: Order.NEWEST}
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,15 @@ class CacheService(CacheServiceServicer):
 
     lookup: LookupAnswer
     invalidate: InvalidateEntries
+    explain: ExplainLookup
+    top: ListTopEntries
     entries: EntryReader
     tallies: Tallies
     audits: AuditLedger
+    bounds: Bounds
     encoder_id: str
+    release: ReleaseRef
+    """Whose answers are taken in."""
     since: datetime
     """When counting began."""
 
@@ -56,7 +66,7 @@ class CacheService(CacheServiceServicer):
         self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.LookupAnswerResponse:
         """See the contract."""
-        scope = _scope(current_call().identity, request)
+        scope = _scope(current_call().identity, request.release, request.question, request.conversation)
         result = await self.lookup(scope, request.question)
         annotate(_attributes(result))
         response = _hit_response(result) if isinstance(result, Hit) else _miss_response(result)
@@ -68,8 +78,8 @@ class CacheService(CacheServiceServicer):
         self, request: pb.InvalidateEntriesRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.InvalidateEntriesResponse:
         """See the contract."""
-        count = await self.invalidate(current_call().identity.tenant, _selection(request))
-        return pb.InvalidateEntriesResponse(invalidated_count=count)
+        done = await self.invalidate(current_call().identity.tenant, selection_from_proto(request))
+        return pb.InvalidateEntriesResponse(invalidated_count=done.dropped, invalidation_id=done.id)
 
     async def GetStats(
         self, request: pb.GetStatsRequest, context: grpc.aio.ServicerContext[object, object]
@@ -78,37 +88,44 @@ class CacheService(CacheServiceServicer):
         tenant = current_call().identity.tenant
         response = stats_to_proto(self.tallies.total(tenant), self.tallies.of(tenant), self.entries.count(tenant))
         response.since_time.FromDatetime(self.since)
+        response.maximum_entry_count = self.bounds.per_tenant
         response.MergeFrom(audits_to_proto(self.audits, tenant))
         return response
+
+    async def ListTopEntries(
+        self, request: pb.ListTopEntriesRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> pb.ListTopEntriesResponse:
+        """See the contract."""
+        identity = current_call().identity
+        order = _ORDERS.get(request.order, Order.HITS)
+        return top_to_proto(await self.top(identity.tenant, identity.groups, order, _page_size(request.page_size)))
+
+    async def ExplainLookup(
+        self, request: pb.ExplainLookupRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> pb.ExplainLookupResponse:
+        """See the contract."""
+        release = request.release if request.HasField("release") else self.release
+        scope = _scope(current_call().identity, release, request.question)
+        return explanation_to_proto(await self.explain(scope, request.question))
 
     def _embedding(self, vector: Vector) -> Embedding:
         return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
 
 
-def _scope(identity: Identity, request: pb.LookupAnswerRequest) -> Scope:
-    release = request.release
+def _scope(identity: Identity, release: ReleaseRef, question: str, conversation: str = "") -> Scope:
     if not (release.application_id and release.release_id):
         raise Invalid.field("release", "must name an application and its release")
-    language = language_of(request.question)
-    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id, language)
+    if len(conversation) > MAX_CONVERSATION_CHARACTERS:
+        raise Invalid.field("conversation", f"is longer than {MAX_CONVERSATION_CHARACTERS} characters")
+    language = language_of(question)
+    who = (identity.tenant, identity.groups, release.application_id, release.release_id)
+    return Scope(*who, language, conversation)
 
 
-def _selection(request: pb.InvalidateEntriesRequest) -> Selection:
-    match request.WhichOneof("selection"):
-        case "document_id":
-            return OfDocument(_named("document_id", request.document_id))
-        case "entry_id":
-            return OneEntry(_named("entry_id", request.entry_id))
-        case "all" if request.all:
-            return Everything()
-        case _:
-            raise Invalid.field("selection", "must be a document, an entry, or all set to true")
-
-
-def _named(field: str, value: str) -> str:
-    if not value:
-        raise Invalid.field(field, "is empty")
-    return value
+def _page_size(asked: int) -> int:
+    if not 0 <= asked <= MAX_PAGE_SIZE:
+        raise Invalid.field("page_size", f"must be at most {MAX_PAGE_SIZE}, or 0 for {PAGE_SIZE}")
+    return asked or PAGE_SIZE
 
 
 def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:
@@ -122,7 +139,7 @@ def _cache_hit(hit: Hit) -> pb.CacheHit:
         answer_id=entry.answer_id,
         question=entry.question,
         answer=Answer.FromString(entry.answer),
-        tier=_TIERS[hit.tier],
+        tier=TIERS[hit.tier],
         similarity=hit.similarity,
         scope_key=entry.scope.key,
         saving=saving_to_proto(entry.saving),
@@ -134,7 +151,7 @@ def _cache_hit(hit: Hit) -> pb.CacheHit:
 
 def _miss_response(miss: Miss) -> pb.LookupAnswerResponse:
     withheld = None if miss.withheld is None else _cache_hit(miss.withheld)
-    return pb.LookupAnswerResponse(miss_reason=_MISS_REASONS[miss.reason], withheld=withheld)
+    return pb.LookupAnswerResponse(miss_reason=MISS_REASONS[miss.reason], withheld=withheld)
 
 
 def _attributes(result: Hit | Miss) -> dict[str, str | float]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from plumbline_cache.domain.room import Bounds
 from plumbline_kit.settings import Env, ServiceSettings
 
 
@@ -16,6 +17,7 @@ class Settings:
     state_dir: Path
     """Belongs to one process at a time."""
     encoder_dir: Path
+    bounds: Bounds
 
     @classmethod
     def from_env(cls, values: Mapping[str, str] = os.environ) -> "Settings":
@@ -24,6 +26,9 @@ class Settings:
         settings = cls(
             service=ServiceSettings.from_env(env, "cache"),
             state_dir=env.path("STATE_DIR", Path(".plumbline/cache")),
+            bounds=Bounds(
+                env.integer("MAX_ENTRIES", 100_000, least=1), env.integer("MAX_ENTRIES_PER_TENANT", 20_000, least=1)
+            ),
             encoder_dir=env.path("ENCODER_DIR", Path(".plumbline/models/encoder")),
         )
         env.check()

@@ -1,10 +1,13 @@
 """The one place where parts meet. Read this file to see the service whole."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
+from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cache.adapters.audit_meters import measure
 from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.meters import TallyMeters
@@ -12,19 +15,34 @@ from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
-from plumbline_cache.events import AUDITORS, AuditEvents, AuditRequests, BusAnnouncer, CacheEvents, group_of
+from plumbline_cache.domain.room import Bounds
+from plumbline_cache.events import (
+    AUDITORS,
+    AuditEvents,
+    AuditRequests,
+    BusAnnouncer,
+    BusWithdrawals,
+    CacheEvents,
+    WithdrawalEvents,
+    group_of,
+)
 from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.compare import CompareAnswers
-from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries
+from plumbline_cache.handlers.explain import ExplainLookup
+from plumbline_cache.handlers.housekeeping import Housekeeping
+from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
-from plumbline_cache.handlers.uses import Uses
+from plumbline_cache.handlers.top import ListTopEntries
+from plumbline_cache.handlers.uses import Uses, WriteUses
+from plumbline_cache.handlers.withdraw import FollowWithdrawal, InvalidateEntries, Withdraw
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher
-from plumbline_kit.bus.messages import Publisher
+from plumbline_kit.bus.messages import Publisher, Subscription
 from plumbline_kit.clock import Clock, SteadyClock, SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
@@ -47,14 +65,20 @@ class Parts:
     publisher: Publisher
     release: Release
     clock: Clock
+    bounds: Bounds
     tallies: Tallies = field(default_factory=Tallies)
     uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
     readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
     auditor: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-auditor", 1))
+    operators: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-operator", 1))
 
-    def events(self) -> CacheEvents:
-        """The listening side."""
+    def subscriptions(self) -> Sequence[Subscription[Any]]:
+        """All that fills the store."""
+        withdrawals = WithdrawalEvents(FollowWithdrawal(self._withdraw, self._announce()))
+        return (*self._events().subscriptions(), *withdrawals.subscriptions())
+
+    def _events(self) -> CacheEvents:
         admit = AdmitAnswer(
             self.store,
             self.encoder,
@@ -64,8 +88,15 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
             time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
+            room=RoomWatch(self._make_room()),
         )
         return CacheEvents(admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock))
+
+    def housekeeping(self) -> Housekeeping:
+        """What is done from time to time."""
+        sweep = SweepExpired(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        write = WriteUses(self.uses, self.store, self.writer)
+        return Housekeeping([write, sweep, self._make_room()], self.clock)
 
     @cached_property
     def audits(self) -> AuditLedger:
@@ -94,15 +125,35 @@ class Parts:
             self.clock,
             threshold,
         )
-        invalidate = InvalidateEntries(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        since = self.clock.now()
-        return CacheService(lookup, invalidate, self.store, self.tallies, self.audits, self.encoder_id, since)
+        invalidate = InvalidateEntries(BusWithdrawals(self.publisher), self._withdraw, self.clock)
+        uncounted = replace(lookup, tallies=Tallies(), uses=Uses())
+        return CacheService(
+            lookup,
+            invalidate,
+            ExplainLookup(uncounted),
+            ListTopEntries(self.store, self.uses, self.operators),
+            self.store,
+            self.tallies,
+            self.audits,
+            self.bounds,
+            self.encoder_id,
+            ReleaseRef(application_id=self.release.application_id, release_id=self.release.id),
+            since=self.clock.now(),
+        )
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
         self.readers.close()
+        self.operators.close()
         self.writer.close()
         self.auditor.close()
+
+    def _make_room(self) -> MakeRoom:
+        return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
+
+    @cached_property
+    def _withdraw(self) -> Withdraw:
+        return Withdraw(self.store, self.writer, self.tallies, self.clock)
 
     def _announce(self) -> AnnounceDrops:
         return AnnounceDrops(self.store, BusAnnouncer(self.publisher), self.writer)
@@ -122,12 +173,13 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         publisher,
         load_release(common.release_file),
         SteadyClock(clock),
+        settings.bounds,
     )
     TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
         group=group_of(state.generation.id),
-        subscriptions=parts.events().subscriptions(),
+        subscriptions=parts.subscriptions(),
         dead_letters=publisher,
         clock=clock,
         alone=True,  # the folder that it fills is this process' own
@@ -147,7 +199,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         common,
         server,
         consumers=[consumer, audit_reader, auditors],
-        background=[catching_up],
+        background=[catching_up, parts.housekeeping()],
         publisher=publisher,
         closing=[close],
         telemetry=telemetry,

@@ -1,6 +1,7 @@
 """Which evaluated answers stay."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -106,6 +107,37 @@ async def test_an_answer_in_the_place_of_one_whose_drop_was_interrupted_leaves_t
     await cache.follow(step)
     assert list(cache.held()) == ["fresh"]
     assert [notice.answer_id for notice in cache.announcer.told] == ["dropped"]
+
+
+async def test_an_answer_from_the_future_is_refused(writing: Make, candidate: Make) -> None:
+    cache = writing()
+    made = candidate("Why?", SOURCE)
+    cache.clock.step((made.generate_time - timedelta(minutes=6) - cache.clock.now()).total_seconds())
+    assert await cache.admit(made) is Refusal.FROM_THE_FUTURE
+    cache.clock.advance(120)
+    assert isinstance(await cache.admit(made), Admitted)
+
+
+async def test_an_answer_that_is_heard_of_when_its_time_is_over_is_refused(writing: Make, candidate: Make) -> None:
+    cache = writing()
+    cache.clock.advance(timedelta(days=7).total_seconds())
+    assert await cache.admit(candidate("Why?", SOURCE)) is Refusal.EXPIRED
+    assert cache.held() == {}
+
+
+async def test_a_late_answer_lives_no_longer_than_one_that_was_heard_of_at_once(writing: Make, candidate: Make) -> None:
+    cache, made = writing(), candidate("Why?", SOURCE)
+    cache.clock.advance(timedelta(days=6).total_seconds())
+    await cache.admit(made)
+    assert cache.held()["answer-1"].expire_time == made.generate_time + timedelta(days=7)
+
+
+async def test_a_newer_answer_to_a_question_keeps_its_hits(writing: Make, candidate: Make) -> None:
+    cache = writing()
+    await cache.admit(candidate("Why?", SOURCE, answer_id="old"))
+    cache.store.add_hits({cache.held()["old"].id: 5})
+    await cache.admit(candidate("Why?", SOURCE, answer_id="new", minute=1))
+    assert cache.held()["new"].hits == 5
 
 
 async def test_refusals_are_counted(writing: Make, candidate: Make) -> None:

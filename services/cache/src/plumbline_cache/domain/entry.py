@@ -5,7 +5,7 @@ import json
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -110,6 +110,11 @@ class Entry:
     def documents(self) -> tuple[str, ...]:
         """The documents of the sources, each once."""
         return tuple(dict.fromkeys(source.document for source in self.sources))
+
+    @property
+    def begin_time(self) -> datetime:
+        """When its generation began: what it was given was searched for before."""
+        return self.generate_time - timedelta(seconds=self.saving.seconds)
 
     def is_newer_than(self, other: "Entry") -> bool:
         """Which of two answers stays, in whatever order they come."""

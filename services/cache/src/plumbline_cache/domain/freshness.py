@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from plumbline_cache.domain.entry import Entry, Source
+from plumbline_cache.domain.withdrawal import Withdrawal
 from plumbline_kit.errors import Invalid
 
 NOTHING_HEARD: Final = -1
@@ -99,6 +100,12 @@ class Cause(Enum):
     SOURCE_CHANGED = "source_changed"
     SOURCE_DELETED = "source_deleted"
     BY_HAND = "by_hand"
+    EXPIRED = "expired"
+    EVICTED = "evicted"
+    RELEASE = "release"
+    """Another release is active."""
+    ERASED = "erased"
+    """A document that it rests on was erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +117,22 @@ class Notice:
     application: str
     release: str
     question: str
+    """Empty when erased."""
     answer_id: str
     cause: Cause
     document: str
-    """Empty when dropped by hand."""
+    """That changed or was erased; empty where none is the cause."""
     version: int
-    """The version that dropped it; -1 when dropped by hand."""
+    """The version that dropped it; -1 where none did."""
     time: datetime
+    withdrawal: str = ""
+    """The id of the withdrawal that dropped it; empty for any other cause."""
 
     @property
     def id(self) -> str:
         """The same for every telling of the same fact, by whichever replica."""
-        return str(uuid.uuid5(_NAMESPACE, f"{self.entry_id}/{self.answer_id}/{self.document}/{self.version}"))
+        cause = self.document or self.cause.value
+        return str(uuid.uuid5(_NAMESPACE, f"{self.entry_id}/{self.answer_id}/{cause}/{self.version}"))
 
 
 def is_fresh(entry: Entry, floors: Floors) -> bool:
@@ -141,9 +152,17 @@ def dropped_by(entry: Entry, change: Change, time: datetime) -> Notice:
     return _notice(entry, cause, change.document, change.new_version, time)
 
 
-def dropped_by_hand(entry: Entry, time: datetime) -> Notice:
-    """That somebody dropped *entry*."""
-    return _notice(entry, Cause.BY_HAND, "", -1, time)
+def withdrawn(entry: Entry, withdrawal: Withdrawal, time: datetime) -> Notice:
+    """That *withdrawal* dropped *entry*."""
+    if withdrawal.erases:
+        erased = _notice(entry, Cause.ERASED, withdrawal.selection.name, -1, time)
+        return replace(erased, question="", withdrawal=withdrawal.id)
+    return replace(dropped(entry, Cause.BY_HAND, time), withdrawal=withdrawal.id)
+
+
+def dropped(entry: Entry, cause: Cause, time: datetime) -> Notice:
+    """That *entry* was dropped by a *cause* that is no document's."""
+    return _notice(entry, cause, "", -1, time)
 
 
 def _new_version(change: Change) -> int:

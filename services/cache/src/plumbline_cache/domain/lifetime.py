@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from plumbline_cache.domain.admission import Refusal
 from plumbline_cache.domain.entry import Entry
 
 SKEW: Final = timedelta(minutes=5)
@@ -16,6 +17,13 @@ def is_alive(entry: Entry, now: datetime) -> bool:
     knows. So a step back gives an entry at most as much time as it had already lived, and `SKEW`.
     """
     return not is_from_the_future(entry.generate_time, now) and now < entry.expire_time
+
+
+def untimely(entry: Entry, now: datetime) -> Refusal | None:
+    """Why *entry* cannot begin to live at *now*."""
+    if is_from_the_future(entry.generate_time, now):
+        return Refusal.FROM_THE_FUTURE
+    return None if is_alive(entry, now) else Refusal.EXPIRED
 
 
 def is_from_the_future(generate_time: datetime, now: datetime) -> bool:

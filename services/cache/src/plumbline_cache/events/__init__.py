@@ -2,5 +2,15 @@
 
 from plumbline_cache.events.audits import AUDITORS, AuditEvents, AuditRequests
 from plumbline_cache.events.entries import BusAnnouncer, CacheEvents, group_of
+from plumbline_cache.events.withdrawals import BusWithdrawals, WithdrawalEvents
 
-__all__ = ["AUDITORS", "AuditEvents", "AuditRequests", "BusAnnouncer", "CacheEvents", "group_of"]
+__all__ = [
+    "AUDITORS",
+    "AuditEvents",
+    "AuditRequests",
+    "BusAnnouncer",
+    "BusWithdrawals",
+    "CacheEvents",
+    "WithdrawalEvents",
+    "group_of",
+]

@@ -15,7 +15,7 @@ from plumbline_cache.domain.comparison import Told
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.compare import CompareAnswers, Finding
-from plumbline_cache.translation import false_hit_rate
+from plumbline_cache.translation.stats import false_hit_rate
 from plumbline_contracts.topics import AUDIT_REQUESTED, HIT_AUDITED
 from plumbline_kit.bus.messages import Publisher, Received, Subscription
 from plumbline_kit.errors import Invalid

@@ -1,6 +1,6 @@
 """Take in an answer that passed its evaluation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -8,7 +8,10 @@ import structlog
 
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Vector
-from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh
+from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, withdrawn
+from plumbline_cache.domain.lifetime import untimely
+from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
+from plumbline_cache.handlers.room import RoomWatch
 from plumbline_cache.handlers.tallies import Admission, Tallies
 from plumbline_cache.ports import QuestionEncoder, Store, Turns
 from plumbline_kit.clock import Clock
@@ -37,20 +40,28 @@ class AdmitAnswer:
     application: str
     release: str
     time_to_live: timedelta
+    room: RoomWatch
 
     async def __call__(self, candidate: Candidate) -> Admitted | Refusal:
         """Return once the answer is durably kept, or why it is not."""
         outcome = candidate.refusal(self.application, self.release) or await self._take_in(candidate)
         self._note(candidate, outcome)
+        if isinstance(outcome, Admitted) and outcome.anew:
+            await self.room.admitted()
         return outcome
 
     async def _take_in(self, candidate: Candidate) -> Admitted | Refusal:
+        now = self.clock.now()
+        entry = candidate.admitted(now, self.time_to_live)
+        if (refusal := untimely(entry, now)) is not None:
+            return refusal
         vector = await self.encoder.encode(candidate.question)
-        entry = candidate.admitted(self.clock.now(), self.time_to_live)
         return await self.writer.run(partial(self._keep, entry, vector))
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
         """One turn of the writer: no change is heard between the check and the keeping."""
+        if self._withdrawal_of(entry) is not None:
+            return Refusal.WITHDRAWN
         held = self.store.find(entry.id)
         if held is not None and held.answer_id == entry.answer_id:
             return Admitted(entry.id, anew=False)
@@ -58,19 +69,26 @@ class AdmitAnswer:
             return Refusal.SOURCE_CHANGED
         if held is not None and not self._gives_way(held, entry):
             return Refusal.OLDER_ANSWER
-        self.store.put(entry, vector)
+        # The question is asked as often whichever answer it has.
+        self.store.put(entry if held is None else replace(entry, hits=held.hits), vector)
         return Admitted(entry.id, anew=True)
 
     def _gives_way(self, held: Entry, entry: Entry) -> bool:
         floors = self.store.floors(held.scope.tenant, held.documents)
-        self._announce_if_dropped(held, floors)
-        return entry.is_newer_than(held) or not is_fresh(held, floors)
+        withdrawal = self._withdrawal_of(held)
+        self._announce_if_dropped(held, floors, withdrawal)
+        return entry.is_newer_than(held) or withdrawal is not None or not is_fresh(held, floors)
 
-    def _announce_if_dropped(self, held: Entry, floors: Floors) -> None:
-        # A crash may have come after the floor was raised and before the entry went. The change comes again
-        # and would find another answer in its place.
-        if (change := cause_of_drop(held, floors)) is not None:
+    def _announce_if_dropped(self, held: Entry, floors: Floors, withdrawal: Withdrawal | None) -> None:
+        # A crash may have come after the floor was raised, or the withdrawal kept, and before the entry went. The
+        # fact comes again and would find another answer in its place.
+        if withdrawal is not None:
+            self.store.add_notice(withdrawn(held, withdrawal, self.clock.now()))
+        elif (change := cause_of_drop(held, floors)) is not None:
             self.store.add_notice(dropped_by(held, change, self.clock.now()))
+
+    def _withdrawal_of(self, entry: Entry) -> Withdrawal | None:
+        return withdrawn_by(entry, self.store.withdrawals(entry.scope.tenant, selections_of(entry)))
 
     def _note(self, candidate: Candidate, outcome: Admitted | Refusal) -> None:
         fields = {"answer_id": candidate.answer_id, "tenant_id": candidate.scope.tenant}

@@ -11,7 +11,7 @@ from plumbline_cache.ports import EntryKeeper, Turns
 
 @dataclass(frozen=True)
 class Uses:
-    """What entries were served for since it was last written down. Safe within one thread."""
+    """What entries were served for since it was last written down. Safe within one thread, but `of` in any."""
 
     _unwritten: Counter[str] = field(default_factory=Counter)
 

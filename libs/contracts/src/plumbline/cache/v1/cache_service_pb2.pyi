@@ -75,6 +75,27 @@ MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
 """An entry is near enough, and too many such hits were found wrong: see withheld."""
 Global___MissReason: _TypeAlias = MissReason  # noqa: Y015
 
+class _TopOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TopOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TopOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOP_ORDER_UNSPECIFIED: _TopOrder.ValueType  # 0
+    TOP_ORDER_HITS: _TopOrder.ValueType  # 1
+    TOP_ORDER_SAVED_TIME: _TopOrder.ValueType  # 2
+    """Seconds of generation that all hits saved."""
+    TOP_ORDER_NEWEST: _TopOrder.ValueType  # 3
+
+class TopOrder(_TopOrder, metaclass=_TopOrderEnumTypeWrapper): ...
+
+TOP_ORDER_UNSPECIFIED: TopOrder.ValueType  # 0
+TOP_ORDER_HITS: TopOrder.ValueType  # 1
+TOP_ORDER_SAVED_TIME: TopOrder.ValueType  # 2
+"""Seconds of generation that all hits saved."""
+TOP_ORDER_NEWEST: TopOrder.ValueType  # 3
+Global___TopOrder: _TypeAlias = TopOrder  # noqa: Y015
+
 class _AuditLevel:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -110,7 +131,7 @@ class LookupAnswerRequest(_message.Message):
     """At most 8,000 characters."""
     conversation: _builtins.str
     """The state of the conversation that the question was changed for, as `Condensation` has it; empty for a
-    question that stood alone. Its own entries are looked at first, then those that everybody shares.
+    question that stood alone; at most 64 characters. Its own entries are looked at first, then those that everybody shares.
     """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
@@ -266,23 +287,40 @@ class InvalidateEntriesRequest(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     ENTRY_ID_FIELD_NUMBER: _builtins.int
     ALL_FIELD_NUMBER: _builtins.int
+    APPLICATION_ID_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    ERASED_DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Entries that rest on any passage of this document."""
     entry_id: _builtins.str
     all: _builtins.bool
     """Every entry of the tenant; must be true."""
+    application_id: _builtins.str
+    question: _builtins.str
+    """Entries of this question in every scope, up to case, white space and punctuation. At most 8,000 characters."""
+    erased_document_id: _builtins.str
+    """As document_id; the facts of it, and those of earlier drops that wait to be told, carry no question."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef:
+        """Both ids."""
+
     def __init__(
         self,
         *,
         document_id: _builtins.str = ...,
         entry_id: _builtins.str = ...,
         all: _builtins.bool = ...,
+        application_id: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        question: _builtins.str = ...,
+        erased_document_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "document_id", b"document_id", "entry_id", b"entry_id", "selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "application_id", b"application_id", "document_id", b"document_id", "entry_id", b"entry_id", "erased_document_id", b"erased_document_id", "question", b"question", "release", b"release", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "document_id", b"document_id", "entry_id", b"entry_id", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "application_id", b"application_id", "document_id", b"document_id", "entry_id", b"entry_id", "erased_document_id", b"erased_document_id", "question", b"question", "release", b"release", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_selection: _TypeAlias = _typing.Literal["document_id", "entry_id", "all"]  # noqa: Y015
+    _WhichOneofReturnType_selection: _TypeAlias = _typing.Literal["document_id", "entry_id", "all", "application_id", "release", "question", "erased_document_id"]  # noqa: Y015
     _WhichOneofArgType_selection: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_selection) -> _WhichOneofReturnType_selection | None: ...
 
@@ -293,15 +331,20 @@ class InvalidateEntriesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INVALIDATED_COUNT_FIELD_NUMBER: _builtins.int
+    INVALIDATION_ID_FIELD_NUMBER: _builtins.int
     invalidated_count: _builtins.int
+    """How many went from the replica that was called."""
+    invalidation_id: _builtins.str
+    """Names the request in the facts that follow from it."""
     def __init__(
         self,
         *,
         invalidated_count: _builtins.int = ...,
+        invalidation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalidated_count", b"invalidated_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalidated_count", b"invalidated_count", "invalidation_id", b"invalidation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,6 +383,9 @@ class GetStatsResponse(_message.Message):
     FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     EXACT_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
     TARGET_FALSE_HIT_RATE_FIELD_NUMBER: _builtins.int
+    EXPIRED_COUNT_FIELD_NUMBER: _builtins.int
+    EVICTED_COUNT_FIELD_NUMBER: _builtins.int
+    MAXIMUM_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
     entry_count: _builtins.int
     exact_hit_count: _builtins.int
     semantic_hit_count: _builtins.int
@@ -347,8 +393,15 @@ class GetStatsResponse(_message.Message):
     admitted_count: _builtins.int
     refused_count: _builtins.int
     invalidated_count: _builtins.int
+    """For whatever cause, those below too."""
     target_false_hit_rate: _builtins.float
     """What the release allows, in [0, 1]."""
+    expired_count: _builtins.int
+    """Dropped when their time to live was over."""
+    evicted_count: _builtins.int
+    """Dropped because there were too many and others save more."""
+    maximum_entry_count: _builtins.int
+    """How many entries the tenant may have; nearly: they are counted now and then."""
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp:
         """When counting began: the start of the replica that was asked."""
@@ -392,14 +445,272 @@ class GetStatsResponse(_message.Message):
         false_hit_rate: Global___FalseHitRate | None = ...,
         exact_false_hit_rate: Global___FalseHitRate | None = ...,
         target_false_hit_rate: _builtins.float = ...,
+        expired_count: _builtins.int = ...,
+        evicted_count: _builtins.int = ...,
+        maximum_entry_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["exact_false_hit_rate", b"exact_false_hit_rate", "false_hit_rate", b"false_hit_rate", "saved", b"saved", "since_time", b"since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "saved", b"saved", "scopes", b"scopes", "semantic_hit_count", b"semantic_hit_count", "since_time", b"since_time", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "audited_scopes", b"audited_scopes", "entry_count", b"entry_count", "evicted_count", b"evicted_count", "exact_false_hit_rate", b"exact_false_hit_rate", "exact_hit_count", b"exact_hit_count", "expired_count", b"expired_count", "false_hit_rate", b"false_hit_rate", "invalidated_count", b"invalidated_count", "maximum_entry_count", b"maximum_entry_count", "miss_count", b"miss_count", "refused_count", b"refused_count", "saved", b"saved", "scopes", b"scopes", "semantic_hit_count", b"semantic_hit_count", "since_time", b"since_time", "target_false_hit_rate", b"target_false_hit_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class ListTopEntriesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    order: Global___TopOrder.ValueType
+    """Default: by hits."""
+    page_size: _builtins.int
+    """At most 100; 0: 20."""
+    def __init__(
+        self,
+        *,
+        order: Global___TopOrder.ValueType = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopEntriesRequest: _TypeAlias = ListTopEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListTopEntriesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    HIDDEN_COUNT_FIELD_NUMBER: _builtins.int
+    hidden_count: _builtins.int
+    """Entries that the caller may not read."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___TopEntry] | None = ...,
+        hidden_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hidden_count", b"hidden_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTopEntriesResponse: _TypeAlias = ListTopEntriesResponse  # noqa: Y015
+
+@_typing.final
+class TopEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    HIT_COUNT_FIELD_NUMBER: _builtins.int
+    SAVING_FIELD_NUMBER: _builtins.int
+    ADMIT_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    DOCUMENT_IDS_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    answer_id: _builtins.str
+    question: _builtins.str
+    hit_count: _builtins.int
+    """How often it was served, as the replica that was asked knows."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def saving(self) -> Global___Saving:
+        """What one hit of it saves."""
+
+    @_builtins.property
+    def admit_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def document_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it rests on."""
+
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        hit_count: _builtins.int = ...,
+        saving: Global___Saving | None = ...,
+        admit_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        document_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "expire_time", b"expire_time", "release", b"release", "saving", b"saving"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admit_time", b"admit_time", "answer_id", b"answer_id", "document_ids", b"document_ids", "entry_id", b"entry_id", "expire_time", b"expire_time", "groups", b"groups", "hit_count", b"hit_count", "question", b"question", "release", b"release", "saving", b"saving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TopEntry: _TypeAlias = TopEntry  # noqa: Y015
+
+@_typing.final
+class ExplainLookupRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """At most 8,000 characters."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef:
+        """Defaults to the release whose answers the cache takes in."""
+
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question", "release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainLookupRequest: _TypeAlias = ExplainLookupRequest  # noqa: Y015
+
+@_typing.final
+class ExplainLookupResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NORMAL_FORM_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SCOPE_KEY_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    MISS_REASON_FIELD_NUMBER: _builtins.int
+    SEMANTIC_THRESHOLD_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    normal_form: _builtins.str
+    """The question as the exact tier has it."""
+    language: _builtins.str
+    """By ISO 639-1, or a script; empty where the question leaves it open."""
+    scope_key: _builtins.str
+    tier: Global___CacheTier.ValueType
+    """What would answer; not set for a miss."""
+    miss_reason: Global___MissReason.ValueType
+    semantic_threshold: _builtins.float
+    """The least cosine at which an entry is looked at, in [-1, 1]."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef: ...
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The caller's; together with tenant, release and language they say which entries it can reach."""
+
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedEntry]:
+        """The entry of the exact tier, if there is one, then the nearest of the scope, at most 8."""
+
+    def __init__(
+        self,
+        *,
+        normal_form: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        scope_key: _builtins.str = ...,
+        tier: Global___CacheTier.ValueType = ...,
+        miss_reason: Global___MissReason.ValueType = ...,
+        semantic_threshold: _builtins.float = ...,
+        entries: _abc.Iterable[Global___ExplainedEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "groups", b"groups", "language", b"language", "miss_reason", b"miss_reason", "normal_form", b"normal_form", "release", b"release", "scope_key", b"scope_key", "semantic_threshold", b"semantic_threshold", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainLookupResponse: _TypeAlias = ExplainLookupResponse  # noqa: Y015
+
+@_typing.final
+class ExplainedEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    answer_id: _builtins.str
+    question: _builtins.str
+    tier: Global___CacheTier.ValueType
+    """How it was found."""
+    similarity: _builtins.float
+    """Cosine of the two questions in [-1, 1]; 1 for the exact tier."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookupCheck]:
+        """It may be served if all of them passed."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        answer_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        tier: Global___CacheTier.ValueType = ...,
+        similarity: _builtins.float = ...,
+        checks: _abc.Iterable[Global___LookupCheck] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "checks", b"checks", "entry_id", b"entry_id", "expire_time", b"expire_time", "question", b"question", "similarity", b"similarity", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedEntry: _TypeAlias = ExplainedEntry  # noqa: Y015
+
+@_typing.final
+class LookupCheck(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What was looked at, such as "similarity" or "sources"."""
+    passed: _builtins.bool
+    detail: _builtins.str
+    """What was found, in words."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "passed", b"passed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookupCheck: _TypeAlias = LookupCheck  # noqa: Y015
 
 @_typing.final
 class ScopeStats(_message.Message):

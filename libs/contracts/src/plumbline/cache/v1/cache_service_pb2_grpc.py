@@ -50,6 +50,16 @@ class CacheServiceStub:
                 request_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.ListTopEntries = channel.unary_unary(
+                '/plumbline.cache.v1.CacheService/ListTopEntries',
+                request_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesRequest.SerializeToString,
+                response_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesResponse.FromString,
+                _registered_method=True)
+        self.ExplainLookup = channel.unary_unary(
+                '/plumbline.cache.v1.CacheService/ExplainLookup',
+                request_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ExplainLookupRequest.SerializeToString,
+                response_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ExplainLookupResponse.FromString,
+                _registered_method=True)
 
 
 class CacheServiceServicer:
@@ -66,7 +76,9 @@ class CacheServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def InvalidateEntries(self, request, context):
-        """Drops entries by hand. Returns how many went.
+        """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+        Returns once the request is in the event log and done on the replica that was called. Fails with
+        UNAVAILABLE while the log is away: then nothing was asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,6 +86,22 @@ class CacheServiceServicer:
 
     def GetStats(self, request, context):
         """Counts since start, and entries held now, of the caller's tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTopEntries(self, request, context):
+        """The entries of the caller's tenant that are served most, save most or are newest. Those of groups that the
+        caller does not have, and of conversations, are counted only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainLookup(self, request, context):
+        """Why the caller's question would hit or miss, right now. Counts as no lookup. Fails with INVALID_ARGUMENT as
+        LookupAnswer does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +124,16 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.GetStats,
                     request_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsRequest.FromString,
                     response_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'ListTopEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTopEntries,
+                    request_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesRequest.FromString,
+                    response_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesResponse.SerializeToString,
+            ),
+            'ExplainLookup': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainLookup,
+                    request_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ExplainLookupRequest.FromString,
+                    response_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ExplainLookupResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -180,6 +218,60 @@ class CacheService:
             '/plumbline.cache.v1.CacheService/GetStats',
             plumbline_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsRequest.SerializeToString,
             plumbline_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTopEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.cache.v1.CacheService/ListTopEntries',
+            plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesRequest.SerializeToString,
+            plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainLookup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.cache.v1.CacheService/ExplainLookup',
+            plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ExplainLookupRequest.SerializeToString,
+            plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ExplainLookupResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,9 +39,20 @@ class CacheServiceStub:
     question's vector, so that nobody computes it twice.
     """
     InvalidateEntries: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateEntriesRequest, _cache_service_pb2.InvalidateEntriesResponse]
-    """Drops entries by hand. Returns how many went."""
+    """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+    Returns once the request is in the event log and done on the replica that was called. Fails with
+    UNAVAILABLE while the log is away: then nothing was asked for.
+    """
     GetStats: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]
     """Counts since start, and entries held now, of the caller's tenant."""
+    ListTopEntries: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.ListTopEntriesRequest, _cache_service_pb2.ListTopEntriesResponse]
+    """The entries of the caller's tenant that are served most, save most or are newest. Those of groups that the
+    caller does not have, and of conversations, are counted only.
+    """
+    ExplainLookup: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.ExplainLookupRequest, _cache_service_pb2.ExplainLookupResponse]
+    """Why the caller's question would hit or miss, right now. Counts as no lookup. Fails with INVALID_ARGUMENT as
+    LookupAnswer does.
+    """
 
 @_typing.type_check_only
 class CacheServiceAsyncStub(CacheServiceStub):
@@ -54,9 +65,20 @@ class CacheServiceAsyncStub(CacheServiceStub):
     question's vector, so that nobody computes it twice.
     """
     InvalidateEntries: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateEntriesRequest, _cache_service_pb2.InvalidateEntriesResponse]  # type: ignore[assignment]
-    """Drops entries by hand. Returns how many went."""
+    """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+    Returns once the request is in the event log and done on the replica that was called. Fails with
+    UNAVAILABLE while the log is away: then nothing was asked for.
+    """
     GetStats: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counts since start, and entries held now, of the caller's tenant."""
+    ListTopEntries: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.ListTopEntriesRequest, _cache_service_pb2.ListTopEntriesResponse]  # type: ignore[assignment]
+    """The entries of the caller's tenant that are served most, save most or are newest. Those of groups that the
+    caller does not have, and of conversations, are counted only.
+    """
+    ExplainLookup: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.ExplainLookupRequest, _cache_service_pb2.ExplainLookupResponse]  # type: ignore[assignment]
+    """Why the caller's question would hit or miss, right now. Counts as no lookup. Fails with INVALID_ARGUMENT as
+    LookupAnswer does.
+    """
 
 class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     """Every call sees only the entries of the caller's own tenant, groups and release."""
@@ -78,7 +100,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_service_pb2.InvalidateEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.InvalidateEntriesResponse, _abc.Awaitable[_cache_service_pb2.InvalidateEntriesResponse]]:
-        """Drops entries by hand. Returns how many went."""
+        """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+        Returns once the request is in the event log and done on the replica that was called. Fails with
+        UNAVAILABLE while the log is away: then nothing was asked for.
+        """
 
     @_abc_1.abstractmethod
     def GetStats(
@@ -87,5 +112,25 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.GetStatsResponse, _abc.Awaitable[_cache_service_pb2.GetStatsResponse]]:
         """Counts since start, and entries held now, of the caller's tenant."""
+
+    @_abc_1.abstractmethod
+    def ListTopEntries(
+        self,
+        request: _cache_service_pb2.ListTopEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_service_pb2.ListTopEntriesResponse, _abc.Awaitable[_cache_service_pb2.ListTopEntriesResponse]]:
+        """The entries of the caller's tenant that are served most, save most or are newest. Those of groups that the
+        caller does not have, and of conversations, are counted only.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainLookup(
+        self,
+        request: _cache_service_pb2.ExplainLookupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_service_pb2.ExplainLookupResponse, _abc.Awaitable[_cache_service_pb2.ExplainLookupResponse]]:
+        """Why the caller's question would hit or miss, right now. Counts as no lookup. Fails with INVALID_ARGUMENT as
+        LookupAnswer does.
+        """
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

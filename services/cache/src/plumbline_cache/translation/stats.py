@@ -1,35 +1,25 @@
-"""Domain to contract messages, for more than one rpc."""
+"""What was counted, saved and audited."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from enum import Enum
 from typing import Final
 
 from plumbline.cache.v1 import cache_service_pb2 as pb
-from plumbline.common.v1.answer_pb2 import ReleaseRef
-from plumbline.generation.v1.generation_service_pb2 import Cost
 from plumbline_cache.domain.admission import Refusal
 from plumbline_cache.domain.audit import FalseHits, Level
-from plumbline_cache.domain.entry import Saving, Scope
+from plumbline_cache.domain.entry import Scope
 from plumbline_cache.domain.freshness import Cause
 from plumbline_cache.domain.lookup import MissReason, Tier
 from plumbline_cache.handlers.audits import AuditedScope, AuditLedger
 from plumbline_cache.handlers.tallies import Admission, Happening, Tally
+from plumbline_cache.translation.values import release_to_proto, saving_to_proto
 
 _LEVELS: Final = {
     Level.SCOPE: pb.AUDIT_LEVEL_SCOPE,
     Level.TENANT: pb.AUDIT_LEVEL_TENANT,
     Level.RELEASE: pb.AUDIT_LEVEL_RELEASE,
 }
-
-
-def saving_to_proto(saving: Saving) -> pb.Saving:
-    """What a generation took."""
-    costs = [Cost(currency_code=cost.currency, amount=cost.amount) for cost in saving.costs]
-    told = pb.Saving(prompt_tokens=saving.prompt_tokens, completion_tokens=saving.completion_tokens, costs=costs)
-    told.time.FromTimedelta(timedelta(seconds=saving.seconds))
-    return told
 
 
 def stats_to_proto(total: Tally, rows: Sequence[Tally], entries: int) -> pb.GetStatsResponse:
@@ -43,6 +33,8 @@ def stats_to_proto(total: Tally, rows: Sequence[Tally], entries: int) -> pb.GetS
         admitted_count=counts[Admission.ADMITTED],
         refused_count=_sum(counts, Refusal),
         invalidated_count=_sum(counts, Cause),
+        expired_count=counts[Cause.EXPIRED],
+        evicted_count=counts[Cause.EVICTED],
         saved=saving_to_proto(total.saved),
         scopes=map(_scope_stats, rows),
     )
@@ -65,7 +57,7 @@ def _scope_stats(row: Tally) -> pb.ScopeStats:
 
 
 def _name(stats: pb.ScopeStats, scope: Scope) -> None:
-    stats.release.CopyFrom(ReleaseRef(application_id=scope.application, release_id=scope.release))
+    stats.release.CopyFrom(release_to_proto(scope))
     stats.groups.extend(scope.groups)
     stats.language = scope.language
     stats.scope_key = scope.key

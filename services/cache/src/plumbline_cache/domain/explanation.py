@@ -1,0 +1,56 @@
+"""Why a question hits or misses: what was looked at, and what each check found."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from plumbline_cache.domain.entry import Entry, Scope
+from plumbline_cache.domain.freshness import Floors, is_fresh
+from plumbline_cache.domain.lifetime import is_alive
+from plumbline_cache.domain.lookup import Hit, Miss, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that has to hold before an entry is served."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An entry that was looked at."""
+
+    entry: Entry
+    tier: Tier
+    similarity: float
+    checks: Sequence[Check]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All that decided."""
+
+    scope: Scope
+    normal_form: str
+    result: Hit | Miss
+    semantic_threshold: float
+    entries: Sequence[Explained]
+
+
+def standing(entry: Entry, floors: Floors, now: datetime) -> Iterator[Check]:
+    """Whether the entry may be served to anybody: its time and its sources."""
+    yield Check("time to live", is_alive(entry, now), f"until {entry.expire_time:%Y-%m-%d %H:%M} UTC")
+    yield Check("sources", is_fresh(entry, floors), "; ".join(_behind(entry, floors)) or "as they were")
+
+
+def _behind(entry: Entry, floors: Floors) -> Iterator[str]:
+    for source in dict.fromkeys((source.document, source.version) for source in entry.sources):
+        document, version = source
+        floor = floors.get(document)
+        if floor is not None and floor.deleted and floor.version >= version:
+            yield f"{document} is deleted"
+        elif floor is not None and floor.version > version:
+            yield f"{document} is at version {floor.version}, known to hold up to {version}"

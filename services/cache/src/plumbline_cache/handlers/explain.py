@@ -1,0 +1,62 @@
+"""Say why a question hits or misses, by the parts that a lookup is made of."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from plumbline_cache.domain.entry import Neighbour, Scope, Vector, entry_id
+from plumbline_cache.domain.explanation import Check, Explained, Explanation, standing
+from plumbline_cache.domain.lookup import Tier
+from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.handlers.lookup import NEIGHBOURS, LookupAnswer
+from plumbline_models.text import normalise
+
+ANY_SIMILARITY: Final = -1.0
+
+
+@dataclass(frozen=True)
+class ExplainLookup:
+    """What decides is the lookup itself; the checks are told beside it."""
+
+    lookup: LookupAnswer
+    """One that counts where nobody reads."""
+
+    async def __call__(self, scope: Scope, question: str) -> Explanation:
+        """Raises `Invalid` for an empty or oversized question; what the engine or the encoder raises."""
+        result = await self.lookup(scope, question)
+        vector = await self.lookup.encoder.encode(question)
+        entries = await self.lookup.readers.run(partial(self._explain, scope, question, vector))
+        return Explanation(scope, normalise(question), result, self.lookup.semantic_threshold, entries)
+
+    def _explain(self, scope: Scope, question: str, vector: Vector) -> Sequence[Explained]:
+        own = self.lookup.store.find(entry_id(scope, question))
+        exact = [] if own is None or own.scope.key != scope.key else [Neighbour(own, 1.0)]
+        near = self.lookup.store.nearest(scope, vector, least=ANY_SIMILARITY, limit=NEIGHBOURS)
+        return [
+            *(self._explained(found, Tier.EXACT, question) for found in exact),
+            *(self._explained(found, Tier.SEMANTIC, question) for found in near if found.entry.id not in _ids(exact)),
+        ]
+
+    def _explained(self, found: Neighbour, tier: Tier, question: str) -> Explained:
+        entry = found.entry
+        checks = [*self._nearness(found)] if tier is Tier.SEMANTIC else []
+        same = asks_the_same(entry.question, question)
+        checks.append(Check("words", same, "the same of weight" if same else "some that matter differ, or their order"))
+        floors = self.lookup.store.floors(entry.scope.tenant, entry.documents)
+        checks += standing(entry, floors, self.lookup.clock.now())
+        return Explained(entry, tier, found.similarity, checks)
+
+    def _nearness(self, found: Neighbour) -> Iterator[Check]:
+        threshold, rules, scope = self.lookup.semantic_threshold, self.lookup.rules, found.entry.scope
+        near = found.similarity >= threshold
+        yield Check("similarity", near, f"{found.similarity:.3f}; {threshold:g} is the least")
+        wrong = rules.false_up_to(found.entry.id)
+        learned = "no hit of it was found wrong" if wrong < ANY_SIMILARITY else f"a hit at {wrong:.3f} was found wrong"
+        yield Check("audits of the entry", found.similarity > wrong, learned)
+        off = rules.ruling(scope.key, scope.tenant).off
+        yield Check("tier", not off, "switched off: too many hits were found wrong" if off else "on")
+
+
+def _ids(found: Sequence[Neighbour]) -> set[str]:
+    return {neighbour.entry.id for neighbour in found}
