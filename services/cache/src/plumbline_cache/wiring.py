@@ -33,6 +33,7 @@ from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.releases import DropOtherReleases
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
@@ -96,7 +97,17 @@ class Parts:
         """What is done from time to time."""
         sweep = SweepExpired(self.store, self._announce(), self.writer, self.tallies, self.clock)
         write = WriteUses(self.uses, self.store, self.writer)
-        return Housekeeping([write, sweep, self._make_room()], self.clock)
+        left = DropOtherReleases(
+            self.store,
+            self._announce(),
+            self.writer,
+            self.operators,
+            self.tallies,
+            self.clock,
+            application=self.release.application_id,
+            release=self.release.id,
+        )
+        return Housekeeping([left, write, sweep, self._make_room()], self.clock)
 
     @cached_property
     def audits(self) -> AuditLedger:
