@@ -19,6 +19,7 @@ from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.entry import Entry, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Change
+from plumbline_cache.domain.withdrawal import Selection, Withdrawal
 from plumbline_kit.release import Release, load_release
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,7 +44,7 @@ def candidate() -> MakeCandidate:
         scope: Scope = SCOPE,
         passed: bool = True,
         answered: bool = True,
-        from_conversation: bool = False,
+        of_unknown_conversation: bool = False,
         redacted: bool = False,
         structured: bool = False,
         saving: Saving | None = None,
@@ -59,7 +60,7 @@ def candidate() -> MakeCandidate:
             evaluation_id=f"evaluation of {answer_id}",
             passed=passed,
             answered=answered,
-            from_conversation=from_conversation,
+            of_unknown_conversation=of_unknown_conversation,
             redacted=redacted,
             structured=structured,
             saving=saving or Saving(),
@@ -97,6 +98,17 @@ def change() -> MakeChange:
         tenant: str = "acme",
     ) -> Change:
         return Change(tenant, document, old_version, new_version, deleted, HASHES - frozenset(removed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def withdrawal() -> Callable[..., Withdrawal]:
+    """Somebody wants entries gone: `withdrawal(Selection(Kind.TENANT), minute=3)`."""
+
+    def make(selection: Selection, *, minute: int = 0, tenant: str = "acme") -> Withdrawal:
+        time = NOON + timedelta(minutes=minute)
+        return Withdrawal(f"{selection.kind.value} {selection.name} {minute}", tenant, selection, time)
 
     return make
 

@@ -21,7 +21,7 @@ from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.wiring import Parts
-from plumbline_contracts.topics import ENTRY_INVALIDATED
+from plumbline_contracts.topics import INVALIDATION_REQUESTED
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release
@@ -162,14 +162,23 @@ async def test_a_bad_lookup_is_invalid(served: Served, question: str, release_id
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize("selection", [{}, {"all": False}, {"document_id": ""}, {"entry_id": ""}])
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {},
+        {"all": False},
+        *({name: ""} for name in ("document_id", "entry_id", "application_id", "question", "erased_document_id")),
+        {"release": ReleaseRef(application_id="default")},
+        {"question": "x" * 8_001},
+    ],
+)
 async def test_dropping_nothing_in_particular_is_invalid(served: Served, selection: dict[str, Any]) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await served.caller().invalidate(**selection)
     assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_entries_are_dropped_by_hand_within_the_tenant_and_told(served: Served) -> None:
+async def test_entries_are_dropped_by_hand_within_the_tenant(served: Served) -> None:
     entry_id = await served.keep()
     await served.keep("Another question?", groups=())
     await served.keep(tenant="globex")
@@ -179,7 +188,41 @@ async def test_entries_are_dropped_by_hand_within_the_tenant_and_told(served: Se
     assert await caller.invalidate(document_id="prices") == 1
     assert await caller.invalidate(all=True) == 0
     assert served.store.count("globex") == 1
-    assert len(served.bus.records(ENTRY_INVALIDATED)) == 2
+    requests = [record.body for record in served.bus.records(INVALIDATION_REQUESTED)]
+    assert [(body.tenant_id, body.request.WhichOneof("selection")) for body in requests if body] == [
+        ("globex", "entry_id"),
+        ("acme", "entry_id"),
+        ("acme", "document_id"),
+        ("acme", "all"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("selection", "dropped"),
+    [
+        ({"question": " what does the LAMP cost"}, 2),
+        ({"question": "What does the desk cost?"}, 0),
+        ({"application_id": "default"}, 3),
+        ({"application_id": "shop"}, 0),
+        ({"release": ReleaseRef(application_id="default", release_id="r0")}, 0),
+        ({"erased_document_id": "prices"}, 3),
+        ({"erased_document_id": "manual"}, 0),
+    ],
+)
+async def test_what_is_named_is_dropped_in_every_scope_of_the_tenant(
+    served: Served, selection: dict[str, Any], dropped: int
+) -> None:
+    await served.keep()
+    await served.keep(groups=())
+    await served.keep("Another question?")
+    assert await served.caller().invalidate(**selection) == dropped
+    assert served.store.count("acme") == 3 - dropped
+
+
+async def test_a_release_is_dropped_by_both_its_ids(served: Served) -> None:
+    await served.keep()
+    release = ReleaseRef(application_id=served.release.application_id, release_id=served.release.id)
+    assert await served.caller().invalidate(release=release) == 1
 
 
 async def test_stats_are_those_of_the_callers_tenant(served: Served) -> None:

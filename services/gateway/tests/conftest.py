@@ -1,6 +1,7 @@
 """What the gateway's tests start from: the use case on fakes, and the local release."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from plumbline_gateway.handlers import AskQuestion, Slots
 from plumbline_gateway.testing import FakeAnnouncer, FakeCache, FakeCondenser, FakeGenerator, FakeSearch
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.testing import FakeClock
+
+RESERVE_SECONDS = 0.25
 
 
 @dataclass
@@ -26,6 +29,9 @@ class FrontDoor:
     announcer: FakeAnnouncer = field(default_factory=FakeAnnouncer)
     clock: FakeClock = field(default_factory=FakeClock)
     slots: int = 64
+    waiting: int = 1_000
+
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
         self.use_case = AskQuestion(
@@ -36,8 +42,11 @@ class FrontDoor:
             self.announcer,
             release=self.release,
             slots=Slots(self.slots),
+            waiting=Slots(self.waiting),
+            outlive=lambda: None,
+            reserve_seconds=RESERVE_SECONDS,
             clock=self.clock,
-            new_id=lambda: "answer-1",
+            new_id=lambda: f"answer-{next(self.numbers)}",
         )
 
     async def ask(

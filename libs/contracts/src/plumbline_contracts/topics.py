@@ -6,7 +6,12 @@ from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from plumbline.cache.v1.cache_events_pb2 import AuditRequested, EntryInvalidated, HitAudited
+from plumbline.cache.v1.cache_events_pb2 import (
+    AuditRequested,
+    EntryInvalidated,
+    HitAudited,
+    InvalidationRequested,
+)
 from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline.gateway.v1.gateway_events_pb2 import AnswerServed
 from plumbline.generation.v1.generation_events_pb2 import AnswerGenerated
@@ -75,6 +80,9 @@ ANSWER_SERVED: Final = Topic("plumbline.gateway.answer-served.v1", AnswerServed,
 EVALUATION_COMPLETED: Final = Topic(
     "plumbline.evaluation.evaluation-completed.v1", EvaluationCompleted, "answer id", 64
 )
+INVALIDATION_REQUESTED: Final = Topic(  # kept as long as evaluations, or what was dropped would come back
+    "plumbline.cache.invalidation-requested.v1", InvalidationRequested, "tenant", 16
+)
 ENTRY_INVALIDATED: Final = Topic("plumbline.cache.entry-invalidated.v1", EntryInvalidated, "tenant/entry", 16)
 AUDIT_REQUESTED: Final = Topic(
     "plumbline.cache.audit-requested.v1", AuditRequested, "tenant", 16, retention=timedelta(days=7)
@@ -91,6 +99,7 @@ TOPICS: Final[tuple[Topic[Message], ...]] = (
     ANSWER_GENERATED,
     ANSWER_SERVED,
     EVALUATION_COMPLETED,
+    INVALIDATION_REQUESTED,
     ENTRY_INVALIDATED,
     AUDIT_REQUESTED,
     HIT_AUDITED,

@@ -14,12 +14,13 @@ from plumbline_cache.domain.lookup import Hit, Miss
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.explain import ExplainLookup
-from plumbline_cache.handlers.invalidate import Everything, InvalidateEntries, OfDocument, OneEntry, Selection
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries, Order
+from plumbline_cache.handlers.withdraw import InvalidateEntries
 from plumbline_cache.ports import EntryReader
 from plumbline_cache.translation.entries import explanation_to_proto, top_to_proto
+from plumbline_cache.translation.selections import selection_from_proto
 from plumbline_cache.translation.stats import audits_to_proto, stats_to_proto
 from plumbline_cache.translation.values import MISS_REASONS, TIERS, saving_to_proto
 from plumbline_kit.errors import Invalid
@@ -29,6 +30,8 @@ from plumbline_kit.telemetry import annotate, names
 
 PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
+
+MAX_CONVERSATION_CHARACTERS: Final = 64
 
 SCOPES: Final = {
     "/plumbline.cache.v1.CacheService/LookupAnswer": "ask",
@@ -63,7 +66,7 @@ class CacheService(CacheServiceServicer):
         self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.LookupAnswerResponse:
         """See the contract."""
-        scope = _scope(current_call().identity, request.release, request.question)
+        scope = _scope(current_call().identity, request.release, request.question, request.conversation)
         result = await self.lookup(scope, request.question)
         annotate(_attributes(result))
         response = _hit_response(result) if isinstance(result, Hit) else _miss_response(result)
@@ -75,8 +78,8 @@ class CacheService(CacheServiceServicer):
         self, request: pb.InvalidateEntriesRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.InvalidateEntriesResponse:
         """See the contract."""
-        count = await self.invalidate(current_call().identity.tenant, _selection(request))
-        return pb.InvalidateEntriesResponse(invalidated_count=count)
+        done = await self.invalidate(current_call().identity.tenant, selection_from_proto(request))
+        return pb.InvalidateEntriesResponse(invalidated_count=done.dropped, invalidation_id=done.id)
 
     async def GetStats(
         self, request: pb.GetStatsRequest, context: grpc.aio.ServicerContext[object, object]
@@ -109,35 +112,20 @@ class CacheService(CacheServiceServicer):
         return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
 
 
-def _scope(identity: Identity, release: ReleaseRef, question: str) -> Scope:
+def _scope(identity: Identity, release: ReleaseRef, question: str, conversation: str = "") -> Scope:
     if not (release.application_id and release.release_id):
         raise Invalid.field("release", "must name an application and its release")
+    if len(conversation) > MAX_CONVERSATION_CHARACTERS:
+        raise Invalid.field("conversation", f"is longer than {MAX_CONVERSATION_CHARACTERS} characters")
     language = language_of(question)
-    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id, language)
+    who = (identity.tenant, identity.groups, release.application_id, release.release_id)
+    return Scope(*who, language, conversation)
 
 
 def _page_size(asked: int) -> int:
     if not 0 <= asked <= MAX_PAGE_SIZE:
         raise Invalid.field("page_size", f"must be at most {MAX_PAGE_SIZE}, or 0 for {PAGE_SIZE}")
     return asked or PAGE_SIZE
-
-
-def _selection(request: pb.InvalidateEntriesRequest) -> Selection:
-    match request.WhichOneof("selection"):
-        case "document_id":
-            return OfDocument(_named("document_id", request.document_id))
-        case "entry_id":
-            return OneEntry(_named("entry_id", request.entry_id))
-        case "all" if request.all:
-            return Everything()
-        case _:
-            raise Invalid.field("selection", "must be a document, an entry, or all set to true")
-
-
-def _named(field: str, value: str) -> str:
-    if not value:
-        raise Invalid.field(field, "is empty")
-    return value
 
 
 def _hit_response(hit: Hit) -> pb.LookupAnswerResponse:

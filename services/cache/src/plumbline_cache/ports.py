@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from plumbline_cache.domain.audit import Ruling
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
+from plumbline_cache.domain.withdrawal import Selection, Withdrawal
 
 T = TypeVar("T")
 
@@ -86,8 +87,8 @@ class NoticeBox(Protocol):
         """Keep *notice* until it is removed."""
         ...
 
-    def notices(self, tenant: str, document: str) -> Sequence[Notice]:
-        """Some of the notices that have this document as cause; none only if there are none."""
+    def notices(self, tenant: str, document: str) -> Iterator[Notice]:
+        """Every notice that has this document as cause. They may be replaced and removed meanwhile."""
         ...
 
     def remove_notice(self, notice_id: str) -> None:
@@ -95,12 +96,28 @@ class NoticeBox(Protocol):
         ...
 
 
-class StoreReader(EntryReader, FloorReader, Protocol):
+class WithdrawalReader(Protocol):
+    """Knows what somebody wanted gone."""
+
+    def withdrawals(self, tenant: str, selections: Sequence[Selection]) -> Sequence[Withdrawal]:
+        """The withdrawals that are kept for those selections."""
+        ...
+
+
+class WithdrawalKeeper(WithdrawalReader, Protocol):
+    """Changes them, with the same promise as `EntryKeeper`."""
+
+    def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
+        """Replace that of its selection."""
+        ...
+
+
+class StoreReader(EntryReader, FloorReader, WithdrawalReader, Protocol):
     """What a lookup needs."""
 
 
-class Store(EntryKeeper, FloorKeeper, NoticeBox, Protocol):
-    """The three together: one engine holds them, so that they live and die together."""
+class Store(EntryKeeper, FloorKeeper, NoticeBox, WithdrawalKeeper, Protocol):
+    """All together: one engine holds them, so that they live and die together."""
 
 
 class Turns(Protocol):
@@ -124,6 +141,14 @@ class Announcer(Protocol):
 
     async def entry_invalidated(self, notice: Notice) -> None:
         """Return when the fact is durable. Raises `Unavailable`."""
+        ...
+
+
+class WithdrawalLog(Protocol):
+    """Tells every replica, now and whenever it begins anew."""
+
+    async def append(self, withdrawal: Withdrawal) -> None:
+        """Return when it is durable. Raises `Unavailable`."""
         ...
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from plumbline_cache.adapters.qdrant import QdrantStore
 from plumbline_cache.domain.entry import Entry, Scope, Source, entry_id
-from plumbline_cache.domain.freshness import Floor, dropped_by_hand
+from plumbline_cache.domain.freshness import Cause, Floor, dropped
 
 scope, now = Scope("acme", (), "default", "r1"), datetime(2026, 3, 1, tzinfo=UTC)
 vector = np.ones(4, dtype=np.float32) / 2
@@ -36,7 +36,7 @@ store, number = QdrantStore.open(Path(sys.argv[1]), 4), 2
 while True:
     store.put(entry(number), vector)
     store.keep_floor(Floor("acme", f"document {number}", number))
-    store.add_notice(dropped_by_hand(entry(number), now))
+    store.add_notice(dropped(entry(number), Cause.RELEASE, now))
     before = entry(number - 1)
     if store.find(before.id):
         store.carry(replace(before, sources=(replace(before.sources[0], version=2),)))

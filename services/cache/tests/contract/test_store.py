@@ -1,4 +1,4 @@
-"""One suite for the fake and the real engine."""
+"""One suite for the fake and the real engine, which looks through a scope and, in a large store, through its cells."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,21 +10,23 @@ import numpy as np
 import pytest
 
 from plumbline_cache.adapters.memory import MemoryStore
-from plumbline_cache.adapters.qdrant import PAGE, QdrantStore
+from plumbline_cache.adapters.qdrant import LAID_FROM, PAGE, QdrantStore
 from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
-from plumbline_cache.domain.freshness import Floor, dropped_by, dropped_by_hand
+from plumbline_cache.domain.freshness import Cause, Floor, dropped, dropped_by, withdrawn
+from plumbline_cache.domain.withdrawal import Kind, Selection
 from plumbline_cache.ports import Store
 
 Make = Callable[..., Any]
 SCOPE = Scope("acme", (), "default", "r1")
 
 
-@pytest.fixture(params=["memory", "qdrant"])
+@pytest.fixture(params=["memory", "qdrant", "qdrant in cells"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    engine = QdrantStore.open(tmp_path / "shard", 4)
+    laid_from = 1 if request.param == "qdrant in cells" else LAID_FROM
+    engine = QdrantStore.open(tmp_path / "shard", 4, laid_from=laid_from)
     yield engine
     engine.close()
 
@@ -56,7 +58,7 @@ def test_an_unknown_entry_is_none(store: Store, entry_id: str) -> None:
 
 
 def test_floors_and_notices_are_not_found_as_entries(store: Store, entry: Make) -> None:
-    notice = dropped_by_hand(entry("Why?"), entry("Why?").admit_time)
+    notice = dropped(entry("Why?"), Cause.RELEASE, entry("Why?").admit_time)
     store.add_notice(notice)
     assert store.find(notice.id) is None
 
@@ -164,10 +166,10 @@ def test_a_floor_belongs_to_one_tenant(store: Store) -> None:
     assert store.floors("globex", ["b/prices"]) == {}
 
 
-def test_notices_stay_until_removed(store: Store, entry: Make, change: Make) -> None:
-    dropped = entry("Why?", ("prices", 1, "h1"))
-    by_change = dropped_by(dropped, change("prices", 1, 2, removed=["h1"]), dropped.admit_time)
-    by_hand = dropped_by_hand(dropped, dropped.admit_time)
+def test_notices_stay_until_removed(store: Store, entry: Make, change: Make, withdrawal: Make) -> None:
+    gone = entry("Why?", ("prices", 1, "h1"))
+    by_change = dropped_by(gone, change("prices", 1, 2, removed=["h1"]), gone.admit_time)
+    by_hand = withdrawn(gone, withdrawal(Selection(Kind.TENANT)), gone.admit_time)
     for notice in (by_change, by_hand, by_change):
         store.add_notice(notice)
     assert list(store.notices("acme", "prices")) == [by_change]
@@ -178,12 +180,37 @@ def test_notices_stay_until_removed(store: Store, entry: Make, change: Make) -> 
     assert list(store.notices("acme", "prices")) == []
 
 
+def test_more_notices_than_a_page_holds_can_be_replaced_and_removed_while_they_are_listed(
+    store: Store, entry: Make
+) -> None:
+    number = 2 * PAGE + 3
+    for i in range(number):
+        store.add_notice(dropped(entry(f"question {i}"), Cause.RELEASE, entry("q").admit_time))
+    for notice in store.notices("acme", ""):
+        store.add_notice(replace(notice, question=""))
+    assert [notice.question for notice in store.notices("acme", "")] == [""] * number
+    for notice in store.notices("acme", ""):
+        store.remove_notice(notice.id)
+    assert list(store.notices("acme", "")) == []
+
+
+def test_a_withdrawal_replaces_that_of_its_selection(store: Store, withdrawal: Make) -> None:
+    prices, tenant = Selection(Kind.DOCUMENT, "prices"), Selection(Kind.TENANT)
+    for kept in (withdrawal(prices), withdrawal(prices, minute=2), withdrawal(tenant)):
+        store.keep_withdrawal(kept)
+    found = store.withdrawals("acme", [tenant, prices, prices, Selection(Kind.ERASED_DOCUMENT, "prices")])
+    assert set(found) == {withdrawal(prices, minute=2), withdrawal(tenant)}
+    assert len(found) == 2
+    assert list(store.withdrawals("globex", [tenant, prices])) == []
+    assert list(store.withdrawals("acme", [])) == []
+
+
 def test_entries_are_counted_by_tenant(store: Store, entry: Make) -> None:
     for number in range(3):
         store.put(entry(f"question {number}"), EAST)
     store.put(entry("Why?", scope=Scope("globex", (), "default", "r1")), EAST)
     store.keep_floor(Floor("initech", "prices", 1))
-    store.add_notice(dropped_by_hand(entry("Why?"), entry("Why?").admit_time))
+    store.add_notice(dropped(entry("Why?"), Cause.RELEASE, entry("Why?").admit_time))
     assert dict(store.count_by_tenant()) == {"acme": 3, "globex": 1}
 
 

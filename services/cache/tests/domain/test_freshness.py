@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from plumbline_cache.domain.freshness import MAX_KEPT_CHANGES, Change, Floor, dropped_by, dropped_by_hand, is_fresh
+from plumbline_cache.domain.freshness import (
+    MAX_KEPT_CHANGES,
+    Cause,
+    Change,
+    Floor,
+    dropped,
+    dropped_by,
+    is_fresh,
+    withdrawn,
+)
+from plumbline_cache.domain.withdrawal import Kind, Selection
 from plumbline_kit.errors import Invalid
 
 Make = Callable[..., Any]
@@ -81,16 +91,18 @@ def test_what_waits_too_long_is_dropped_by_the_newest_change(change: Make, entry
     assert heard(*late).cause_of_drop(waiting) == late[-1]
 
 
-def test_a_drop_has_one_id_however_often_it_is_told(change: Make, entry: Make) -> None:
-    dropped, step = entry("q", ("prices", 1, "h1")), change("prices", 1, 2, removed=["h1"])
-    now, later = dropped.admit_time, dropped.admit_time.replace(hour=23)
-    assert dropped_by(dropped, step, now).id == dropped_by(dropped, step, later).id
+def test_a_drop_has_one_id_however_often_it_is_told(change: Make, entry: Make, withdrawal: Make) -> None:
+    gone, step = entry("q", ("prices", 1, "h1")), change("prices", 1, 2, removed=["h1"])
+    now, later = gone.admit_time, gone.admit_time.replace(hour=23)
+    assert dropped_by(gone, step, now).id == dropped_by(gone, step, later).id
     others = {
-        dropped_by(dropped, change("prices", 1, 3, removed=["h1"]), now).id,
-        dropped_by(dropped, change("manual", 1, 2, removed=["h1"]), now).id,
-        dropped_by_hand(dropped, now).id,
+        dropped_by(gone, change("prices", 1, 3, removed=["h1"]), now).id,
+        dropped_by(gone, change("manual", 1, 2, removed=["h1"]), now).id,
+        dropped(gone, Cause.RELEASE, now).id,
+        withdrawn(gone, withdrawal(Selection(Kind.TENANT)), now).id,
+        withdrawn(gone, withdrawal(Selection(Kind.ERASED_DOCUMENT, "prices")), now).id,
     }
-    assert len(others | {dropped_by(dropped, step, now).id}) == 4
+    assert len(others | {dropped_by(gone, step, now).id}) == 6
 
 
 def test_a_passage_that_was_cut_by_another_rule_is_not_taken_for_kept(entry: Make) -> None:

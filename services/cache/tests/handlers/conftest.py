@@ -10,11 +10,13 @@ from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.freshness import Change
 from plumbline_cache.domain.room import Bounds
+from plumbline_cache.domain.withdrawal import Withdrawal
 from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
-from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange, InvalidateEntries, Selection
+from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
+from plumbline_cache.handlers.withdraw import FollowWithdrawal, Withdraw
 from plumbline_cache.ports import Announcer, Store
 from plumbline_kit.testing import FakeClock
 
@@ -44,7 +46,8 @@ class Writing:
         )
         self.sweep = SweepExpired(store, tell, turns, self.tallies, clock)
         self._follow = FollowChange(store, tell, turns, self.tallies, clock)
-        self._invalidate = InvalidateEntries(store, tell, turns, self.tallies, clock)
+        self.withdraw = Withdraw(store, turns, self.tallies, clock)
+        self._follow_withdrawal = FollowWithdrawal(self.withdraw, tell)
 
     async def admit(self, candidate: Candidate) -> Admitted | Refusal:
         return await self._admit(candidate)
@@ -53,8 +56,9 @@ class Writing:
         for change in changes:
             await self._follow(change)
 
-    async def invalidate(self, tenant: str, selection: Selection) -> int:
-        return await self._invalidate(tenant, selection)
+    async def follow_withdrawals(self, *withdrawals: Withdrawal) -> None:
+        for withdrawal in withdrawals:
+            await self._follow_withdrawal(withdrawal)
 
     def held(self) -> dict[str, Entry]:
         """By answer id."""

@@ -1,4 +1,4 @@
-"""What a change of a document, or a person, takes out of the cache."""
+"""What a change of a document takes out of the cache."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,6 @@ import pytest
 
 from plumbline_cache.adapters.memory import MemoryAnnouncer
 from plumbline_cache.domain.freshness import Cause, Notice
-from plumbline_cache.handlers.invalidate import Everything, OfDocument, OneEntry
 from plumbline_kit.errors import Unavailable
 
 Make = Callable[..., Any]
@@ -127,40 +126,3 @@ async def test_what_could_not_be_told_is_told_when_the_change_comes_again(
     cache.announcer.hears = True
     await cache.follow(step)
     assert {n.answer_id for n in cache.announcer.told} == {"lamp", "all"}
-
-
-@pytest.mark.parametrize(
-    ("selection", "left"),
-    [
-        pytest.param(OfDocument("prices"), {"clean"}, id="document"),
-        pytest.param(OfDocument("unknown"), {"lamp", "all", "desk", "clean"}, id="unknown_document"),
-        pytest.param(OneEntry("no such entry"), {"lamp", "all", "desk", "clean"}, id="unknown_entry"),
-        pytest.param(Everything(), set(), id="everything"),
-    ],
-)
-async def test_a_person_drops_what_was_chosen(writing: Make, candidate: Make, selection: Any, left: set[str]) -> None:
-    cache = writing()
-    await admit_four(cache, candidate)
-    assert await cache.invalidate("acme", selection) == 4 - len(left)
-    assert set(cache.held()) == left
-    assert len(cache.announcer.told) == 4 - len(left)
-    assert {(n.cause, n.document, n.version) for n in cache.announcer.told} <= {(Cause.BY_HAND, "", -1)}
-
-
-async def test_a_person_drops_one_entry_of_their_own_tenant_only(writing: Make, candidate: Make) -> None:
-    cache = writing()
-    await admit_four(cache, candidate)
-    lamp = OneEntry(cache.held()["lamp"].id)
-    assert await cache.invalidate("globex", lamp) == 0
-    assert await cache.invalidate("acme", lamp) == 1
-    assert set(cache.held()) == {"all", "desk", "clean"}
-
-
-async def test_calling_again_tells_what_could_not_be_told(writing: Make, candidate: Make) -> None:
-    cache = writing(announcer=DeafAnnouncer())
-    await admit_four(cache, candidate)
-    with pytest.raises(Unavailable):
-        await cache.invalidate("acme", Everything())
-    cache.announcer.hears = True
-    assert await cache.invalidate("acme", Everything()) == 0
-    assert len(cache.announcer.told) == 4

@@ -60,8 +60,9 @@ class GatewayService(GatewayServiceServicer):
             request.json_schema,
             request.samples,
         )
-        identity = current_call().identity
-        async with aclosing(self._ask(question, Caller(identity.tenant, identity.groups))) as events:
+        call = current_call()
+        caller = Caller(call.identity.tenant, call.identity.groups)
+        async with aclosing(self._ask(question, caller, call.remaining())) as events:
             async for event in events:
                 yield _to_proto(event)
 
@@ -86,6 +87,7 @@ def _completed(done: Completed) -> pb.AskCompleted:
         origin=ORIGINS_TO_PROTO[done.result.origin],
         release=release_to_proto(done.release),
         cached_answer_id=done.result.cached_answer_id,
+        coalesced_with=done.result.coalesced_with,
         model=done.result.model,
         reason=done.result.reason,
         recorded=done.result.recorded,

@@ -84,6 +84,7 @@ class BackgroundAnnouncer:
             answer=answer_to_proto(served.result.answer),
             origin=ORIGINS_TO_PROTO[served.result.origin],
             cached_answer_id=served.result.cached_answer_id,
+            coalesced_with=served.result.coalesced_with,
             condensation=condensation_to_proto(served.asked.condensation),
         )
         if isinstance(served.result, Hit):

@@ -21,6 +21,10 @@ class Settings:
     reserve_seconds: float
     """How much of the caller's time is kept from generation, to answer without it."""
     concurrent_asks: int
+    waiting_asks: int
+    """How many may wait for an answer that is written for another question of the same text."""
+    writing_seconds: float
+    """How long an answer may be written for those who wait, when whoever asked first waits less."""
     unannounced_answers: int
     """How many answers may wait for the event log before their facts are lost."""
     audits_per_minute: int
@@ -43,6 +47,8 @@ class Settings:
             cache_seconds=env.number("CACHE_SECONDS", 0.15),
             reserve_seconds=env.number("RESERVE_SECONDS", 0.25),
             concurrent_asks=env.integer("CONCURRENT_ASKS", 64, least=1),
+            waiting_asks=env.integer("WAITING_ASKS", 1_000, least=0),
+            writing_seconds=env.number("WRITING_SECONDS", 30.0),
             unannounced_answers=env.integer("UNANNOUNCED_ANSWERS", 1_000, least=1),
             audits_per_minute=env.integer("AUDITS_PER_MINUTE", 30),
             audits_at_once=env.integer("AUDITS_AT_ONCE", 1, least=1),

@@ -1,5 +1,6 @@
 """Fakes of the front door's ports: each does what its fields say and keeps what it was asked."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
@@ -43,10 +44,12 @@ class FakeCache:
     lookup_result: Lookup = field(default_factory=lambda: Lookup(miss_reason="NOT_FOUND"))
     error: PlumblineError | None = None
     questions: list[str] = field(default_factory=list)
+    conversations: list[str] = field(default_factory=list)
 
-    async def lookup(self, question: str, release: ReleaseRef) -> Lookup:
+    async def lookup(self, question: str, release: ReleaseRef, conversation: str) -> Lookup:
         """See `AnswerCache`."""
         self.questions.append(question)
+        self.conversations.append(conversation)
         if self.error:
             raise self.error
         return self.lookup_result
@@ -105,26 +108,35 @@ class FakeCondenser:
 
 @dataclass
 class FakeGenerator:
-    """Writes *deltas*, then fails with *error* or finishes with *generated*."""
+    """Writes *deltas*, then fails with *error* or finishes with *generated*. With *permits* each step takes one."""
 
     deltas: Sequence[str | Claim] = ("It costs ", "49 euros.")
     generated: Generated = field(default_factory=lambda: Generated(an_answer(), model="small-model", recorded=True))
     error: PlumblineError | None = None
     assignments: list[Assignment] = field(default_factory=list)
     stopped_early: bool = False
+    permits: asyncio.Semaphore | None = None
 
     async def generate(self, assignment: Assignment) -> AsyncGenerator[str | Claim | Generated, None]:
         """See `AnswerGenerator`."""
         self.assignments.append(assignment)
         try:
             for delta in self.deltas:
+                await self._turn()
                 yield delta
-        except GeneratorExit:
+            await self._turn()
+        except (GeneratorExit, asyncio.CancelledError):
             self.stopped_early = True
             raise
         if self.error:
             raise self.error
         yield self.generated
+
+    async def _turn(self) -> None:
+        """As from a network: what was written is read before the next piece comes."""
+        if self.permits is not None:
+            await self.permits.acquire()
+        await asyncio.sleep(0)
 
 
 @dataclass

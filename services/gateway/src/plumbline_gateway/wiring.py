@@ -18,7 +18,7 @@ from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import load_release
-from plumbline_kit.rpc import Server, open_channel
+from plumbline_kit.rpc import Server, current_call, open_channel, outlive
 from plumbline_kit.telemetry import Telemetry, meter, names
 
 
@@ -59,6 +59,9 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         Announcers(announcer, audits),
         release=release,
         slots=slots,
+        waiting=Slots(settings.waiting_asks),
+        outlive=lambda: outlive(max(settings.writing_seconds, current_call().remaining())),
+        reserve_seconds=settings.reserve_seconds,
         clock=clock,
         new_id=_new_id,
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
+from plumbline_cache.domain.withdrawal import Selection, Withdrawal
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class MemoryStore:
         self._entries: dict[str, tuple[Entry, Vector]] = {}
         self._floors: dict[tuple[str, str], Floor] = {}
         self._notices: dict[str, Notice] = {}
+        self._withdrawals: dict[tuple[str, Selection], Withdrawal] = {}
         self._random = Random(7)
 
     def find(self, entry_id: str) -> Entry | None:
@@ -95,13 +97,22 @@ class MemoryStore:
         """See `NoticeBox`."""
         self._notices[notice.id] = notice
 
-    def notices(self, tenant: str, document: str) -> Sequence[Notice]:
+    def notices(self, tenant: str, document: str) -> Iterator[Notice]:
         """See `NoticeBox`."""
-        return [n for n in self._notices.values() if (n.tenant, n.document) == (tenant, document)]
+        yield from [n for n in self._notices.values() if (n.tenant, n.document) == (tenant, document)]
 
     def remove_notice(self, notice_id: str) -> None:
         """See `NoticeBox`."""
         self._notices.pop(notice_id, None)
+
+    def withdrawals(self, tenant: str, selections: Sequence[Selection]) -> Sequence[Withdrawal]:
+        """See `WithdrawalReader`."""
+        kept = (self._withdrawals.get((tenant, selection)) for selection in dict.fromkeys(selections))
+        return [withdrawal for withdrawal in kept if withdrawal is not None]
+
+    def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
+        """See `WithdrawalKeeper`."""
+        self._withdrawals[withdrawal.tenant, withdrawal.selection] = withdrawal
 
 
 class WordEncoder:
@@ -125,6 +136,17 @@ class InlineTurns:
         """See `Turns`."""
         await asyncio.sleep(0)
         return work()
+
+
+class MemoryWithdrawals:
+    """`WithdrawalLog` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Withdrawal] = []
+
+    async def append(self, withdrawal: Withdrawal) -> None:
+        """See `WithdrawalLog`."""
+        self.told.append(withdrawal)
 
 
 class MemoryAnnouncer:

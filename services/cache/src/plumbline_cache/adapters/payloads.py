@@ -1,4 +1,4 @@
-"""Entries, floors and notices as payloads of the engine, and back."""
+"""Entries, floors, notices and withdrawals as payloads of the engine, and back."""
 
 from base64 import b64decode, b64encode
 from datetime import datetime
@@ -6,25 +6,32 @@ from typing import Any, Final, TypeAlias
 
 from plumbline_cache.domain.entry import Cost, Entry, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
+from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
 
 Payload: TypeAlias = dict[str, Any]  # the engine's own type
 
 ENTRY: Final = "entry"
 FLOOR: Final = "floor"
 NOTICE: Final = "notice"
+WITHDRAWAL: Final = "withdrawal"
 
-FILTERED_FIELDS: Final = ("kind", "tenant", "scope", "documents")
+NO_CELL: Final = "none"
+"""Of an entry that has not got its cell yet: finding those that have no value would mean to look at all."""
+
+FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents")
 """What the engine keeps an index of."""
 EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
 
 
 def entry_payload(entry: Entry) -> Payload:
-    """Everything but the id and the vector."""
+    """Everything but the id and the vector. The entry lies in no cell."""
     return {
         "kind": ENTRY,
         "scope": entry.scope.key,
+        "cell": NO_CELL,
         "tenant": entry.scope.tenant,
+        "holder": entry.scope.tenant,  # of entries alone: an index of one field knows how many without looking
         "groups": list(entry.scope.groups),
         "application": entry.scope.application,
         "release": entry.scope.release,
@@ -49,6 +56,16 @@ def entry_payload(entry: Entry) -> Payload:
 def sources_payload(entry: Entry) -> Payload:
     """The part of an entry that a change rewrites."""
     return {"sources": [{"document": s.document, "version": s.version, "passage": s.passage} for s in entry.sources]}
+
+
+def cell_payload(scope_key: str, cell: int) -> Payload:
+    """The part of an entry that says where its question lies. A cell belongs to one scope."""
+    return {"cell": cell_name(scope_key, cell)}
+
+
+def cell_name(scope_key: str, cell: int) -> str:
+    """No other scope has a cell of this name."""
+    return f"{scope_key}/{cell}"
 
 
 def entry_from(point_id: str, payload: Payload) -> Entry:
@@ -139,6 +156,7 @@ def notice_payload(notice: Notice) -> Payload:
         "documents": [notice.document],
         "version": notice.version,
         "time": notice.time.isoformat(),
+        "withdrawal": notice.withdrawal,
     }
 
 
@@ -155,4 +173,23 @@ def notice_from(payload: Payload) -> Notice:
         document=payload["documents"][0],
         version=payload["version"],
         time=datetime.fromisoformat(payload["time"]),
+        withdrawal=payload["withdrawal"],
     )
+
+
+def withdrawal_payload(withdrawal: Withdrawal) -> Payload:
+    """Everything of a withdrawal."""
+    return {
+        "kind": WITHDRAWAL,
+        "tenant": withdrawal.tenant,
+        "id": withdrawal.id,
+        "selects": withdrawal.selection.kind.value,
+        "name": withdrawal.selection.name,
+        "time": withdrawal.time.isoformat(),
+    }
+
+
+def withdrawal_from(payload: Payload) -> Withdrawal:
+    """The other way."""
+    selection = Selection(Kind(payload["selects"]), payload["name"])
+    return Withdrawal(payload["id"], payload["tenant"], selection, datetime.fromisoformat(payload["time"]))

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from plumbline_cache.domain.entry import Entry, Saving, Scope, Source, entry_id
+from plumbline_cache.domain.shareable import has_hidden, has_personal_data
 
 
 class Refusal(Enum):
@@ -15,17 +16,23 @@ class Refusal(Enum):
     NO_SOURCES = "no_sources"
     REDACTED = "redacted"
     """Its texts hold placeholders: it is not what its caller read."""
+    PERSONAL_DATA = "personal_data"
+    """The question names somebody's address, telephone, card, account or key."""
+    HIDDEN_TEXT = "hidden_text"
+    """The question says what is not seen."""
     STRUCTURED = "structured"
     """It fits a schema that whoever asks next did not name."""
     OTHER_RELEASE = "other_release"
     FROM_CONVERSATION = "from_conversation"
-    """The question holds what somebody said earlier, which is nobody else's to be answered with."""
+    """The question holds what somebody said earlier, and nobody knows in which conversation."""
     FROM_THE_FUTURE = "from_the_future"
     """Generated later than any clock that is right can say: a clock has stepped."""
     EXPIRED = "expired"
     """It comes so late that its time to live is over: events are heard again."""
     SOURCE_CHANGED = "source_changed"
     """A source is older than the newest version heard of."""
+    WITHDRAWN = "withdrawn"
+    """Somebody wanted it gone after it was begun."""
     OLDER_ANSWER = "older_answer"
     """The question already has an answer that was generated later."""
 
@@ -43,8 +50,8 @@ class Candidate:
     evaluation_id: str
     passed: bool
     answered: bool
-    from_conversation: bool = False
-    """Whether earlier turns are part of the question."""
+    of_unknown_conversation: bool = False
+    """Whether earlier turns are part of the question, and the scope does not say which."""
     redacted: bool = False
     structured: bool = False
     saving: Saving = field(default_factory=Saving)
@@ -61,10 +68,14 @@ class Candidate:
             return Refusal.NOT_PASSED
         if not self.answered:
             return Refusal.NOT_ANSWERED
-        if self.from_conversation:
+        if self.of_unknown_conversation:
             return Refusal.FROM_CONVERSATION
         if self.redacted:
             return Refusal.REDACTED
+        if has_personal_data(self.question):
+            return Refusal.PERSONAL_DATA
+        if has_hidden(self.question):
+            return Refusal.HIDDEN_TEXT
         if self.structured:
             return Refusal.STRUCTURED
         if not self.sources:

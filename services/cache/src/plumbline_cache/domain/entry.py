@@ -5,15 +5,15 @@ import json
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from plumbline_cache.domain.normal import normal_form
 from plumbline_kit.errors import Invalid
 from plumbline_models.language import languages
-from plumbline_models.text import normalise
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 
@@ -111,6 +111,11 @@ class Entry:
         """The documents of the sources, each once."""
         return tuple(dict.fromkeys(source.document for source in self.sources))
 
+    @property
+    def begin_time(self) -> datetime:
+        """When its generation began: what it was given was searched for before."""
+        return self.generate_time - timedelta(seconds=self.saving.seconds)
+
     def is_newer_than(self, other: "Entry") -> bool:
         """Which of two answers stays, in whatever order they come."""
         return (self.generate_time, self.answer_id) > (other.generate_time, other.answer_id)
@@ -131,8 +136,8 @@ def language_of(question: str) -> str:
 
 
 def entry_id(scope: Scope, question: str) -> str:
-    """The one place of a question in a scope: case, white space and punctuation make no other place."""
-    return str(uuid.uuid5(_NAMESPACE, f"{scope.key}/{normalise(question) or question.strip()}"))
+    """The one place in a scope of all questions with one normal form."""
+    return str(uuid.uuid5(_NAMESPACE, f"{scope.key}/{normal_form(question)}"))
 
 
 def require_question(question: str) -> None:

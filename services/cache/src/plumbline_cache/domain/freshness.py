@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from plumbline_cache.domain.entry import Entry, Source
+from plumbline_cache.domain.withdrawal import Withdrawal
 from plumbline_kit.errors import Invalid
 
 NOTHING_HEARD: Final = -1
@@ -101,6 +102,10 @@ class Cause(Enum):
     BY_HAND = "by_hand"
     EXPIRED = "expired"
     EVICTED = "evicted"
+    RELEASE = "release"
+    """Another release is active."""
+    ERASED = "erased"
+    """A document that it rests on was erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +117,16 @@ class Notice:
     application: str
     release: str
     question: str
+    """Empty when erased."""
     answer_id: str
     cause: Cause
     document: str
-    """Empty where no document is the cause."""
+    """That changed or was erased; empty where none is the cause."""
     version: int
-    """The version that dropped it; -1 where no document is the cause."""
+    """The version that dropped it; -1 where none did."""
     time: datetime
+    withdrawal: str = ""
+    """The id of the withdrawal that dropped it; empty for any other cause."""
 
     @property
     def id(self) -> str:
@@ -144,9 +152,12 @@ def dropped_by(entry: Entry, change: Change, time: datetime) -> Notice:
     return _notice(entry, cause, change.document, change.new_version, time)
 
 
-def dropped_by_hand(entry: Entry, time: datetime) -> Notice:
-    """That somebody dropped *entry*."""
-    return dropped(entry, Cause.BY_HAND, time)
+def withdrawn(entry: Entry, withdrawal: Withdrawal, time: datetime) -> Notice:
+    """That *withdrawal* dropped *entry*."""
+    if withdrawal.erases:
+        erased = _notice(entry, Cause.ERASED, withdrawal.selection.name, -1, time)
+        return replace(erased, question="", withdrawal=withdrawal.id)
+    return replace(dropped(entry, Cause.BY_HAND, time), withdrawal=withdrawal.id)
 
 
 def dropped(entry: Entry, cause: Cause, time: datetime) -> Notice:

@@ -8,8 +8,9 @@ import structlog
 
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Vector
-from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh
+from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, withdrawn
 from plumbline_cache.domain.lifetime import untimely
+from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
 from plumbline_cache.handlers.room import RoomWatch
 from plumbline_cache.handlers.tallies import Admission, Tallies
 from plumbline_cache.ports import QuestionEncoder, Store, Turns
@@ -59,6 +60,8 @@ class AdmitAnswer:
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
         """One turn of the writer: no change is heard between the check and the keeping."""
+        if self._withdrawal_of(entry) is not None:
+            return Refusal.WITHDRAWN
         held = self.store.find(entry.id)
         if held is not None and held.answer_id == entry.answer_id:
             return Admitted(entry.id, anew=False)
@@ -72,14 +75,20 @@ class AdmitAnswer:
 
     def _gives_way(self, held: Entry, entry: Entry) -> bool:
         floors = self.store.floors(held.scope.tenant, held.documents)
-        self._announce_if_dropped(held, floors)
-        return entry.is_newer_than(held) or not is_fresh(held, floors)
+        withdrawal = self._withdrawal_of(held)
+        self._announce_if_dropped(held, floors, withdrawal)
+        return entry.is_newer_than(held) or withdrawal is not None or not is_fresh(held, floors)
 
-    def _announce_if_dropped(self, held: Entry, floors: Floors) -> None:
-        # A crash may have come after the floor was raised and before the entry went. The change comes again
-        # and would find another answer in its place.
-        if (change := cause_of_drop(held, floors)) is not None:
+    def _announce_if_dropped(self, held: Entry, floors: Floors, withdrawal: Withdrawal | None) -> None:
+        # A crash may have come after the floor was raised, or the withdrawal kept, and before the entry went. The
+        # fact comes again and would find another answer in its place.
+        if withdrawal is not None:
+            self.store.add_notice(withdrawn(held, withdrawal, self.clock.now()))
+        elif (change := cause_of_drop(held, floors)) is not None:
             self.store.add_notice(dropped_by(held, change, self.clock.now()))
+
+    def _withdrawal_of(self, entry: Entry) -> Withdrawal | None:
+        return withdrawn_by(entry, self.store.withdrawals(entry.scope.tenant, selections_of(entry)))
 
     def _note(self, candidate: Candidate, outcome: Admitted | Refusal) -> None:
         fields = {"answer_id": candidate.answer_id, "tenant_id": candidate.scope.tenant}

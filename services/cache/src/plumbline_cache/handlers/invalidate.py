@@ -1,4 +1,4 @@
-"""Drop entries whose sources changed, or that somebody wants gone, and say so."""
+"""Drop entries whose sources changed, and say of every drop that it happened."""
 
 import asyncio
 from collections import Counter
@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TypeAlias
+from itertools import islice
+from typing import Final
 
 import structlog
 
 from plumbline_cache.domain.entry import Entry
-from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice, dropped_by, dropped_by_hand, is_fresh
+from plumbline_cache.domain.freshness import Change, Floor, Notice, dropped_by, is_fresh
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import Announcer, NoticeBox, Store, Turns
 from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
+
+TOLD_AT_ONCE: Final = 128
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,11 @@ class AnnounceDrops:
 
     async def __call__(self, tenant: str, document: str) -> None:
         """Raises `Unavailable`; what was not told is kept, and the next call tells it."""
-        while waiting := await self.writer.run(partial(self.notices.notices, tenant, document)):
+        while waiting := await self.writer.run(partial(self._next, tenant, document)):
             await self._tell(waiting)
+
+    def _next(self, tenant: str, document: str) -> Sequence[Notice]:
+        return list(islice(self.notices.notices(tenant, document), TOLD_AT_ONCE))
 
     async def _tell(self, notices: Sequence[Notice]) -> None:
         told = await asyncio.gather(*map(self._tell_one, notices), return_exceptions=True)
@@ -96,60 +102,6 @@ class FollowChange:
         carried = floor.carry(entry)
         self.store.carry(carried)
         return _Fate.CARRIED if is_fresh(carried, {floor.document: floor}) else _Fate.WAITS
-
-
-@dataclass(frozen=True, slots=True)
-class OfDocument:
-    """Entries that rest on any passage of a document."""
-
-    document: str
-
-
-@dataclass(frozen=True, slots=True)
-class OneEntry:
-    """The entry of this id."""
-
-    entry_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Everything:
-    """Every entry of the tenant."""
-
-
-Selection: TypeAlias = OfDocument | OneEntry | Everything
-
-
-@dataclass(frozen=True)
-class InvalidateEntries:
-    """Drops what a person chose, of one tenant only."""
-
-    store: Store
-    announce: AnnounceDrops
-    writer: Turns
-    tallies: Tallies
-    clock: Clock
-
-    async def __call__(self, tenant: str, selection: Selection) -> int:
-        """How many went. Raises `Unavailable` when they went but could not be announced: call again."""
-        dropped = await self.writer.run(partial(self._drop, tenant, selection))
-        log.info("entries_dropped_by_hand", tenant_id=tenant, dropped=dropped)
-        await self.announce(tenant, "")
-        return dropped
-
-    def _drop(self, tenant: str, selection: Selection) -> int:
-        entries = list(self._selected(tenant, selection))
-        for entry in entries:
-            self.store.add_notice(dropped_by_hand(entry, self.clock.now()))
-            self.store.drop(entry.id)
-            self.tallies.add(entry.scope, Cause.BY_HAND)
-        return len(entries)
-
-    def _selected(self, tenant: str, selection: Selection) -> Iterator[Entry]:
-        if isinstance(selection, OneEntry):
-            entry = self.store.find(selection.entry_id)
-            return iter([entry] if entry is not None and entry.scope.tenant == tenant else [])
-        return self.store.of_tenant(tenant, selection.document if isinstance(selection, OfDocument) else None)
 
 
 def _fields(change: Change) -> dict[str, str | int]:

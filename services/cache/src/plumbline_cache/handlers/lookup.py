@@ -1,7 +1,7 @@
 """Look for an answer: to the same question, else to one that means the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -11,7 +11,9 @@ from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector, entry_
 from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
@@ -67,11 +69,15 @@ class LookupAnswer:
         # A change not heard of yet could make any entry stale.
         if not self.readiness.caught_up:
             return Miss(MissReason.CATCHING_UP, await self._encode(question))
+        # What was asked in a conversation may be answered from it, and from what is everybody's.
+        shared = replace(scope, conversation="")
         exact = self._exact(scope, question)
+        if exact.best is None and scope.conversation:
+            exact = self._exact(shared, question)
         if exact.best is not None:
             return Hit(exact.best.entry, Tier.EXACT, exact.best.similarity)
         vector = await self._encode(question)
-        near = await self._semantic(scope, question, vector)
+        near = await self._semantic(shared, question, vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
         return Miss(_reason(exact, near), vector)
@@ -104,19 +110,29 @@ class LookupAnswer:
 
     def _search(self, scope: Scope, question: str, vector: Vector) -> _Found:
         near = self.store.nearest(scope, vector, least=self.semantic_threshold, limit=NEIGHBOURS)
-        allowed = [one for one in near if one.similarity > self.rules.false_up_to(one.entry.id)]
+        # The engine was asked for this scope only. That nobody sees another's does not rest on its filter alone.
+        mine = [one for one in near if one.entry.scope.key == scope.key]
+        allowed = [one for one in mine if one.similarity > self.rules.false_up_to(one.entry.id)]
         same = [neighbour for neighbour in allowed if asks_the_same(neighbour.entry.question, question)]
         return self._first_fresh(scope, same)
 
     def _first_fresh(self, scope: Scope, found: Sequence[Neighbour]) -> _Found:
         # The floors are read after the entries and raised before entries are touched: a change between the
         # two reads makes a fresh entry look stale, never a stale one fresh.
+        # The same holds for withdrawals.
         now = self.clock.now()
-        alive = [neighbour for neighbour in found if is_alive(neighbour.entry, now)]
+        alive = [neighbour for neighbour in self._wanted(scope, found) if is_alive(neighbour.entry, now)]
+        expired = any(not is_alive(neighbour.entry, now) for neighbour in found)
         documents = [document for neighbour in alive for document in neighbour.entry.documents]
         floors = self.store.floors(scope.tenant, documents) if documents else {}
         fresh = [neighbour for neighbour in alive if is_fresh(neighbour.entry, floors)]
-        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=len(alive) < len(found))
+        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=expired)
+
+    def _wanted(self, scope: Scope, found: Sequence[Neighbour]) -> Sequence[Neighbour]:
+        """Without what somebody wants gone and is about to go."""
+        selections = [selection for neighbour in found for selection in selections_of(neighbour.entry)]
+        withdrawals = self.store.withdrawals(scope.tenant, selections) if selections else ()
+        return [neighbour for neighbour in found if withdrawn_by(neighbour.entry, withdrawals) is None]
 
     async def _encode(self, question: str) -> Vector | None:
         try:
@@ -127,8 +143,8 @@ class LookupAnswer:
 
 
 def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
-    """Normalised questions may still differ in what is no letter, such as C and C++."""
-    return entry.scope.key == scope.key and (entry.question == question or asks_the_same(entry.question, question))
+    """What stands at a place belongs there: nobody is served another scope's or question's whatever the engine did."""
+    return entry.scope.key == scope.key and normal_form(entry.question) == normal_form(question)
 
 
 def _reason(*found: _Found) -> MissReason:

@@ -1,8 +1,9 @@
 """The use case of the front door: answer a question from memory, else from the documents."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -10,65 +11,28 @@ from plumbline_gateway.domain import (
     Asked,
     Assignment,
     Caller,
-    Claim,
-    Claimed,
     Completed,
     Delta,
-    Embedding,
     Event,
     Freshness,
     Generated,
     Hit,
     Lookup,
-    Passage,
     Question,
     ReleaseRef,
     Started,
-    degraded_answer,
     joined,
 )
+from plumbline_gateway.handlers.slots import Slots
+from plumbline_gateway.handlers.write import CALLERS_ERRORS, WriteAnswer, read_answer
+from plumbline_gateway.handlers.writing import Writings
 from plumbline_gateway.ports import Announcer, AnswerCache, AnswerGenerator, PassageSearch, QuestionCondenser
 from plumbline_kit.clock import Clock
-from plumbline_kit.errors import (
-    Exhausted,
-    Invalid,
-    NotFound,
-    PermissionDenied,
-    PlumblineError,
-    Unauthenticated,
-    Unavailable,
-)
+from plumbline_kit.errors import NotFound, PlumblineError
 from plumbline_kit.release import Release
 from plumbline_kit.telemetry import annotate, names
 
 log = structlog.get_logger()
-
-OVER_BUDGET = "OVER_BUDGET"
-CALLERS_ERRORS = (Invalid, Unauthenticated, PermissionDenied)
-"""What no other way to an answer would mend."""
-
-
-class Slots:
-    """A bound on what is answered at once; refuses at once what goes beyond it."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._taken = 0
-
-    def is_busy(self) -> bool:
-        """Whether half of them or more are taken."""
-        return 2 * self._taken >= self._limit
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold a slot. Raises `Exhausted` when there is none."""
-        if self._taken >= self._limit:
-            raise Exhausted(f"{self._limit} questions are being answered here already; come back in a moment")
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
 
 
 class AskQuestion:
@@ -84,40 +48,46 @@ class AskQuestion:
         *,
         release: Release,
         slots: Slots,
+        waiting: Slots,
+        outlive: Callable[[], None],
+        reserve_seconds: float,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
+        """*slots* bounds what is answered at once, *waiting* who waits for an answer that was begun for others.
+
+        *outlive* lets a task work on when its call is over. *reserve_seconds* of the caller's time are kept to answer
+        without generation.
+        """
         self._cache = cache
         self._search = search
         self._condenser = condenser
-        self._generator = generator
         self._announcer = announcer
         self._release = ReleaseRef(release.application_id, release.id)
-        self._passages = release.retrieval.passages
+        self._write = WriteAnswer(search, generator, release.retrieval.passages)
         self._freshness = Freshness(release.cache.freshness)
         self._slots = slots
+        self._waiting = waiting
+        self._writings = Writings(slots, outlive=outlive)
+        self._reserve_seconds = reserve_seconds
         self._clock = clock
         self._new_id = new_id
 
-    async def __call__(self, question: Question, caller: Caller) -> AsyncGenerator[Event, None]:
-        """Raises `NotFound`, `Exhausted`, or, when the documents cannot be searched, `Unavailable`."""
-        began = self._clock.monotonic()
+    async def __call__(
+        self, question: Question, caller: Caller, seconds: float | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """*seconds* is how long the caller waits; None is for ever.
+
+        Raises `NotFound`, `Exhausted`, `DeadlineExceeded`, or, when the documents cannot be searched, `Unavailable`.
+        """
         self._require(question.application_id)
-        with self._slots.one():
-            answer_id = self._new_id()
-            yield Started(answer_id, self._release)
-            asked = await self._condense(question)
-            async with aclosing(self._answer(asked, question, answer_id)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Delta | Claimed):
-                        yield piece
-                    else:
-                        seconds = self._clock.monotonic() - began
-                        completed = Completed(answer_id, self._release, asked, piece, seconds)
-                        annotate(_attributes(completed))
-                        # Before the last message, for its caller may leave as soon as it has come; this only schedules.
-                        self._announcer.served(completed, caller)
-                        yield completed
+        async with aclosing(self._answer(question, caller, seconds)) as events:
+            async for event in events:
+                if isinstance(event, Completed):
+                    annotate(_attributes(event))
+                    # Before the last message, for its caller may leave as soon as it has come; this only schedules.
+                    self._announcer.served(event, caller)
+                yield event
 
     def _require(self, application_id: str) -> None:
         if application_id != self._release.application_id:
@@ -129,48 +99,82 @@ class AskQuestion:
         if not question.turns:
             return Asked(question.text)
         try:
-            return await self._condenser.condense(question, self._release)
+            asked = await self._condenser.condense(question, self._release)
         except CALLERS_ERRORS:
             raise
         except PlumblineError as error:
             log.warning("question_not_condensed", reason=str(error))
             condensation = joined(question, "generation could not be reached")
-            return Asked(condensation.standalone, condensation)
+            asked = Asked(condensation.standalone, condensation)
+        return asked.within(question.turns)
 
-    async def _answer(
-        self, asked: Asked, question: Question, answer_id: str
-    ) -> AsyncGenerator[Delta | Claimed | Hit | Generated, None]:
-        lookup = await self._recall(asked.text, self._freshness_of(question))
-        if lookup.hit is not None:
-            yield Delta(lookup.hit.answer.text)
-            yield lookup.hit
-            return
-        annotate({names.CACHE_MISS_REASON: lookup.miss_reason})
-        passages = await self._find(asked.wordings, lookup.embedding)
-        assignment = Assignment(
-            answer_id, asked.text, passages, self._release, asked.condensation, question.json_schema, question.samples
+    async def _answer(self, question: Question, caller: Caller, seconds: float | None) -> AsyncGenerator[Event, None]:
+        began = self._clock.monotonic()
+        answer_id, key = self._new_id(), self._key(question, caller)
+        started = Started(answer_id, self._release)
+
+        def completed(asked: Asked, result: Hit | Generated) -> Completed:
+            return Completed(answer_id, self._release, asked, result, self._clock.monotonic() - began)
+
+        asked, lookup, writing = Asked(question.text), Lookup(), self._writings.under_way(key)
+        if writing is not None:
+            yield started
+        else:
+            with self._slots.one():
+                yield started
+                asked = await self._condense(question)
+                lookup = await self._recall(asked, self._freshness_of(question))
+                if lookup.hit is not None:
+                    yield Delta(lookup.hit.answer.text)
+                    yield completed(asked, lookup.hit)
+                    return
+            annotate({names.CACHE_MISS_REASON: lookup.miss_reason})
+            # The slot is the writing's from here on: nothing waits between giving it back and taking it.
+            writing = self._writings.under_way(key) or self._writings.begin(
+                key, answer_id, self._write(asked, self._assignment(answer_id, asked, question), lookup.embedding)
+            )
+        left = partial(self._left, None if seconds is None else began + seconds - self._reserve_seconds)
+        with nullcontext() if writing.answer_id == answer_id else self._waiting.one():
+            only_by_a_model = bool(question.json_schema)
+            async with aclosing(read_answer(writing, answer_id, left, only_by_a_model=only_by_a_model)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Generated):
+                        yield completed(asked, replace(piece, withheld=lookup.withheld))
+                    else:
+                        yield piece
+
+    def _key(self, question: Question, caller: Caller) -> tuple[str, Caller] | None:
+        """What those have in common who may be given one answer; None where it is the asker's alone."""
+        if question.turns or self._freshness_of(question) is Freshness.BYPASS:
+            return None
+        return question.text, caller
+
+    def _assignment(self, answer_id: str, asked: Asked, question: Question) -> Assignment:
+        """What is to be written, but for the passages, which have to be found."""
+        return Assignment(
+            answer_id, asked.text, (), self._release, asked.condensation, question.json_schema, question.samples
         )
-        async with aclosing(self._generate(assignment)) as pieces:
-            async for piece in pieces:
-                yield replace(piece, withheld=lookup.withheld) if isinstance(piece, Generated) else piece
+
+    def _left(self, until: float | None) -> float | None:
+        return None if until is None else until - self._clock.monotonic()
 
     def _freshness_of(self, question: Question) -> Freshness:
         """What is cached was written in words whatever the schema, and agrees with nothing."""
         bypasses = question.json_schema or question.samples
         return Freshness.BYPASS if bypasses else question.freshness or self._freshness
 
-    async def _recall(self, question: str, freshness: Freshness) -> Lookup:
+    async def _recall(self, asked: Asked, freshness: Freshness) -> Lookup:
         """A hit that may be served, else why there is none."""
         if freshness is Freshness.BYPASS:
             return Lookup(miss_reason="bypass")
-        lookup = await self._look_up(question)
+        lookup = await self._look_up(asked)
         if lookup.hit is None or freshness is Freshness.EVENTUAL or await self._is_current(lookup.hit):
             return lookup
         return Lookup(miss_reason="not_current", embedding=lookup.embedding)
 
-    async def _look_up(self, question: str) -> Lookup:
+    async def _look_up(self, asked: Asked) -> Lookup:
         try:
-            return await self._cache.lookup(question, self._release)
+            return await self._cache.lookup(asked.text, self._release, asked.conversation)
         except PlumblineError as error:
             log.warning("cache_skipped", reason=str(error))
             return Lookup(miss_reason="unreachable")
@@ -181,41 +185,6 @@ class AskQuestion:
         except PlumblineError as error:
             log.warning("cached_answer_not_verified", cached_answer_id=hit.cached_answer_id, reason=str(error))
             return False
-
-    async def _find(self, wordings: Sequence[str], embedding: Embedding | None) -> tuple[Passage, ...]:
-        try:
-            return await self._search.search(wordings, self._passages, embedding)
-        except Invalid as error:
-            if embedding is None:
-                raise
-            # The question is valid, so the vector is not: cache and index run different encoders for now.
-            log.warning("question_vector_refused", encoder_id=embedding.encoder_id, reason=str(error))
-            return await self._find(wordings, None)
-        except Unavailable as error:
-            raise Unavailable(f"the documents cannot be searched: {error}", retry_after=error.retry_after) from error
-
-    async def _generate(self, assignment: Assignment) -> AsyncGenerator[Delta | Claimed | Generated, None]:
-        written: list[str] = []
-        try:
-            async with aclosing(self._generator.generate(assignment)) as pieces:
-                async for piece in pieces:
-                    if isinstance(piece, Generated):
-                        yield piece
-                    elif isinstance(piece, Claim):
-                        yield Claimed(piece)
-                    else:
-                        written.append(piece)
-                        yield Delta(piece)
-        except CALLERS_ERRORS:
-            raise
-        except PlumblineError as error:
-            if assignment.json_schema or error.reason == OVER_BUDGET:
-                raise  # no other answer than a model's is wanted
-            log.warning("generation_unreachable", answer_id=assignment.answer_id, reason=str(error))
-            text = "".join(written)
-            answer = degraded_answer(text, assignment.passages)
-            yield Delta(answer.text[len(text) :])
-            yield Generated(answer, model="extractive", reason="generation could not be reached")
 
 
 def _attributes(completed: Completed) -> dict[str, str]:
@@ -230,6 +199,7 @@ def _attributes(completed: Completed) -> dict[str, str]:
             names.ANSWER_ID: completed.answer_id,
             names.ANSWER_ORIGIN: result.origin.value,
             names.CACHED_ANSWER_ID: result.cached_answer_id,
+            names.COALESCED_WITH: result.coalesced_with,
             names.RELEASE_ID: completed.release.release_id,
             names.APPLICATION_ID: completed.release.application_id,
         }

@@ -55,6 +55,10 @@ class _InvalidationCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inv
     INVALIDATION_CAUSE_SOURCE_CHANGED: _InvalidationCause.ValueType  # 1
     INVALIDATION_CAUSE_SOURCE_DELETED: _InvalidationCause.ValueType  # 2
     INVALIDATION_CAUSE_BY_HAND: _InvalidationCause.ValueType  # 3
+    INVALIDATION_CAUSE_RELEASE: _InvalidationCause.ValueType  # 4
+    """Another release is active."""
+    INVALIDATION_CAUSE_ERASED: _InvalidationCause.ValueType  # 5
+    """A document that it rests on was erased."""
     INVALIDATION_CAUSE_EXPIRED: _InvalidationCause.ValueType  # 9
     """Its time to live was over."""
     INVALIDATION_CAUSE_EVICTED: _InvalidationCause.ValueType  # 10
@@ -66,6 +70,10 @@ INVALIDATION_CAUSE_UNSPECIFIED: InvalidationCause.ValueType  # 0
 INVALIDATION_CAUSE_SOURCE_CHANGED: InvalidationCause.ValueType  # 1
 INVALIDATION_CAUSE_SOURCE_DELETED: InvalidationCause.ValueType  # 2
 INVALIDATION_CAUSE_BY_HAND: InvalidationCause.ValueType  # 3
+INVALIDATION_CAUSE_RELEASE: InvalidationCause.ValueType  # 4
+"""Another release is active."""
+INVALIDATION_CAUSE_ERASED: InvalidationCause.ValueType  # 5
+"""A document that it rests on was erased."""
 INVALIDATION_CAUSE_EXPIRED: InvalidationCause.ValueType  # 9
 """Its time to live was over."""
 INVALIDATION_CAUSE_EVICTED: InvalidationCause.ValueType  # 10
@@ -89,15 +97,19 @@ class EntryInvalidated(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     DOCUMENT_VERSION_FIELD_NUMBER: _builtins.int
     INVALIDATE_TIME_FIELD_NUMBER: _builtins.int
+    INVALIDATION_ID_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     entry_id: _builtins.str
     answer_id: _builtins.str
     question: _builtins.str
+    """Empty for an erasure."""
     cause: Global___InvalidationCause.ValueType
     document_id: _builtins.str
-    """The document whose change was the cause; empty where none was."""
+    """The document whose change or erasure was the cause; empty where none was."""
     document_version: _builtins.int
     """The version that made the entry stale; -1 where none did."""
+    invalidation_id: _builtins.str
+    """The request that was the cause; empty for any other."""
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     @_builtins.property
@@ -114,14 +126,51 @@ class EntryInvalidated(_message.Message):
         document_id: _builtins.str = ...,
         document_version: _builtins.int = ...,
         invalidate_time: _timestamp_pb2.Timestamp | None = ...,
+        invalidation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["invalidate_time", b"invalidate_time", "release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "cause", b"cause", "document_id", b"document_id", "document_version", b"document_version", "entry_id", b"entry_id", "invalidate_time", b"invalidate_time", "question", b"question", "release", b"release", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_id", b"answer_id", "cause", b"cause", "document_id", b"document_id", "document_version", b"document_version", "entry_id", b"entry_id", "invalidate_time", b"invalidate_time", "invalidation_id", b"invalidation_id", "question", b"question", "release", b"release", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EntryInvalidated: _TypeAlias = EntryInvalidated  # noqa: Y015
+
+@_typing.final
+class InvalidationRequested(_message.Message):
+    """Somebody wants entries gone, and nothing that was generated before to come back. Published to
+    plumbline.cache.invalidation-requested.v1, keyed by tenant. Every replica does it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVALIDATION_ID_FIELD_NUMBER: _builtins.int
+    TENANT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    invalidation_id: _builtins.str
+    tenant_id: _builtins.str
+    @_builtins.property
+    def request(self) -> _cache_service_pb2.InvalidateEntriesRequest: ...
+    @_builtins.property
+    def request_time(self) -> _timestamp_pb2.Timestamp:
+        """By the clock of the replica that was asked."""
+
+    def __init__(
+        self,
+        *,
+        invalidation_id: _builtins.str = ...,
+        tenant_id: _builtins.str = ...,
+        request: _cache_service_pb2.InvalidateEntriesRequest | None = ...,
+        request_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "request_time", b"request_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalidation_id", b"invalidation_id", "request", b"request", "request_time", b"request_time", "tenant_id", b"tenant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidationRequested: _TypeAlias = InvalidationRequested  # noqa: Y015
 
 @_typing.final
 class AuditRequested(_message.Message):

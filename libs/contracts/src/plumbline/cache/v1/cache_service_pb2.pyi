@@ -131,7 +131,7 @@ class LookupAnswerRequest(_message.Message):
     """At most 8,000 characters."""
     conversation: _builtins.str
     """The state of the conversation that the question was changed for, as `Condensation` has it; empty for a
-    question that stood alone. Its own entries are looked at first, then those that everybody shares.
+    question that stood alone; at most 64 characters. Its own entries are looked at first, then those that everybody shares.
     """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
@@ -287,23 +287,40 @@ class InvalidateEntriesRequest(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     ENTRY_ID_FIELD_NUMBER: _builtins.int
     ALL_FIELD_NUMBER: _builtins.int
+    APPLICATION_ID_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    ERASED_DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Entries that rest on any passage of this document."""
     entry_id: _builtins.str
     all: _builtins.bool
     """Every entry of the tenant; must be true."""
+    application_id: _builtins.str
+    question: _builtins.str
+    """Entries of this question in every scope, up to case, white space and punctuation. At most 8,000 characters."""
+    erased_document_id: _builtins.str
+    """As document_id; the facts of it, and those of earlier drops that wait to be told, carry no question."""
+    @_builtins.property
+    def release(self) -> _answer_pb2.ReleaseRef:
+        """Both ids."""
+
     def __init__(
         self,
         *,
         document_id: _builtins.str = ...,
         entry_id: _builtins.str = ...,
         all: _builtins.bool = ...,
+        application_id: _builtins.str = ...,
+        release: _answer_pb2.ReleaseRef | None = ...,
+        question: _builtins.str = ...,
+        erased_document_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "document_id", b"document_id", "entry_id", b"entry_id", "selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "application_id", b"application_id", "document_id", b"document_id", "entry_id", b"entry_id", "erased_document_id", b"erased_document_id", "question", b"question", "release", b"release", "selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "document_id", b"document_id", "entry_id", b"entry_id", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "application_id", b"application_id", "document_id", b"document_id", "entry_id", b"entry_id", "erased_document_id", b"erased_document_id", "question", b"question", "release", b"release", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_selection: _TypeAlias = _typing.Literal["document_id", "entry_id", "all"]  # noqa: Y015
+    _WhichOneofReturnType_selection: _TypeAlias = _typing.Literal["document_id", "entry_id", "all", "application_id", "release", "question", "erased_document_id"]  # noqa: Y015
     _WhichOneofArgType_selection: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_selection) -> _WhichOneofReturnType_selection | None: ...
 
@@ -314,15 +331,20 @@ class InvalidateEntriesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INVALIDATED_COUNT_FIELD_NUMBER: _builtins.int
+    INVALIDATION_ID_FIELD_NUMBER: _builtins.int
     invalidated_count: _builtins.int
+    """How many went from the replica that was called."""
+    invalidation_id: _builtins.str
+    """Names the request in the facts that follow from it."""
     def __init__(
         self,
         *,
         invalidated_count: _builtins.int = ...,
+        invalidation_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalidated_count", b"invalidated_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalidated_count", b"invalidated_count", "invalidation_id", b"invalidation_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,7 +76,9 @@ class CacheServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def InvalidateEntries(self, request, context):
-        """Drops entries by hand. Returns how many went.
+        """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+        Returns once the request is in the event log and done on the replica that was called. Fails with
+        UNAVAILABLE while the log is away: then nothing was asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,10 @@ class CacheServiceStub:
     question's vector, so that nobody computes it twice.
     """
     InvalidateEntries: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateEntriesRequest, _cache_service_pb2.InvalidateEntriesResponse]
-    """Drops entries by hand. Returns how many went."""
+    """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+    Returns once the request is in the event log and done on the replica that was called. Fails with
+    UNAVAILABLE while the log is away: then nothing was asked for.
+    """
     GetStats: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]
     """Counts since start, and entries held now, of the caller's tenant."""
     ListTopEntries: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.ListTopEntriesRequest, _cache_service_pb2.ListTopEntriesResponse]
@@ -62,7 +65,10 @@ class CacheServiceAsyncStub(CacheServiceStub):
     question's vector, so that nobody computes it twice.
     """
     InvalidateEntries: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateEntriesRequest, _cache_service_pb2.InvalidateEntriesResponse]  # type: ignore[assignment]
-    """Drops entries by hand. Returns how many went."""
+    """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+    Returns once the request is in the event log and done on the replica that was called. Fails with
+    UNAVAILABLE while the log is away: then nothing was asked for.
+    """
     GetStats: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counts since start, and entries held now, of the caller's tenant."""
     ListTopEntries: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.ListTopEntriesRequest, _cache_service_pb2.ListTopEntriesResponse]  # type: ignore[assignment]
@@ -94,7 +100,10 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_service_pb2.InvalidateEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.InvalidateEntriesResponse, _abc.Awaitable[_cache_service_pb2.InvalidateEntriesResponse]]:
-        """Drops entries by hand. Returns how many went."""
+        """Drops entries by hand, on every replica and for good: nothing that was generated before comes back.
+        Returns once the request is in the event log and done on the replica that was called. Fails with
+        UNAVAILABLE while the log is away: then nothing was asked for.
+        """
 
     @_abc_1.abstractmethod
     def GetStats(

@@ -29,7 +29,7 @@ from plumbline.common.v1 import answer_pb2 as plumbline_dot_common_dot_v1_dot_an
 from plumbline.gateway.v1 import gateway_service_pb2 as plumbline_dot_gateway_dot_v1_dot_gateway__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)plumbline/gateway/v1/gateway_events.proto\x12\x14plumbline.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&plumbline/cache/v1/cache_service.proto\x1a plumbline/common/v1/answer.proto\x1a*plumbline/gateway/v1/gateway_service.proto\"\xf4\x03\n\x0c\x41nswerServed\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x30\n\x07release\x18\x03 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x10\n\x08question\x18\x04 \x01(\t\x12+\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x32\n\x06origin\x18\x06 \x01(\x0e\x32\".plumbline.gateway.v1.AnswerOrigin\x12\x18\n\x10\x63\x61\x63hed_answer_id\x18\x07 \x01(\t\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0c\x63ondensation\x18\n \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12,\n\x03hit\x18\x0b \x01(\x0b\x32\x1f.plumbline.gateway.v1.ServedHit\x12\x0e\n\x06groups\x18\x0c \x03(\t\x12)\n\x05saved\x18\x11 \x01(\x0b\x32\x1a.plumbline.cache.v1.Saving\"w\n\tServedHit\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12+\n\x04tier\x18\x02 \x01(\x0e\x32\x1d.plumbline.cache.v1.CacheTier\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\x12\x17\n\x0fstored_question\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)plumbline/gateway/v1/gateway_events.proto\x12\x14plumbline.gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&plumbline/cache/v1/cache_service.proto\x1a plumbline/common/v1/answer.proto\x1a*plumbline/gateway/v1/gateway_service.proto\"\x8c\x04\n\x0c\x41nswerServed\x12\x11\n\tanswer_id\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x30\n\x07release\x18\x03 \x01(\x0b\x32\x1f.plumbline.common.v1.ReleaseRef\x12\x10\n\x08question\x18\x04 \x01(\t\x12+\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x1b.plumbline.common.v1.Answer\x12\x32\n\x06origin\x18\x06 \x01(\x0e\x32\".plumbline.gateway.v1.AnswerOrigin\x12\x18\n\x10\x63\x61\x63hed_answer_id\x18\x07 \x01(\t\x12-\n\ntotal_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nserve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0c\x63ondensation\x18\n \x01(\x0b\x32!.plumbline.common.v1.Condensation\x12,\n\x03hit\x18\x0b \x01(\x0b\x32\x1f.plumbline.gateway.v1.ServedHit\x12\x0e\n\x06groups\x18\x0c \x03(\t\x12)\n\x05saved\x18\x11 \x01(\x0b\x32\x1a.plumbline.cache.v1.Saving\x12\x16\n\x0e\x63oalesced_with\x18\x0f \x01(\t\"w\n\tServedHit\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12+\n\x04tier\x18\x02 \x01(\x0e\x32\x1d.plumbline.cache.v1.CacheTier\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\x12\x17\n\x0fstored_question\x18\x04 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,7 +37,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'plumbline.gateway.v1.gatewa
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ANSWERSERVED']._serialized_start=251
-  _globals['_ANSWERSERVED']._serialized_end=751
-  _globals['_SERVEDHIT']._serialized_start=753
-  _globals['_SERVEDHIT']._serialized_end=872
+  _globals['_ANSWERSERVED']._serialized_end=775
+  _globals['_SERVEDHIT']._serialized_start=777
+  _globals['_SERVEDHIT']._serialized_end=896
 # @@protoc_insertion_point(module_scope)

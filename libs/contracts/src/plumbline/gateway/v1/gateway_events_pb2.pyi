@@ -44,6 +44,7 @@ class AnswerServed(_message.Message):
     HIT_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     SAVED_FIELD_NUMBER: _builtins.int
+    COALESCED_WITH_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     tenant_id: _builtins.str
     question: _builtins.str
@@ -51,6 +52,10 @@ class AnswerServed(_message.Message):
     origin: _gateway_service_pb2.AnswerOrigin.ValueType
     cached_answer_id: _builtins.str
     """Of a cached answer: the answer that was generated and evaluated then."""
+    coalesced_with: _builtins.str
+    """Of an answer that was being written already when the same was asked: the answer id it was written for, which is
+    the one that is evaluated. Empty otherwise.
+    """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     @_builtins.property
@@ -91,10 +96,11 @@ class AnswerServed(_message.Message):
         hit: Global___ServedHit | None = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
         saved: _cache_service_pb2.Saving | None = ...,
+        coalesced_with: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "condensation", b"condensation", "hit", b"hit", "release", b"release", "saved", b"saved", "serve_time", b"serve_time", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "condensation", b"condensation", "groups", b"groups", "hit", b"hit", "origin", b"origin", "question", b"question", "release", b"release", "saved", b"saved", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "answer_id", b"answer_id", "cached_answer_id", b"cached_answer_id", "coalesced_with", b"coalesced_with", "condensation", b"condensation", "groups", b"groups", "hit", b"hit", "origin", b"origin", "question", b"question", "release", b"release", "saved", b"saved", "serve_time", b"serve_time", "tenant_id", b"tenant_id", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

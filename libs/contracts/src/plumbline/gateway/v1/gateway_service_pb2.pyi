@@ -198,6 +198,7 @@ class AskCompleted(_message.Message):
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     SAMPLE_COUNT_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
+    COALESCED_WITH_FIELD_NUMBER: _builtins.int
     SAVED_FIELD_NUMBER: _builtins.int
     answer_id: _builtins.str
     origin: Global___AnswerOrigin.ValueType
@@ -221,6 +222,10 @@ class AskCompleted(_message.Message):
     agreement: _builtins.float
     """How far they say the same: the mean over all pairs of the F1 of their content words, in
     [0, 1]; absent where fewer than two were written.
+    """
+    coalesced_with: _builtins.str
+    """Of an answer that was being written already when the same was asked: the answer id it was written for, which is
+    the one that is evaluated, and whose caller is told the costs. Empty otherwise.
     """
     @_builtins.property
     def answer(self) -> _answer_pb2.Answer: ...
@@ -261,11 +266,12 @@ class AskCompleted(_message.Message):
         attempt_count: _builtins.int = ...,
         sample_count: _builtins.int = ...,
         agreement: _builtins.float | None = ...,
+        coalesced_with: _builtins.str = ...,
         saved: _cache_service_pb2.Saving | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "condensation", b"condensation", "release", b"release", "saved", b"saved", "total_time", b"total_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "answer_id", b"answer_id", "attempt_count", b"attempt_count", "cached_answer_id", b"cached_answer_id", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "costs", b"costs", "model", b"model", "origin", b"origin", "prompt_tokens", b"prompt_tokens", "reason", b"reason", "recorded", b"recorded", "release", b"release", "sample_count", b"sample_count", "saved", b"saved", "total_time", b"total_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "agreement", b"agreement", "answer", b"answer", "answer_id", b"answer_id", "attempt_count", b"attempt_count", "cached_answer_id", b"cached_answer_id", "coalesced_with", b"coalesced_with", "completion_tokens", b"completion_tokens", "condensation", b"condensation", "costs", b"costs", "model", b"model", "origin", b"origin", "prompt_tokens", b"prompt_tokens", "reason", b"reason", "recorded", b"recorded", "release", b"release", "sample_count", b"sample_count", "saved", b"saved", "total_time", b"total_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
