@@ -77,7 +77,7 @@ async def running(release: Release) -> AsyncIterator[Running]:
         (common.CONDENSATION_METHOD_UNSPECIFIED, False),
     ],
 )
-async def test_what_was_said_earlier_in_a_conversation_never_becomes_an_entry(
+async def test_what_was_said_earlier_in_an_unknown_conversation_never_becomes_an_entry(
     running: Running, evaluated: Make, method: common.CondensationMethod, kept: bool
 ) -> None:
     event = evaluated(("prices", 3, "h1"))
@@ -85,6 +85,25 @@ async def test_what_was_said_earlier_in_a_conversation_never_becomes_an_entry(
     event.subject.condensation.original_question = "And how much is it?"
     await running.hear(event)
     assert running.held() == ([event.subject.answer_id] if kept else [])
+
+
+@pytest.mark.parametrize(
+    ("method", "conversation"),
+    [
+        (common.CONDENSATION_METHOD_UNCHANGED, ""),
+        (common.CONDENSATION_METHOD_RULE, "5f" * 32),
+        (common.CONDENSATION_METHOD_UNSPECIFIED, "5f" * 32),
+    ],
+)
+async def test_what_was_said_earlier_stays_within_its_conversation(
+    running: Running, evaluated: Make, method: common.CondensationMethod, conversation: str
+) -> None:
+    event = evaluated(("prices", 3, "h1"))
+    event.subject.condensation.method = method
+    event.subject.condensation.conversation = "5f" * 32
+    await running.hear(event)
+    [entry] = running.store.of_tenant("acme")
+    assert entry.scope.conversation == conversation
 
 
 async def test_an_answer_that_passed_becomes_an_entry_of_its_scope(

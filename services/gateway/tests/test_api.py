@@ -93,6 +93,7 @@ async def test_a_question_of_a_conversation_says_what_it_became_and_what_it_cost
         original_question="And how heavy is it?",
         standalone_question=door.condenser.standalone,
         method=common_pb.CONDENSATION_METHOD_RULE,
+        conversation=door.cache.conversations[0],
     )
     assert [(cost.currency_code, cost.amount) for cost in done.costs] == [("EUR", 0.002)]
     assert (done.prompt_tokens, done.completion_tokens, done.attempt_count) == (90, 9, 2)

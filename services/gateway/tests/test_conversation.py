@@ -20,6 +20,7 @@ from plumbline_gateway.domain import (
     Spending,
     Tier,
     Turn,
+    conversation_state,
 )
 from plumbline_gateway.testing import FakeCache, FakeCondenser, FakeGenerator, an_answer
 from plumbline_kit.errors import DeadlineExceeded, Invalid, PlumblineError, Unavailable
@@ -115,3 +116,42 @@ async def test_a_hit_costs_nothing_beyond_condensing(front_door: Door, completed
     door = front_door(cache=cache, condenser=condenser)
     done = completed(await door.ask(ASKED, turns=TURNS, freshness=Freshness.EVENTUAL))
     assert (done.result.origin, done.spending) == (Origin.CACHED, condenser.spending)
+
+
+async def test_a_changed_question_is_looked_up_and_answered_in_its_conversation(
+    front_door: Door, completed: Last
+) -> None:
+    door = front_door()
+    done = completed(await door.ask(ASKED, turns=TURNS))
+    state = conversation_state(TURNS)
+    assert door.cache.conversations == [state]
+    assert door.generator.assignments[0].condensation.conversation == done.asked.condensation.conversation == state
+
+
+async def test_a_question_that_stands_alone_is_looked_up_in_no_conversation(front_door: Door) -> None:
+    door = front_door(condenser=FakeCondenser(method=Method.UNCHANGED))
+    await door.ask("Who built Rome?", turns=TURNS)
+    await door.ask("Who built Rome?")
+    assert door.cache.conversations == ["", ""]
+
+
+async def test_without_a_condenser_the_conversation_is_known_too(front_door: Door) -> None:
+    door = front_door(condenser=FakeCondenser(error=Unavailable("away")))
+    await door.ask(ASKED, turns=TURNS)
+    assert door.cache.conversations == [conversation_state(TURNS)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (),
+        TURNS[:1],
+        tuple(reversed(TURNS)),
+        (Turn(Role.USER, TURNS[0].text + " "), TURNS[1]),
+        (Turn(Role.ASSISTANT, TURNS[0].text), TURNS[1]),
+        (Turn(Role.USER, TURNS[0].text + TURNS[1].text),),
+    ],
+)
+def test_other_turns_are_another_state(other: tuple[Turn, ...]) -> None:
+    assert conversation_state(other) != conversation_state(TURNS)
+    assert conversation_state(TURNS) == conversation_state(list(TURNS))

@@ -194,24 +194,28 @@ async def test_a_wrong_conversation_says_which_field_is_wrong(
     assert field in str(failure.value.details())
 
 
-async def test_an_original_question_that_could_not_have_been_asked_is_refused(
-    serving: Serving, release: Release
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("original_question", "x" * 8_001), ("conversation", "5f" * 33), ("conversation", "what I said")],
+)
+async def test_a_condensation_that_nobody_can_have_made_is_refused(
+    serving: Serving, release: Release, name: str, value: str
 ) -> None:
     assignment = an_assignment(release)
     request = pb.GenerateAnswerRequest(
         answer_id=assignment.answer_id,
         question=assignment.question,
         release=common_pb.ReleaseRef(application_id=release.application_id, release_id=release.id),
-        condensation=common_pb.Condensation(original_question="x" * 8_001),
+        condensation=common_pb.Condensation(**{name: value}),
     )
     async with serving() as service:
         with pytest.raises(grpc.aio.AioRpcError, match="INVALID_ARGUMENT") as failure:
             _ = [message async for message in service.stub.GenerateAnswer(request, timeout=10)]
-    assert "condensation.original_question" in str(failure.value.details())
+    assert f"condensation.{name}" in str(failure.value.details())
 
 
 async def test_event_and_record_keep_the_question_before_and_after(serving: Serving, release: Release) -> None:
-    condensation = (await condense(release, FakeModel())).condensation
+    condensation = replace((await condense(release, FakeModel())).condensation, conversation="5f" * 32)
     assignment = an_assignment(release, condensation.standalone)
     request = pb.GenerateAnswerRequest(
         answer_id=assignment.answer_id,

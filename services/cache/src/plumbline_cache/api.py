@@ -31,6 +31,8 @@ from plumbline_kit.telemetry import annotate, names
 PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
 
+MAX_CONVERSATION_CHARACTERS: Final = 64
+
 SCOPES: Final = {
     "/plumbline.cache.v1.CacheService/LookupAnswer": "ask",
     "/plumbline.cache.v1.CacheService/InvalidateEntries": "cache.write",
@@ -64,7 +66,7 @@ class CacheService(CacheServiceServicer):
         self, request: pb.LookupAnswerRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.LookupAnswerResponse:
         """See the contract."""
-        scope = _scope(current_call().identity, request.release, request.question)
+        scope = _scope(current_call().identity, request.release, request.question, request.conversation)
         result = await self.lookup(scope, request.question)
         annotate(_attributes(result))
         response = _hit_response(result) if isinstance(result, Hit) else _miss_response(result)
@@ -110,11 +112,14 @@ class CacheService(CacheServiceServicer):
         return Embedding(encoder_id=self.encoder_id, values=vector.tolist())
 
 
-def _scope(identity: Identity, release: ReleaseRef, question: str) -> Scope:
+def _scope(identity: Identity, release: ReleaseRef, question: str, conversation: str = "") -> Scope:
     if not (release.application_id and release.release_id):
         raise Invalid.field("release", "must name an application and its release")
+    if len(conversation) > MAX_CONVERSATION_CHARACTERS:
+        raise Invalid.field("conversation", f"is longer than {MAX_CONVERSATION_CHARACTERS} characters")
     language = language_of(question)
-    return Scope(identity.tenant, identity.groups, release.application_id, release.release_id, language)
+    who = (identity.tenant, identity.groups, release.application_id, release.release_id)
+    return Scope(*who, language, conversation)
 
 
 def _page_size(asked: int) -> int:

@@ -1,4 +1,4 @@
-"""One suite for the fake and the real engine."""
+"""One suite for the fake and the real engine, which looks through a scope and, in a large store, through its cells."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from plumbline_cache.adapters.memory import MemoryStore
-from plumbline_cache.adapters.qdrant import PAGE, QdrantStore
+from plumbline_cache.adapters.qdrant import LAID_FROM, PAGE, QdrantStore
 from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
 from plumbline_cache.domain.freshness import Cause, Floor, dropped, dropped_by, withdrawn
 from plumbline_cache.domain.withdrawal import Kind, Selection
@@ -20,12 +20,13 @@ Make = Callable[..., Any]
 SCOPE = Scope("acme", (), "default", "r1")
 
 
-@pytest.fixture(params=["memory", "qdrant"])
+@pytest.fixture(params=["memory", "qdrant", "qdrant in cells"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    engine = QdrantStore.open(tmp_path / "shard", 4)
+    laid_from = 1 if request.param == "qdrant in cells" else LAID_FROM
+    engine = QdrantStore.open(tmp_path / "shard", 4, laid_from=laid_from)
     yield engine
     engine.close()
 

@@ -23,7 +23,9 @@ def test_an_answer_that_passed_and_has_sources_may_be_kept(candidate: Make) -> N
         pytest.param({"redacted": True}, [SOURCE], "r1", Refusal.REDACTED, id="redacted"),
         pytest.param({"structured": True}, [SOURCE], "r1", Refusal.STRUCTURED, id="structured"),
         pytest.param({}, [], "r1", Refusal.NO_SOURCES, id="no_sources"),
-        pytest.param({"from_conversation": True}, [SOURCE], "r1", Refusal.FROM_CONVERSATION, id="from_conversation"),
+        pytest.param(
+            {"of_unknown_conversation": True}, [SOURCE], "r1", Refusal.FROM_CONVERSATION, id="of_unknown_conversation"
+        ),
         pytest.param({}, [SOURCE], "r2", Refusal.OTHER_RELEASE, id="other_release"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from plumbline_cache.adapters.memory import InlineTurns, MemoryStore, Ready, WordEncoder
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.domain.audit import Ruling
-from plumbline_cache.domain.entry import Scope
+from plumbline_cache.domain.entry import Entry, Neighbour, Scope
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.handlers.audits import AuditLedger
@@ -268,3 +268,49 @@ async def test_hits_are_counted_by_entry_and_misses_are_not(cache: Cache, entry:
     assert cache.uses.of(kept) == 2
     assert dict(cache.uses.take()) == {kept.id: 2}
     assert cache.uses.of(kept) == 0
+
+
+TALK = replace(SCOPE, conversation="5f" * 32)
+
+
+async def test_what_a_conversation_was_told_is_an_exact_hit_in_the_same_state_of_it_only(
+    cache: Cache, entry: Make
+) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1"), scope=TALK))
+    assert isinstance(await cache.ask(LAMP, TALK), Hit)
+    for other in (SCOPE, replace(TALK, conversation="a0" * 32), replace(TALK, groups=("hr",))):
+        assert isinstance(await cache.ask(LAMP, other), Miss)
+        assert isinstance(await cache.ask(SAME_LAMP, other), Miss)
+
+
+@pytest.mark.parametrize("question", [LAMP, SAME_LAMP])
+async def test_in_a_conversation_what_everybody_is_told_is_found_too(cache: Cache, entry: Make, question: str) -> None:
+    await cache.keep(entry(LAMP, ("prices", 1, "h1")))
+    assert isinstance(await cache.ask(question, TALK), Hit)
+
+
+async def test_a_conversations_own_answer_comes_before_everybodys(cache: Cache, entry: Make) -> None:
+    await cache.keep(
+        entry(LAMP, ("prices", 1, "h1"), answer_id="everybody's"),
+        entry(LAMP, ("prices", 1, "h1"), answer_id="its own", scope=TALK),
+    )
+    hit = await cache.ask(LAMP, TALK)
+    assert isinstance(hit, Hit)
+    assert hit.entry.answer_id == "its own"
+
+
+class Leaky(MemoryStore):
+    """An engine whose filter has failed."""
+
+    def nearest(self, scope: Scope, vector: Any, *, least: float, limit: int) -> list[Neighbour]:
+        return [Neighbour(entry, 1.0) for entry, _ in self._entries.values()]
+
+    def find(self, entry_id: str) -> Entry | None:
+        return next((entry for entry, _ in self._entries.values()), None)
+
+
+@pytest.mark.parametrize("question", [LAMP, SAME_LAMP])
+async def test_what_an_engine_returns_of_another_scope_is_not_served(entry: Make, question: str) -> None:
+    cache = Cache(Leaky())
+    await cache.keep(entry(LAMP, ("prices", 1, "h1"), scope=replace(SCOPE, tenant="globex")))
+    assert isinstance(await cache.ask(question), Miss)

@@ -1,8 +1,10 @@
 """What a question and an answer are to the front door, and the answer it can give alone."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, IntEnum
 from typing import ClassVar
@@ -170,6 +172,8 @@ class Condensation:
     standalone: str
     method: Method
     reason: str = ""
+    conversation: str = ""
+    """As `conversation_state` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,18 @@ class Asked:
     """None where nothing was said before."""
     spending: Spending = field(default_factory=Spending)
     """What condensing took."""
+
+    @property
+    def conversation(self) -> str:
+        """The state of the conversation that the question was changed for; empty where it stands alone."""
+        condensation = self.condensation
+        return condensation.conversation if condensation and condensation.method is not Method.UNCHANGED else ""
+
+    def within(self, turns: Sequence[Turn]) -> "Asked":
+        """The same, asked after these *turns*."""
+        if self.condensation is None:
+            return self
+        return replace(self, condensation=replace(self.condensation, conversation=conversation_state(turns)))
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -407,6 +423,15 @@ class Completed:
 
 
 Event = Started | Delta | Claimed | Completed
+
+
+def conversation_state(turns: Sequence[Turn]) -> str:
+    """One name for what was said so far, 64 hexadecimal digits: the SHA-256 of the turns as they were given.
+
+    Who comes with the same turns, to the letter, knows what they hold, and is in the same state.
+    """
+    said = [[turn.role.value, turn.text] for turn in turns]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def joined(question: Question, reason: str) -> Condensation:

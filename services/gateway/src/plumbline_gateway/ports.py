@@ -23,8 +23,11 @@ from plumbline_gateway.domain import (
 class AnswerCache(Protocol):
     """Remembers answers that passed evaluation."""
 
-    async def lookup(self, question: str, release: ReleaseRef) -> Lookup:
-        """Answer within a short time limit of its own, or raise `DeadlineExceeded`."""
+    async def lookup(self, question: str, release: ReleaseRef, conversation: str) -> Lookup:
+        """What is remembered for *conversation*, unless that is empty, or for everybody.
+
+        Answer within a short time limit of its own, or raise `DeadlineExceeded`.
+        """
         ...
 
 

@@ -44,10 +44,12 @@ class FakeCache:
     lookup_result: Lookup = field(default_factory=lambda: Lookup(miss_reason="NOT_FOUND"))
     error: PlumblineError | None = None
     questions: list[str] = field(default_factory=list)
+    conversations: list[str] = field(default_factory=list)
 
-    async def lookup(self, question: str, release: ReleaseRef) -> Lookup:
+    async def lookup(self, question: str, release: ReleaseRef, conversation: str) -> Lookup:
         """See `AnswerCache`."""
         self.questions.append(question)
+        self.conversations.append(conversation)
         if self.error:
             raise self.error
         return self.lookup_result

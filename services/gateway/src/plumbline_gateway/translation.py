@@ -70,6 +70,7 @@ def condensation_from_proto(condensation: common_pb.Condensation) -> Condensatio
         condensation.standalone_question,
         _METHODS.get(condensation.method, Method.JOINED),
         condensation.reason,
+        condensation.conversation,
     )
 
 
@@ -82,6 +83,7 @@ def condensation_to_proto(condensation: Condensation | None) -> common_pb.Conden
         standalone_question=condensation.standalone,
         method=_METHODS_TO_PROTO[condensation.method],
         reason=condensation.reason,
+        conversation=condensation.conversation,
     )
 
 

@@ -179,7 +179,7 @@ async def test_a_hit_comes_back_with_its_answer() -> None:
     hit.saving.prompt_tokens = 170
     servicer = Cache(cache_pb.LookupAnswerResponse(hit=hit))
     async with cache_of(servicer) as cache:
-        lookup = await cache.lookup("Why?", RELEASE)
+        lookup = await cache.lookup("Why?", RELEASE, "")
     assert lookup.hit is not None
     assert (lookup.hit.cached_answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", an_answer(), Tier.EXACT)
     assert lookup.hit.saving.spending.prompt_tokens == 170
@@ -191,7 +191,7 @@ async def test_a_miss_comes_back_with_its_reason_and_the_vector() -> None:
     vector = common_pb.Embedding(encoder_id="encoder", values=[0.5, 0.25])
     response = cache_pb.LookupAnswerResponse(miss_reason=cache_pb.MISS_REASON_STALE, embedding=vector)
     async with cache_of(Cache(response)) as cache:
-        lookup = await cache.lookup("Why?", RELEASE)
+        lookup = await cache.lookup("Why?", RELEASE, "")
     assert lookup.hit is None
     assert lookup.miss_reason == "stale"
     assert lookup.embedding is not None
@@ -210,7 +210,7 @@ async def test_a_hit_that_is_withheld_comes_back_with_the_miss_and_tells_what_it
     )
     response = cache_pb.LookupAnswerResponse(miss_reason=cache_pb.MISS_REASON_SWITCHED_OFF, withheld=hit)
     async with cache_of(Cache(response)) as cache:
-        lookup = await cache.lookup("Why?", RELEASE)
+        lookup = await cache.lookup("Why?", RELEASE, "")
     assert (lookup.hit, lookup.miss_reason) == (None, "switched_off")
     assert lookup.withheld == Hit("answer-0", an_answer(), Tier.SEMANTIC, "entry-0", 0.97, "How come?", "key")
 
@@ -219,14 +219,14 @@ async def test_a_slow_cache_is_given_up_after_its_limit() -> None:
     async with cache_of(Cache(response=None), limit_seconds=0.05) as cache:
         began = time.monotonic()
         with pytest.raises(DeadlineExceeded):
-            await cache.lookup("Why?", RELEASE)
+            await cache.lookup("Why?", RELEASE, "")
     assert time.monotonic() - began < 2
 
 
 async def test_a_cache_that_is_away_is_unavailable() -> None:
     channel = open_channel("127.0.0.1:1")
     with pytest.raises(Unavailable):
-        await GrpcAnswerCache(channel, limit_seconds=5.0).lookup("Why?", RELEASE)
+        await GrpcAnswerCache(channel, limit_seconds=5.0).lookup("Why?", RELEASE, "")
     await channel.close()
 
 

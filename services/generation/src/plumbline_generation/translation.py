@@ -1,6 +1,7 @@
 """Contract messages to domain and back, once for every way in and out."""
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -71,6 +72,7 @@ _BREAKERS = {
     BreakerState.OPEN: pb.BREAKER_STATE_OPEN,
 }
 MAX_REASON_CHARACTERS = 500
+_SHA256 = re.compile("[0-9a-f]{64}")
 _ROLES = {common_pb.TURN_ROLE_USER: Role.USER, common_pb.TURN_ROLE_ASSISTANT: Role.ASSISTANT}
 _METHODS = {
     Method.UNCHANGED: common_pb.CONDENSATION_METHOD_UNCHANGED,
@@ -129,6 +131,7 @@ def condensation_to_proto(condensation: Condensation | None) -> common_pb.Conden
         standalone_question=condensation.standalone,
         method=_METHODS[condensation.method],
         reason=condensation.reason,
+        conversation=condensation.conversation,
     )
 
 
@@ -362,7 +365,14 @@ def _condensation_from_proto(request: pb.GenerateAnswerRequest) -> Condensation:
         request.question,
         _METHODS_FROM_PROTO.get(condensation.method, Method.JOINED),
         condensation.reason[:MAX_REASON_CHARACTERS],
+        _conversation(condensation.conversation),
     )
+
+
+def _conversation(state: str) -> str:
+    if state and not _SHA256.fullmatch(state):
+        raise Invalid.field("condensation.conversation", "must be 64 hexadecimal digits, or empty")
+    return state
 
 
 def passage_from_proto(passage: common_pb.Passage) -> Passage:

@@ -15,18 +15,23 @@ FLOOR: Final = "floor"
 NOTICE: Final = "notice"
 WITHDRAWAL: Final = "withdrawal"
 
-FILTERED_FIELDS: Final = ("kind", "tenant", "scope", "documents")
+NO_CELL: Final = "none"
+"""Of an entry that has not got its cell yet: finding those that have no value would mean to look at all."""
+
+FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents")
 """What the engine keeps an index of."""
 EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
 
 
 def entry_payload(entry: Entry) -> Payload:
-    """Everything but the id and the vector."""
+    """Everything but the id and the vector. The entry lies in no cell."""
     return {
         "kind": ENTRY,
         "scope": entry.scope.key,
+        "cell": NO_CELL,
         "tenant": entry.scope.tenant,
+        "holder": entry.scope.tenant,  # of entries alone: an index of one field knows how many without looking
         "groups": list(entry.scope.groups),
         "application": entry.scope.application,
         "release": entry.scope.release,
@@ -51,6 +56,16 @@ def entry_payload(entry: Entry) -> Payload:
 def sources_payload(entry: Entry) -> Payload:
     """The part of an entry that a change rewrites."""
     return {"sources": [{"document": s.document, "version": s.version, "passage": s.passage} for s in entry.sources]}
+
+
+def cell_payload(scope_key: str, cell: int) -> Payload:
+    """The part of an entry that says where its question lies. A cell belongs to one scope."""
+    return {"cell": cell_name(scope_key, cell)}
+
+
+def cell_name(scope_key: str, cell: int) -> str:
+    """No other scope has a cell of this name."""
+    return f"{scope_key}/{cell}"
 
 
 def entry_from(point_id: str, payload: Payload) -> Entry:

@@ -98,6 +98,8 @@ def _begin(folder: Path, encoder_id: str) -> Generation:
     for old in folder.iterdir():
         if old.is_dir():
             shutil.rmtree(old)
+        elif old.suffix == ".npy":
+            old.unlink()
     return Generation(uuid.uuid4().hex[:12], encoder_id, FORMAT, _boot_id(), closed=False)
 
 

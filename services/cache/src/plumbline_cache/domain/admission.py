@@ -19,7 +19,7 @@ class Refusal(Enum):
     """It fits a schema that whoever asks next did not name."""
     OTHER_RELEASE = "other_release"
     FROM_CONVERSATION = "from_conversation"
-    """The question holds what somebody said earlier, which is nobody else's to be answered with."""
+    """The question holds what somebody said earlier, and nobody knows in which conversation."""
     FROM_THE_FUTURE = "from_the_future"
     """Generated later than any clock that is right can say: a clock has stepped."""
     EXPIRED = "expired"
@@ -45,8 +45,8 @@ class Candidate:
     evaluation_id: str
     passed: bool
     answered: bool
-    from_conversation: bool = False
-    """Whether earlier turns are part of the question."""
+    of_unknown_conversation: bool = False
+    """Whether earlier turns are part of the question, and the scope does not say which."""
     redacted: bool = False
     structured: bool = False
     saving: Saving = field(default_factory=Saving)
@@ -63,7 +63,7 @@ class Candidate:
             return Refusal.NOT_PASSED
         if not self.answered:
             return Refusal.NOT_ANSWERED
-        if self.from_conversation:
+        if self.of_unknown_conversation:
             return Refusal.FROM_CONVERSATION
         if self.redacted:
             return Refusal.REDACTED

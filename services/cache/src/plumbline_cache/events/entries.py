@@ -99,7 +99,7 @@ def _candidate(event: EvaluationCompleted) -> Candidate:
         evaluation_id=event.evaluation_id,
         passed=event.evaluation.verdict == VERDICT_PASSED,
         answered=subject.answer.outcome == common.ANSWER_OUTCOME_ANSWERED,
-        from_conversation=_is_from_conversation(subject),
+        of_unknown_conversation=_was_changed(subject) and not subject.condensation.conversation,
         redacted=bool(subject.record.redacted),
         structured=subject.record.HasField("structured"),
         saving=_saving(subject.record),
@@ -109,7 +109,9 @@ def _candidate(event: EvaluationCompleted) -> Candidate:
 
 def _scope(subject: AnswerGenerated) -> Scope:
     release, language = subject.release, language_of(subject.question)
-    return Scope(subject.tenant_id, tuple(subject.groups), release.application_id, release.release_id, language)
+    conversation = subject.condensation.conversation if _was_changed(subject) else ""
+    who = (subject.tenant_id, tuple(subject.groups), release.application_id, release.release_id)
+    return Scope(*who, language, conversation)
 
 
 def _saving(record: GenerationRecord) -> Saving:
@@ -127,7 +129,7 @@ def _least_similarity(sources: Sequence[common.Passage]) -> float | None:
     return min(known) if known and len(known) == len(sources) else None
 
 
-def _is_from_conversation(subject: AnswerGenerated) -> bool:
+def _was_changed(subject: AnswerGenerated) -> bool:
     unchanged = subject.condensation.method == common.CONDENSATION_METHOD_UNCHANGED
     return subject.HasField("condensation") and not unchanged
 

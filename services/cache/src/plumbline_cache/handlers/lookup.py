@@ -1,7 +1,7 @@
 """Look for an answer: to the same question, else to one that means the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -68,11 +68,15 @@ class LookupAnswer:
         # A change not heard of yet could make any entry stale.
         if not self.readiness.caught_up:
             return Miss(MissReason.CATCHING_UP, await self._encode(question))
+        # What was asked in a conversation may be answered from it, and from what is everybody's.
+        shared = replace(scope, conversation="")
         exact = self._exact(scope, question)
+        if exact.best is None and scope.conversation:
+            exact = self._exact(shared, question)
         if exact.best is not None:
             return Hit(exact.best.entry, Tier.EXACT, exact.best.similarity)
         vector = await self._encode(question)
-        near = await self._semantic(scope, question, vector)
+        near = await self._semantic(shared, question, vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
         return Miss(_reason(exact, near), vector)
@@ -105,7 +109,9 @@ class LookupAnswer:
 
     def _search(self, scope: Scope, question: str, vector: Vector) -> _Found:
         near = self.store.nearest(scope, vector, least=self.semantic_threshold, limit=NEIGHBOURS)
-        allowed = [one for one in near if one.similarity > self.rules.false_up_to(one.entry.id)]
+        # The engine was asked for this scope only. That nobody sees another's does not rest on its filter alone.
+        mine = [one for one in near if one.entry.scope.key == scope.key]
+        allowed = [one for one in mine if one.similarity > self.rules.false_up_to(one.entry.id)]
         same = [neighbour for neighbour in allowed if asks_the_same(neighbour.entry.question, question)]
         return self._first_fresh(scope, same)
 

@@ -25,9 +25,11 @@ class GrpcAnswerCache:
         self._stub = CacheServiceStub(channel)
         self._limit_seconds = limit_seconds
 
-    async def lookup(self, question: str, release: ReleaseRef) -> Lookup:
+    async def lookup(self, question: str, release: ReleaseRef, conversation: str) -> Lookup:
         """See `AnswerCache`."""
-        request = pb.LookupAnswerRequest(question=question, release=release_to_proto(release))
+        request = pb.LookupAnswerRequest(
+            question=question, release=release_to_proto(release), conversation=conversation
+        )
         try:
             return _lookup(await self._stub.LookupAnswer(request, timeout=self._limit_seconds))
         except grpc.aio.AioRpcError as error:

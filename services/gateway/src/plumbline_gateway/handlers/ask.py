@@ -99,13 +99,14 @@ class AskQuestion:
         if not question.turns:
             return Asked(question.text)
         try:
-            return await self._condenser.condense(question, self._release)
+            asked = await self._condenser.condense(question, self._release)
         except CALLERS_ERRORS:
             raise
         except PlumblineError as error:
             log.warning("question_not_condensed", reason=str(error))
             condensation = joined(question, "generation could not be reached")
-            return Asked(condensation.standalone, condensation)
+            asked = Asked(condensation.standalone, condensation)
+        return asked.within(question.turns)
 
     async def _answer(self, question: Question, caller: Caller, seconds: float | None) -> AsyncGenerator[Event, None]:
         began = self._clock.monotonic()
@@ -122,7 +123,7 @@ class AskQuestion:
             with self._slots.one():
                 yield started
                 asked = await self._condense(question)
-                lookup = await self._recall(asked.text, self._freshness_of(question))
+                lookup = await self._recall(asked, self._freshness_of(question))
                 if lookup.hit is not None:
                     yield Delta(lookup.hit.answer.text)
                     yield completed(asked, lookup.hit)
@@ -162,18 +163,18 @@ class AskQuestion:
         bypasses = question.json_schema or question.samples
         return Freshness.BYPASS if bypasses else question.freshness or self._freshness
 
-    async def _recall(self, question: str, freshness: Freshness) -> Lookup:
+    async def _recall(self, asked: Asked, freshness: Freshness) -> Lookup:
         """A hit that may be served, else why there is none."""
         if freshness is Freshness.BYPASS:
             return Lookup(miss_reason="bypass")
-        lookup = await self._look_up(question)
+        lookup = await self._look_up(asked)
         if lookup.hit is None or freshness is Freshness.EVENTUAL or await self._is_current(lookup.hit):
             return lookup
         return Lookup(miss_reason="not_current", embedding=lookup.embedding)
 
-    async def _look_up(self, question: str) -> Lookup:
+    async def _look_up(self, asked: Asked) -> Lookup:
         try:
-            return await self._cache.lookup(question, self._release)
+            return await self._cache.lookup(asked.text, self._release, asked.conversation)
         except PlumblineError as error:
             log.warning("cache_skipped", reason=str(error))
             return Lookup(miss_reason="unreachable")

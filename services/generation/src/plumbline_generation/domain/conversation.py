@@ -69,6 +69,8 @@ class Condensation:
     method: Method
     reason: str = ""
     """Why a better method did not serve; empty otherwise."""
+    conversation: str = ""
+    """Whose state the caller says it was asked in; nothing here looks inside."""
 
 
 def _check(name: str, text: str, most: int) -> None:

@@ -131,7 +131,7 @@ class LookupAnswerRequest(_message.Message):
     """At most 8,000 characters."""
     conversation: _builtins.str
     """The state of the conversation that the question was changed for, as `Condensation` has it; empty for a
-    question that stood alone. Its own entries are looked at first, then those that everybody shares.
+    question that stood alone; at most 64 characters. Its own entries are looked at first, then those that everybody shares.
     """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...

@@ -512,7 +512,7 @@ class Condensation(_message.Message):
     """Why a better method did not serve; empty otherwise."""
     conversation: _builtins.str
     """SHA-256 over the turns as they were given, 64 hexadecimal digits: who comes with the same turns is in
-    the same state of the same conversation. Empty in condensations of earlier builds.
+    the same state of the same conversation. Set by the gateway; empty in condensations of earlier builds.
     """
     def __init__(
         self,
