@@ -77,6 +77,9 @@ bench-path: setup  ## what the path of an answer costs beside two bare hops
 bench-cache: setup  ## hits and misses among 1,000, 10,000 and 100,000 entries, beside GPTCache (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.cache
 
+bench-invalidation: setup  ## how long a cached answer outlives its source's change, under load
+	$(BIN)/python -m tests.bench.invalidation
+
 bench-cache-store: setup  ## what the store of the cache takes at 1,000, 10,000 and 100,000 entries, in process (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.cache_store
 
@@ -114,4 +117,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-cache bench-cache-store bench-generation bench-prompts train-guards eval-guards eval-grounding eval-conversation eval-answers eval-answerability train-answerability results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-cache bench-cache-store bench-invalidation bench-generation bench-prompts train-guards eval-guards eval-grounding eval-conversation eval-answers eval-answerability train-answerability results clean

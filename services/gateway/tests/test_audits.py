@@ -68,11 +68,6 @@ class CallerKept(FakeGenerator):
         return super().generate(assignment)
 
 
-async def others() -> None:
-    """Return when every other task is done."""
-    await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
-
-
 @dataclass
 class Auditing:
     """Audits on fakes."""
@@ -110,9 +105,14 @@ class Auditing:
         """Tell of served answers one after the other, wait for their audits, and return what was told of them."""
         serve()
         for answer in answers:
-            self.background.served(answer, ACME)
-            await others()
+            await self.finish(answer)
         return self.log.told
+
+    async def finish(self, answer: Completed) -> None:
+        """Tell of a served answer, and return when its audit is over."""
+        before = asyncio.all_tasks()
+        self.background.served(answer, ACME)
+        await asyncio.gather(*asyncio.all_tasks() - before)
 
 
 @pytest.fixture
@@ -141,8 +141,7 @@ async def test_a_hit_is_answered_afresh_without_the_cache_and_both_answers_are_t
 
 async def test_it_is_done_as_the_caller_with_time_of_its_own(auditing: Door) -> None:
     audits, call = auditing(generator=CallerKept()), serve()
-    audits.background.served(served(), ACME)
-    await others()
+    await audits.finish(served())
     [used] = audits.generator.calls
     assert (used.identity, used.token) == (call.identity, call.token)
     assert used.remaining() > 15

@@ -8,6 +8,7 @@ from typing import Any
 
 from plumbline.cache.v1.cache_service_pb2_grpc import add_CacheServiceServicer_to_server
 from plumbline.common.v1.answer_pb2 import ReleaseRef
+from plumbline_cache.adapters.audit_meters import measure
 from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.meters import TallyMeters
 from plumbline_cache.adapters.readiness import CatchingUp
@@ -15,13 +16,24 @@ from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
 from plumbline_cache.domain.room import Bounds
-from plumbline_cache.events import AuditEvents, BusAnnouncer, BusWithdrawals, CacheEvents, WithdrawalEvents, group_of
+from plumbline_cache.events import (
+    AUDITORS,
+    AuditEvents,
+    AuditRequests,
+    BusAnnouncer,
+    BusWithdrawals,
+    CacheEvents,
+    WithdrawalEvents,
+    group_of,
+)
 from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
+from plumbline_cache.handlers.compare import CompareAnswers
 from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
+from plumbline_cache.handlers.releases import DropOtherReleases
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
@@ -36,6 +48,7 @@ from plumbline_kit.clock import Clock, SteadyClock, SystemClock
 from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
+from plumbline_kit.settings import ServiceSettings
 from plumbline_kit.telemetry import Telemetry, meter, names
 from plumbline_models import Encoder, RememberingEncoder, ThreadedEncoder
 
@@ -57,6 +70,7 @@ class Parts:
     uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
     readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
+    auditor: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-auditor", 1))
     operators: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-operator", 1))
 
     def subscriptions(self) -> Sequence[Subscription[Any]]:
@@ -82,7 +96,17 @@ class Parts:
         """What is done from time to time."""
         sweep = SweepExpired(self.store, self._announce(), self.writer, self.tallies, self.clock)
         write = WriteUses(self.uses, self.store, self.writer)
-        return Housekeeping([write, sweep, self._make_room()], self.clock)
+        left = DropOtherReleases(
+            self.store,
+            self._announce(),
+            self.writer,
+            self.operators,
+            self.tallies,
+            self.clock,
+            application=self.release.application_id,
+            release=self.release.id,
+        )
+        return Housekeeping([left, write, sweep, self._make_room()], self.clock)
 
     @cached_property
     def audits(self) -> AuditLedger:
@@ -92,6 +116,10 @@ class Parts:
     def audit_events(self) -> AuditEvents:
         """What hears of audits."""
         return AuditEvents(self.audits, self.release)
+
+    def audit_requests(self) -> AuditRequests:
+        """What compares both answers of an audited hit."""
+        return AuditRequests(CompareAnswers(self.audits, self.auditor), self.publisher, self.release)
 
     def api(self, readiness: Readiness) -> CacheService:
         """The answering side."""
@@ -128,6 +156,7 @@ class Parts:
         self.readers.close()
         self.operators.close()
         self.writer.close()
+        self.auditor.close()
 
     def _make_room(self) -> MakeRoom:
         return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
@@ -170,15 +199,8 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         clock=clock,
         alone=True,  # the folder that it fills is this process' own
     )
-    audits = parts.audit_events()
-    audit_reader = KafkaConsumer(
-        common.kafka_bootstrap_servers,
-        group=audits.group(),
-        subscriptions=audits.subscriptions(),
-        dead_letters=publisher,
-        clock=clock,
-        alone=True,  # it fills this process' memory
-    )
+    measure(meter(), parts.audits)
+    audit_reader, auditors = _audit_consumers(parts, common, publisher)
     catching_up = CatchingUp(consumer, audit_reader)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
     add_CacheServiceServicer_to_server(parts.api(catching_up), server.grpc)
@@ -191,9 +213,33 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     return Service(
         common,
         server,
-        consumers=[consumer, audit_reader],
+        consumers=[consumer, audit_reader, auditors],
         background=[catching_up, parts.housekeeping()],
         publisher=publisher,
         closing=[close],
         telemetry=telemetry,
     )
+
+
+def _audit_consumers(
+    parts: Parts, common: ServiceSettings, publisher: KafkaPublisher
+) -> tuple[KafkaConsumer, KafkaConsumer]:
+    """What hears of every audit, and what does its share of the comparing."""
+    audits, kafka = parts.audit_events(), common.kafka_bootstrap_servers
+    reader = KafkaConsumer(
+        kafka,
+        group=audits.group(),
+        subscriptions=audits.subscriptions(),
+        dead_letters=publisher,
+        clock=parts.clock,
+        alone=True,  # it fills this process' memory
+    )
+    auditors = KafkaConsumer(
+        kafka,
+        group=AUDITORS,
+        subscriptions=parts.audit_requests().subscriptions(),
+        dead_letters=publisher,
+        clock=parts.clock,
+        concurrency=1,  # nothing waits for them
+    )
+    return reader, auditors

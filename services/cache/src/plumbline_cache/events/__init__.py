@@ -1,7 +1,16 @@
 """Kafka in and out."""
 
-from plumbline_cache.events.audits import AuditEvents
+from plumbline_cache.events.audits import AUDITORS, AuditEvents, AuditRequests
 from plumbline_cache.events.entries import BusAnnouncer, CacheEvents, group_of
 from plumbline_cache.events.withdrawals import BusWithdrawals, WithdrawalEvents
 
-__all__ = ["AuditEvents", "BusAnnouncer", "BusWithdrawals", "CacheEvents", "WithdrawalEvents", "group_of"]
+__all__ = [
+    "AUDITORS",
+    "AuditEvents",
+    "AuditRequests",
+    "BusAnnouncer",
+    "BusWithdrawals",
+    "CacheEvents",
+    "WithdrawalEvents",
+    "group_of",
+]

@@ -75,8 +75,8 @@ def audits_to_proto(audits: AuditLedger, tenant: str) -> pb.GetStatsResponse:
     """What audits found of the tenant's hits; nothing else is set."""
     return pb.GetStatsResponse(
         audited_scopes=map(_audited_scope, audits.scopes_of(tenant)),
-        false_hit_rate=_false_hit_rate(audits.hits_of(tenant, Tier.SEMANTIC)),
-        exact_false_hit_rate=_false_hit_rate(audits.hits_of(tenant, Tier.EXACT)),
+        false_hit_rate=false_hit_rate(audits.hits_of(tenant, Tier.SEMANTIC)),
+        exact_false_hit_rate=false_hit_rate(audits.hits_of(tenant, Tier.EXACT)),
         target_false_hit_rate=audits.target,
     )
 
@@ -85,13 +85,14 @@ def _audited_scope(audited: AuditedScope) -> pb.AuditedScope:
     level = audited.ruling.level
     return pb.AuditedScope(
         scope_key=audited.scope_key,
-        false_hit_rate=_false_hit_rate(audited.hits),
+        false_hit_rate=false_hit_rate(audited.hits),
         switched_off=audited.ruling.off,
         decided_by=_LEVELS[level] if level else pb.AUDIT_LEVEL_UNSPECIFIED,
     )
 
 
-def _false_hit_rate(hits: FalseHits) -> pb.FalseHitRate:
+def false_hit_rate(hits: FalseHits) -> pb.FalseHitRate:
+    """A rate with its interval."""
     return pb.FalseHitRate(
         audited_count=hits.audited,
         false_count=hits.false,
