@@ -11,6 +11,7 @@ from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector, entry_
 from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import asks_the_same
 from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Tallies
@@ -142,8 +143,8 @@ class LookupAnswer:
 
 
 def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
-    """Normalised questions may still differ in what is no letter, such as C and C++."""
-    return entry.scope.key == scope.key and (entry.question == question or asks_the_same(entry.question, question))
+    """What stands at a place belongs there: nobody is served another scope's or question's whatever the engine did."""
+    return entry.scope.key == scope.key and normal_form(entry.question) == normal_form(question)
 
 
 def _reason(*found: _Found) -> MissReason:
