@@ -49,9 +49,8 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.settings import ServiceSettings
-from plumbline_kit.telemetry import Telemetry, meter
-from plumbline_models.encoder import Encoder
-from plumbline_models.threaded import ThreadedEncoder
+from plumbline_kit.telemetry import Telemetry, meter, names
+from plumbline_models import Encoder, RememberingEncoder, ThreadedEncoder
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,12 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     encoder = Encoder.load(settings.encoder_dir)
     state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
-    questions = ThreadedEncoder(encoder)
+    encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
+    questions = RememberingEncoder(
+        ThreadedEncoder(encoder),
+        most_bytes=settings.encoder_memo_bytes,
+        told=lambda known: encoded.add(1, {names.REMEMBERED: known}),
+    )
     parts = Parts(
         state.store,
         EncodedQuestions(questions),

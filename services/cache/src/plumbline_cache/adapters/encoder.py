@@ -1,4 +1,4 @@
-"""`QuestionEncoder` on the encoder in threads of its own."""
+"""`QuestionEncoder` on the encoder in a thread of its own, which remembers what it was asked last."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ STUCK_SECONDS: Final = 0.025
 
 
 class Encoder(Protocol):
-    """`plumbline_models.threaded.ThreadedEncoder`, or what stands for it."""
+    """`plumbline_models.RememberingEncoder`, or what stands for it."""
 
     def encode_one(self, text: str) -> Awaitable[Vector]:
         """The vector of one text."""
@@ -42,15 +42,13 @@ class EncodedQuestions:
             self._moved = self._now()
         self._require_motion()
         encoding = asyncio.ensure_future(self._encoder.encode_one(question))
-        self._in_hand.add(encoding)
-        encoding.add_done_callback(self._finished)
-        try:
-            while not encoding.done():
-                self._require_motion()
-                await asyncio.wait({encoding}, timeout=self._moved + self._stuck_seconds - self._now())
-        except asyncio.CancelledError:
-            encoding.cancel()
-            raise
+        await asyncio.wait({encoding}, timeout=0)
+        if not encoding.done():  # else it was remembered, which says nothing of the encoder
+            self._in_hand.add(encoding)
+            encoding.add_done_callback(self._finished)
+        while not encoding.done():
+            self._require_motion()
+            await asyncio.wait({encoding}, timeout=self._moved + self._stuck_seconds - self._now())
         return encoding.result()
 
     def _require_motion(self) -> None:
@@ -59,6 +57,5 @@ class EncodedQuestions:
 
     def _finished(self, encoding: "asyncio.Future[Vector]") -> None:
         self._in_hand.discard(encoding)
-        if not encoding.cancelled():
-            self._moved = self._now()
-            encoding.exception()  # nobody may be waiting for it any more
+        self._moved = self._now()
+        encoding.exception()  # nobody may be waiting for it any more
