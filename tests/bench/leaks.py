@@ -186,12 +186,11 @@ async def opened(encoder_dir: Path) -> AsyncIterator[Range]:
         bounds = Bounds(100_000, 20_000)
         questions, readers = Remembering(encoder), Patient("leaks-reader", 2)
         parts = Parts(state.store, questions, encoder.id, bus, release, clock, bounds, readers=readers)
-        await _fill(parts, bus, release)
         server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
         add_CacheServiceServicer_to_server(parts.api(Ready()), server.grpc)
         await server.start()
         try:
-            async with open_channel(f"127.0.0.1:{server.port}") as channel:
+            async with _filled(parts, bus, release), open_channel(f"127.0.0.1:{server.port}") as channel:
                 yield Range(CacheServiceStub(channel), release)
         finally:
             await server.stop(1)
@@ -199,16 +198,21 @@ async def opened(encoder_dir: Path) -> AsyncIterator[Range]:
             state.close()
 
 
-async def _fill(parts: Parts, bus: MemoryBus, release: Release) -> None:
+@asynccontextmanager
+async def _filled(parts: Parts, bus: MemoryBus, release: Release) -> AsyncIterator[None]:
+    """Every answer is in, and the cache goes on listening."""
     for circle in holders(release):
         for number, question in enumerate(held_by(circle)):
             event = _evaluated(circle, question, f"{circle.canary}-{number}")
             await bus.publish(EVALUATION_COMPLETED, event.subject.answer_id, event)
-    consumer = bus.consumer("leaks", parts.events().subscriptions())
+    consumer = bus.consumer("leaks", parts.subscriptions())
     running = asyncio.create_task(consumer.run())
     await consumer.caught_up()
-    await consumer.stop()
-    await running
+    try:
+        yield
+    finally:
+        await consumer.stop()
+        await running
 
 
 def holders(release: Release) -> Iterator[Circle]:
