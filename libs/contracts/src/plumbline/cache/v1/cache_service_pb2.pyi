@@ -56,6 +56,8 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """An entry was there, but its time to live is over."""
     MISS_REASON_NEVER_CACHED: _MissReason.ValueType  # 5
     """Questions of this class are never answered from memory: live facts, personal, relative to now."""
+    MISS_REASON_UNREACHABLE: _MissReason.ValueType  # 6
+    """The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
     MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
     """An entry is near enough, and too many such hits were found wrong: see withheld."""
 
@@ -71,6 +73,8 @@ MISS_REASON_EXPIRED: MissReason.ValueType  # 4
 """An entry was there, but its time to live is over."""
 MISS_REASON_NEVER_CACHED: MissReason.ValueType  # 5
 """Questions of this class are never answered from memory: live facts, personal, relative to now."""
+MISS_REASON_UNREACHABLE: MissReason.ValueType  # 6
+"""The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
 MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
 """An entry is near enough, and too many such hits were found wrong: see withheld."""
 Global___MissReason: _TypeAlias = MissReason  # noqa: Y015
