@@ -263,7 +263,7 @@ class FakePlatform(
     def InvalidateEntries(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self._check(context)
         self.invalidated.append(request)
-        return cache_pb.InvalidateEntriesResponse(invalidated_count=3)
+        return cache_pb.InvalidateEntriesResponse(invalidated_count=3, invalidation_id="i1")
 
     def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self._check(context)

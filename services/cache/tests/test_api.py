@@ -330,7 +330,12 @@ async def test_a_lookup_is_explained_without_being_counted(served: Served) -> No
     assert (told.release.release_id, told.groups, told.language) == (served.release.id, ["sales"], "en")
     [own] = told.entries
     assert (own.entry_id, own.tier, own.question) == (entry_id, pb.CACHE_TIER_EXACT, LAMP)
-    assert {check.name: check.passed for check in own.checks} == {"words": True, "time to live": True, "sources": True}
+    assert {check.name: check.passed for check in own.checks} == {
+        "words": True,
+        "time to live": True,
+        "sources": True,
+        "wanted": True,
+    }
     stranger = await served.caller(groups=["hr"]).call("ExplainLookup", pb.ExplainLookupRequest(question=LAMP))
     assert (len(stranger.entries), stranger.miss_reason) == (0, pb.MISS_REASON_NOT_FOUND)
     stats = await caller.stats()
