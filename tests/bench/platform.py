@@ -30,7 +30,10 @@ class Bench:
 
 @asynccontextmanager
 async def running(parts: Collection[str], env: Mapping[str, Mapping[str, str]] | None = None) -> AsyncIterator[Bench]:
-    """Start *parts*, with *env* added to theirs, a fake model that answers at once, and the bare echo; stop all of them at the end."""
+    """Start *parts*, a fake model that answers at once, and the bare echo; stop all of them at the end.
+
+    *env* is added to the environments of the parts that it names.
+    """
     with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
         layout = Layout.temporary(Path(folder))
         ports = free_ports("model", "echo", "second echo")
