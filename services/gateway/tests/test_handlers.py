@@ -24,7 +24,7 @@ from plumbline_gateway.domain import (
     Tier,
     extract,
 )
-from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, a_passage, an_answer
+from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, a_passage, an_answer, kept
 from plumbline_kit.errors import (
     DeadlineExceeded,
     Exhausted,
@@ -42,7 +42,7 @@ AWAY = Unavailable("away", retry_after=2.5)
 
 def remembering(tier: Tier = Tier.EXACT, embedding: Embedding | None = None) -> FakeCache:
     """A cache that holds an answer to the question."""
-    return FakeCache(Lookup(Hit("answer-0", an_answer("It costs 48 euros."), tier), embedding=embedding))
+    return FakeCache(Lookup(Hit("answer-0", kept(an_answer("It costs 48 euros.")), tier), embedding=embedding))
 
 
 async def test_a_question_begins_with_its_answer_id_and_release(front_door: Door) -> None:

@@ -307,3 +307,11 @@ async def test_instructions_in_a_question_make_another_question(cache: Cache, en
     await cache.keep(entry(poisoned, ("prices", 1, "h1")))
     assert isinstance(await cache.ask(LAMP), Miss)
     assert isinstance(await cache.ask(SAME_LAMP), Miss)
+
+
+async def test_a_question_about_now_is_no_hit_and_carries_its_vector(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry("Is the Aurora lamp in the shop?", ("prices", 1, "h1")))
+    miss = await cache.ask("Is the Aurora lamp in the shop now?")
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.NEVER_CACHED
+    assert miss.vector is not None

@@ -13,6 +13,7 @@ from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import compare
+from plumbline_cache.domain.uncacheable import class_of
 from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
@@ -80,6 +81,8 @@ class LookupAnswer:
         if exact.best is not None:
             return Hit(exact.best.entry, Tier.EXACT, exact.best.similarity)
         vector = await self._encode(question)
+        if class_of(question) is not None:
+            return Miss(MissReason.NEVER_CACHED, vector)
         near = await self._semantic(shared, question, None if exact.unreachable else vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))

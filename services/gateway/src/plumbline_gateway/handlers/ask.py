@@ -181,7 +181,7 @@ class AskQuestion:
 
     async def _is_current(self, hit: Hit) -> bool:
         try:
-            return await self._search.all_current([source.ref for source in hit.answer.sources])
+            return await self._search.all_current(hit.answer.sources)
         except PlumblineError as error:
             log.warning("cached_answer_not_verified", cached_answer_id=hit.cached_answer_id, reason=str(error))
             return False
