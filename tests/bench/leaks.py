@@ -35,7 +35,7 @@ from plumbline_cache.domain.room import Bounds
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import EVALUATION_COMPLETED
 from plumbline_kit import logs
-from plumbline_kit.bus import MemoryBus
+from plumbline_kit.bus import MemoryBus, MemoryHistory
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server, open_channel
@@ -187,7 +187,7 @@ async def opened(encoder_dir: Path) -> AsyncIterator[Range]:
         questions, readers = Remembering(encoder), Patient("leaks-reader", 2)
         parts = Parts(state.store, questions, encoder.id, bus, release, clock, bounds, readers=readers)
         server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
-        add_CacheServiceServicer_to_server(parts.api(Ready()), server.grpc)
+        add_CacheServiceServicer_to_server(parts.api(Ready(), MemoryHistory(bus)), server.grpc)
         await server.start()
         try:
             async with _filled(parts, bus, release), open_channel(f"127.0.0.1:{server.port}") as channel:
@@ -391,7 +391,8 @@ async def main() -> None:
         wrong = await drop_as_others(target)
     leaked = Counter(attempt.method for attempt in seen.leaks)
     results = [_none(f"{method}_leaks_of_{n}", leaked[method], n) for method, n in sorted(seen.attempts.items())]
-    results.append(figures.at_least("own_questions_served_share", seen.own_served / seen.own_asked, 1.0))
+    served = figures.at_least(f"own_served_share_of_{seen.own_asked}", seen.own_served / seen.own_asked, 1.0)
+    results.append(served)
     results += [_none(f"entries_of_others_dropped_{kind}", count, len(TENANTS)) for kind, count in wrong.items()]
     figures.report("eval-leaks", results)
 
@@ -399,7 +400,7 @@ async def main() -> None:
 def _none(name: str, count: int, of: int) -> figures.Figure:
     """A count that has to be 0; beside it how many in *of* there may be after all, with 95 % confidence."""
     bound = figures.share(name, [number < count for number in range(of)])
-    return replace(bound, value=float(count), low=None, high=(bound.high or 0.0) * of, goal="0", met=count == 0)
+    return replace(bound, value=float(count), low=0.0, high=(bound.high or 0.0) * of, goal="0", met=count == 0)
 
 
 if __name__ == "__main__":

@@ -151,9 +151,18 @@ def test_what_is_dropped_is_said_in_one_way(plumbline: Any, platform: Any, optio
     assert platform.invalidated == []
 
 
-@pytest.mark.parametrize("command", [["stats"], ["top"], ["explain", "Why?"], ["invalidate", "--all", "--yes"]])
+@pytest.mark.parametrize(
+    "command", [["stats"], ["top"], ["explain", "Why?"], ["invalidate", "--all", "--yes"], ["warm"]]
+)
 def test_a_cache_that_refuses_says_what_to_do(plumbline: Any, platform: Any, command: list[str]) -> None:
     platform.code, platform.details = grpc.StatusCode.PERMISSION_DENIED, "needs the scope cache.read"
     refused = plumbline("cache", *command)
     assert refused.exit_code == 1
     assert "cache: needs the scope cache.read: use a token that has it" in refused.stderr
+
+
+def test_warm_counts_what_came_in_and_says_when_it_was_cut_short(plumbline: Any) -> None:
+    whole = plumbline("cache", "warm").stdout
+    assert "9 answers looked at: 4 taken in, 3 were there; refused: not passed 2" in whole
+    assert "run it again" not in whole
+    assert "run it again" in plumbline("cache", "warm", "--seconds", "5").stdout

@@ -39,6 +39,14 @@ def render_explanation(told: pb.ExplainLookupResponse) -> RenderableType:
     return Group(_verdict(told), *_reach(told), *(part for entry in told.entries for part in _explained(entry)))
 
 
+def render_warmed(warmed: pb.WarmEntriesResponse) -> RenderableType:
+    """What became of the answers that were evaluated before."""
+    counts = f"{warmed.admitted_count:,} taken in, {warmed.held_count:,} were there"
+    line = Text(f"{warmed.read_count:,} answers looked at: {counts}; refused: {_reasons([warmed.refused_counts])}")
+    more = Text("time ran out before all were looked at: run it again, what is in stays in", style="yellow")
+    return line if warmed.whole else Group(line, more)
+
+
 def saved_words(saving: pb.Saving) -> str:
     """A saving in a few words: "170 tokens, 1.5 s, 0.020000 EUR"."""
     tokens, seconds = saving.prompt_tokens + saving.completion_tokens, saving.time.ToMilliseconds() / 1000
@@ -105,8 +113,9 @@ def _verdict(told: pb.ExplainLookupResponse) -> Text:
         return Text("answered from memory: the same question", style="green")
     if told.tier == pb.CACHE_TIER_SEMANTIC:
         return Text("answered from memory: a question that means the same", style="green")
-    reason = pb.MissReason.Name(told.miss_reason).removeprefix("MISS_REASON_")
-    return Text(f"not answered from memory: {_WHY.get(told.miss_reason, reason.lower().replace('_', ' '))}", "yellow")
+    reason = pb.MissReason.Name(told.miss_reason).removeprefix("MISS_REASON_").lower().replace("_", " ")
+    kind = f" ({told.never_cached_class})" if told.never_cached_class else ""
+    return Text(f"not answered from memory: {_WHY.get(told.miss_reason, reason)}{kind}", "yellow")
 
 
 _WHY: Final = {

@@ -1,9 +1,10 @@
 """What this service needs from outside, in its own words."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.audit import Ruling
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
@@ -33,18 +34,21 @@ class EntryReader(Protocol):
 
 
 class EntryKeeper(EntryReader, Protocol):
-    """Changes entries, one writer at a time. What has returned survives the death of the process."""
+    """Changes entries, one writer at a time in a process. What has returned survives the death of the process.
+
+    Other processes may change the same entries: what is changed is what was read, or it is left as it is.
+    """
 
     def put(self, entry: Entry, vector: Vector) -> None:
         """Keep *entry* in the place of its id."""
         ...
 
-    def carry(self, entry: Entry) -> None:
-        """Replace the sources of the entry that is kept."""
+    def carry(self, held: Entry, carried: Entry) -> bool:
+        """Replace the sources of *held* by those of *carried*. False if they or the answer are others by now."""
         ...
 
-    def drop(self, entry_id: str) -> None:
-        """Forget an entry; nothing happens if there is none."""
+    def drop(self, entry: Entry) -> None:
+        """Forget *entry*; nothing happens if it is gone or another answer has its place."""
         ...
 
     def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
@@ -75,8 +79,8 @@ class FloorReader(Protocol):
 class FloorKeeper(FloorReader, Protocol):
     """Changes floors, with the same promise as `EntryKeeper`."""
 
-    def keep_floor(self, floor: Floor) -> None:
-        """Replace the floor of its document."""
+    def keep_floor(self, floor: Floor, *, instead_of: Floor | None = None) -> bool:
+        """Keep *floor* as that of its document. False if what is kept is not *instead_of*: somebody was faster."""
         ...
 
 
@@ -108,7 +112,7 @@ class WithdrawalKeeper(WithdrawalReader, Protocol):
     """Changes them, with the same promise as `EntryKeeper`."""
 
     def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
-        """Replace that of its selection."""
+        """Keep it as that of its selection, unless a later one is kept."""
         ...
 
 
@@ -161,6 +165,14 @@ class HitRules(Protocol):
 
     def false_up_to(self, entry_id: str) -> float:
         """The greatest similarity at which a hit of the entry was wrong; below -1 where none was."""
+        ...
+
+
+class EvaluatedAnswers(Protocol):
+    """Knows every evaluated answer that the event log still has."""
+
+    def of_tenant(self, tenant: str) -> AsyncGenerator[Candidate, None]:
+        """Each once, in no order that holds beyond one answer. Raises `Unavailable`."""
         ...
 
 

@@ -11,7 +11,7 @@ from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub
 from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cli.problems import Problem
-from plumbline_cli.remembered import render_explanation, render_stats, render_top
+from plumbline_cli.remembered import render_explanation, render_stats, render_top, render_warmed
 from plumbline_cli.session import Json, Session, as_dict
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands."""
     cache = typer.Typer(no_args_is_help=True, help="What the cache saves and holds, and what goes from it.")
-    for command in (stats, top, explain, invalidate):
+    for command in (stats, top, explain, invalidate, warm):
         cache.command()(command)
     app.add_typer(cache, name="cache")
 
@@ -115,6 +115,19 @@ def invalidate(
         return
     count = dropped.invalidated_count
     session.out.print(f"{count} {'entry' if count == 1 else 'entries'} dropped")
+
+
+def warm(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option(help="How long at most.", min=1, max=300)] = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Take in answers of the loaded release that were evaluated before and are not held."""
+    session: Session = context.obj
+    request = pb.WarmEntriesRequest()
+    request.maximum_time.FromMilliseconds(round(seconds * 1000))
+    warmed = _call(session, lambda stub: stub.WarmEntries(request, timeout=seconds + SECONDS))
+    _show(session, warmed, as_json, render_warmed)
 
 
 def _of_release(application: str, release: str) -> tuple[pb.InvalidateEntriesRequest, str]:

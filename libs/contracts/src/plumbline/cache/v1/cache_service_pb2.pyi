@@ -567,6 +567,85 @@ class TopEntry(_message.Message):
 Global___TopEntry: _TypeAlias = TopEntry  # noqa: Y015
 
 @_typing.final
+class WarmEntriesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAXIMUM_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def maximum_time(self) -> _duration_pb2.Duration:
+        """Default 30 s, at most 5 minutes. What is in by then stays."""
+
+    def __init__(
+        self,
+        *,
+        maximum_time: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maximum_time", b"maximum_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_time", b"maximum_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarmEntriesRequest: _TypeAlias = WarmEntriesRequest  # noqa: Y015
+
+@_typing.final
+class WarmEntriesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RefusedCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    READ_COUNT_FIELD_NUMBER: _builtins.int
+    ADMITTED_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNTS_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
+    read_count: _builtins.int
+    """Evaluated answers of the tenant that were looked at."""
+    admitted_count: _builtins.int
+    held_count: _builtins.int
+    """They were there."""
+    whole: _builtins.bool
+    """False where time ran out before the log's end: call again, which goes on."""
+    @_builtins.property
+    def refused_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By reason, such as "other_release"."""
+
+    def __init__(
+        self,
+        *,
+        read_count: _builtins.int = ...,
+        admitted_count: _builtins.int = ...,
+        held_count: _builtins.int = ...,
+        refused_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        whole: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "held_count", b"held_count", "read_count", b"read_count", "refused_counts", b"refused_counts", "whole", b"whole"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarmEntriesResponse: _TypeAlias = WarmEntriesResponse  # noqa: Y015
+
+@_typing.final
 class ExplainLookupRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -605,6 +684,7 @@ class ExplainLookupResponse(_message.Message):
     MISS_REASON_FIELD_NUMBER: _builtins.int
     SEMANTIC_THRESHOLD_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    NEVER_CACHED_CLASS_FIELD_NUMBER: _builtins.int
     normal_form: _builtins.str
     """The question as the exact tier has it."""
     language: _builtins.str
@@ -615,6 +695,10 @@ class ExplainLookupResponse(_message.Message):
     miss_reason: Global___MissReason.ValueType
     semantic_threshold: _builtins.float
     """The least cosine at which an entry is looked at, in [-1, 1]."""
+    never_cached_class: _builtins.str
+    """Why its answer is nobody else's or no later moment's: "live", "relative" or "personal"; empty where nothing
+    speaks against it.
+    """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     @_builtins.property
@@ -637,10 +721,11 @@ class ExplainLookupResponse(_message.Message):
         miss_reason: Global___MissReason.ValueType = ...,
         semantic_threshold: _builtins.float = ...,
         entries: _abc.Iterable[Global___ExplainedEntry] | None = ...,
+        never_cached_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "groups", b"groups", "language", b"language", "miss_reason", b"miss_reason", "normal_form", b"normal_form", "release", b"release", "scope_key", b"scope_key", "semantic_threshold", b"semantic_threshold", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "groups", b"groups", "language", b"language", "miss_reason", b"miss_reason", "never_cached_class", b"never_cached_class", "normal_form", b"normal_form", "release", b"release", "scope_key", b"scope_key", "semantic_threshold", b"semantic_threshold", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
