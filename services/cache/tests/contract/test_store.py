@@ -1,5 +1,8 @@
 """One suite for the fake and the real engine, which looks through a scope and, in a large store, through its cells."""
 
+import os
+import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -8,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.adapters.qdrant import LAID_FROM, PAGE, QdrantStore
+from plumbline_cache.adapters.server import ServerStore, connect
 from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
 from plumbline_cache.domain.freshness import Cause, Floor, dropped, dropped_by, withdrawn
 from plumbline_cache.domain.withdrawal import Kind, Selection
@@ -20,15 +25,33 @@ Make = Callable[..., Any]
 SCOPE = Scope("acme", (), "default", "r1")
 
 
-@pytest.fixture(params=["memory", "qdrant", "qdrant in cells"])
+@pytest.fixture(params=["memory", "qdrant", "qdrant in cells", "imitation of a server", "server"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The client's imitation of a server shows what is asked and how answers are read, not what the engine does."""
     if request.param == "memory":
         yield MemoryStore()
-        return
-    laid_from = 1 if request.param == "qdrant in cells" else LAID_FROM
-    engine = QdrantStore.open(tmp_path / "shard", 4, laid_from=laid_from)
-    yield engine
-    engine.close()
+    elif request.param == "imitation of a server":
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Payload indexes have no effect in the local Qdrant")
+            warnings.filterwarnings("ignore", "Local mode performs exact")
+            yield from on_server(QdrantClient(":memory:"))
+    elif request.param == "server":
+        if not (url := os.environ.get("QDRANT_URL")):  # noqa: TID251  # a test's own setting
+            pytest.skip("not run: QDRANT_URL is not set, no Qdrant server to run against")
+        yield from on_server(connect(url))
+    else:
+        laid_from = 1 if request.param == "qdrant in cells" else LAID_FROM
+        engine = QdrantStore.open(tmp_path / "shard", 4, laid_from=laid_from)
+        yield engine
+        engine.close()
+
+
+def on_server(client: QdrantClient) -> Iterator[ServerStore]:
+    store = ServerStore(client, name := f"plumbline-test-{uuid.uuid4().hex[:12]}")
+    store.prepare(4)
+    yield store
+    client.delete_collection(name)
+    store.close()
 
 
 def direction(*values: float) -> Vector:

@@ -1,5 +1,7 @@
 """Entries, floors, notices and withdrawals as payloads of the engine, and back."""
 
+import json
+import uuid
 from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -9,6 +11,9 @@ from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
 from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
 
 Payload: TypeAlias = dict[str, Any]  # the engine's own type
+
+_FLOORS: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
+_WITHDRAWALS: Final = uuid.UUID("9f0f7a52-3b7e-5c19-8e41-7d2f3c6a1b08")
 
 ENTRY: Final = "entry"
 FLOOR: Final = "floor"
@@ -193,3 +198,22 @@ def withdrawal_from(payload: Payload) -> Withdrawal:
     """The other way."""
     selection = Selection(Kind(payload["selects"]), payload["name"])
     return Withdrawal(payload["id"], payload["tenant"], selection, datetime.fromisoformat(payload["time"]))
+
+
+def floor_id(tenant: str, document: str) -> str:
+    """Where the floor of a tenant's document lies."""
+    return str(uuid.uuid5(uuid.uuid5(_FLOORS, tenant), document))
+
+
+def withdrawal_id(tenant: str, selection: Selection) -> str:
+    """Where the withdrawal of what a tenant selected lies."""
+    name = json.dumps([selection.kind.value, selection.name])
+    return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
+
+
+def is_point_id(text: str) -> bool:
+    """Whether a point can be called that."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,7 +1,5 @@
 """`Store` on one embedded shard of Qdrant's engine."""
 
-import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
 PAGE: Final = 128
 MOST_TENANTS: Final = 1_000_000
 
-_NAMESPACE: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
-_WITHDRAWALS: Final = uuid.UUID("9f0f7a52-3b7e-5c19-8e41-7d2f3c6a1b08")
-
 
 LAID_FROM: Final = 8_192
 """Entries that are read one by one in about a millisecond; where there are more, cells are laid."""
@@ -74,7 +69,7 @@ class QdrantStore:
 
     def find(self, entry_id: str) -> Entry | None:
         """See `EntryReader`."""
-        if not _is_point_id(entry_id):
+        if not payloads.is_point_id(entry_id):
             return None
         records = [r for r in self._shard.retrieve([entry_id]) if _payload(r)["kind"] == payloads.ENTRY]
         return payloads.entry_from(entry_id, _payload(records[0])) if records else None
@@ -149,7 +144,7 @@ class QdrantStore:
 
     def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
         """See `FloorReader`."""
-        ids = [_floor_id(tenant, document) for document in dict.fromkeys(documents)]
+        ids = [payloads.floor_id(tenant, document) for document in dict.fromkeys(documents)]
         found = [payloads.floor_from(_payload(record)) for record in self._shard.retrieve(ids)]
         return {floor.document: floor for floor in found}
 
@@ -157,7 +152,7 @@ class QdrantStore:
         """See `FloorKeeper`."""
         if self.floors(floor.tenant, [floor.document]).get(floor.document) != instead_of:
             return False
-        self._upsert(Point(_floor_id(floor.tenant, floor.document), {}, payloads.floor_payload(floor)))
+        self._upsert(Point(payloads.floor_id(floor.tenant, floor.document), {}, payloads.floor_payload(floor)))
         return True
 
     def add_notice(self, notice: Notice) -> None:
@@ -175,7 +170,7 @@ class QdrantStore:
 
     def withdrawals(self, tenant: str, selections: Sequence[Selection]) -> Sequence[Withdrawal]:
         """See `WithdrawalReader`."""
-        ids = [_withdrawal_id(tenant, selection) for selection in dict.fromkeys(selections)]
+        ids = [payloads.withdrawal_id(tenant, selection) for selection in dict.fromkeys(selections)]
         return [payloads.withdrawal_from(_payload(record)) for record in self._shard.retrieve(ids)]
 
     def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
@@ -183,7 +178,7 @@ class QdrantStore:
         known = self.withdrawals(withdrawal.tenant, [withdrawal.selection])
         if any(one.time > withdrawal.time for one in known):
             return
-        point_id = _withdrawal_id(withdrawal.tenant, withdrawal.selection)
+        point_id = payloads.withdrawal_id(withdrawal.tenant, withdrawal.selection)
         self._upsert(Point(point_id, {}, payloads.withdrawal_payload(withdrawal)))
 
     def _around(self, scope: Scope, vector: Vector) -> FieldCondition:
@@ -262,19 +257,3 @@ def _payload(record: Record) -> payloads.Payload:
 def _vector(record: Record) -> Vector:
     vectors = record.vector
     return np.asarray(vectors[VECTOR] if isinstance(vectors, dict) else vectors, np.float32)
-
-
-def _floor_id(tenant: str, document: str) -> str:
-    return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, tenant), document))
-
-
-def _withdrawal_id(tenant: str, selection: Selection) -> str:
-    name = json.dumps([selection.kind.value, selection.name])
-    return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
-
-
-def _is_point_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
