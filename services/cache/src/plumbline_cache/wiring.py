@@ -11,8 +11,8 @@ from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cache.adapters.audit_meters import measure
 from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.meters import TallyMeters
+from plumbline_cache.adapters.opened import open_store
 from plumbline_cache.adapters.readiness import CatchingUp
-from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import LoopTurns, ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
 from plumbline_cache.domain.room import Bounds
@@ -176,10 +176,10 @@ class Parts:
 
 
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
-    """The service on its real parts; nothing runs yet. Opens the state folder."""
+    """The service on its real parts; nothing runs yet. Opens the store."""
     clock, common = SystemClock(), settings.service
     encoder = Encoder.load(settings.encoder_dir)
-    state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
+    opened = open_store(settings, encoder.id, encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
     encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
     questions = RememberingEncoder(
@@ -188,22 +188,23 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         told=lambda known: encoded.add(1, {names.REMEMBERED: known}),
     )
     parts = Parts(
-        state.store,
+        opened.store,
         EncodedQuestions(questions),
         encoder.id,
         publisher,
         load_release(common.release_file),
         SteadyClock(clock),
         settings.bounds,
+        readers=opened.readers,
     )
     TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
-        group=group_of(state.generation.id),
+        group=group_of(opened.generation),
         subscriptions=parts.subscriptions(),
         dead_letters=publisher,
         clock=clock,
-        alone=True,  # the folder that it fills is this process' own
+        alone=True,  # the folder is its own; of a server's store each replica hears all, and the first acts
     )
     measure(meter(), parts.audits)
     audit_reader, auditors = _audit_consumers(parts, common, publisher)
@@ -216,7 +217,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     async def close() -> None:
         await questions.aclose()
         parts.close()
-        state.close()
+        opened.close()
 
     return Service(
         common,
