@@ -53,7 +53,7 @@ class SweepExpired:
         over = self.store.expired(now, BATCH)
         for entry in over:
             self.store.add_notice(dropped(entry, Cause.EXPIRED, now))
-            self.store.drop(entry.id)
+            self.store.drop(entry)
             self.tallies.add(entry.scope, Cause.EXPIRED)
         return Counter(entry.scope.tenant for entry in over)
 
@@ -95,7 +95,7 @@ class MakeRoom:
         worst = self._worst(self.store.sample(tenant, BATCH))[:most]
         for entry in worst:
             self.store.add_notice(dropped(entry, Cause.EVICTED, now))
-            self.store.drop(entry.id)
+            self.store.drop(entry)
             self.tallies.add(entry.scope, Cause.EVICTED)
         return len(worst)
 
