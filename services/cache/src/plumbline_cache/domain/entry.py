@@ -132,7 +132,7 @@ class Neighbour:
 def language_of(question: str) -> str:
     """The language of *question* by ISO 639-1, or its script; empty where its words leave it open.
 
-    English where its words leave that open among others: else one question in two wordings were in two scopes too often.
+    English where they leave that open: else one question in two wordings would often be in two scopes.
     """
     found = languages(question)
     if ENGLISH in found:
