@@ -158,7 +158,9 @@ class LookupAnswer:
 
 def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
     """What stands at a place belongs there: nobody is served another scope's or question's whatever the engine did."""
-    return entry.scope.key == scope.key and normal_form(entry.question) == normal_form(question)
+    if entry.scope.key != scope.key:
+        return False
+    return entry.question == question or normal_form(entry.question) == normal_form(question)
 
 
 def _reason(*found: _Found) -> MissReason:
