@@ -115,7 +115,7 @@ def normalise(text: str) -> str:
 
 
 def _open_ended(text: str) -> str:
-    """Without the marks at its end. A pattern for it would look at each mark of a long row once more for all that follow."""
+    """Without the marks at its end. A pattern would look at each mark of a long row once more for all that follow."""
     end = len(text)
     while end and _CLOSES.match(text, end - 1):
         end -= 1
