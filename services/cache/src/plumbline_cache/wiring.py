@@ -90,7 +90,7 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
             time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
-            room=RoomWatch(self._make_room()),
+            room=RoomWatch(self._make_room),
         )
 
     def _events(self) -> CacheEvents:
@@ -112,7 +112,7 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
         )
-        return Housekeeping([left, write, sweep, self._make_room()], self.clock)
+        return Housekeeping([left, write, sweep, self._make_room], self.clock)
 
     @cached_property
     def audits(self) -> AuditLedger:
@@ -166,6 +166,7 @@ class Parts:
         self.writer.close()
         self.auditor.close()
 
+    @cached_property
     def _make_room(self) -> MakeRoom:
         return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
 

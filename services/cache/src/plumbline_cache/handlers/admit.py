@@ -8,7 +8,7 @@ import structlog
 
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Vector
-from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, withdrawn
+from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, is_orphaned, withdrawn
 from plumbline_cache.domain.lifetime import untimely
 from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
 from plumbline_cache.handlers.room import RoomWatch
@@ -59,19 +59,37 @@ class AdmitAnswer:
         return await self.writer.run(partial(self._keep, entry, vector))
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
-        """One turn of the writer: no change is heard between the check and the keeping."""
+        """One turn of the writer. Another replica may hear a change meanwhile, so what was kept is looked at again."""
         if self._withdrawal_of(entry) is not None:
             return Refusal.WITHDRAWN
         held = self.store.find(entry.id)
         if held is not None and held.answer_id == entry.answer_id:
-            return Admitted(entry.id, anew=False)
+            return self._kept_before(held)
         if not is_fresh(entry, self.store.floors(entry.scope.tenant, entry.documents)):
             return Refusal.SOURCE_CHANGED
         if held is not None and not self._gives_way(held, entry):
             return Refusal.OLDER_ANSWER
         # The question is asked as often whichever answer it has.
         self.store.put(entry if held is None else replace(entry, hits=held.hits), vector)
+        return self._look_again(entry)
+
+    def _look_again(self, entry: Entry) -> Admitted | Refusal:
+        # Whoever raises a floor looks for entries afterwards, and who keeps an entry looks at the floors afterwards:
+        # whichever comes second sees the first. The same holds for withdrawals.
+        if self._withdrawal_of(entry) is not None:
+            self.store.drop(entry)
+            return Refusal.WITHDRAWN
+        if not is_fresh(entry, self.store.floors(entry.scope.tenant, entry.documents)):
+            self.store.drop(entry)
+            return Refusal.SOURCE_CHANGED
         return Admitted(entry.id, anew=True)
+
+    def _kept_before(self, held: Entry) -> Admitted | Refusal:
+        # A crash may have come before it was looked at again.
+        if is_orphaned(held, self.store.floors(held.scope.tenant, held.documents)):
+            self.store.drop(held)
+            return Refusal.SOURCE_CHANGED
+        return Admitted(held.id, anew=False)
 
     def _gives_way(self, held: Entry, entry: Entry) -> bool:
         floors = self.store.floors(held.scope.tenant, held.documents)
