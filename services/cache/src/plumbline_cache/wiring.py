@@ -131,7 +131,7 @@ class Parts:
 
     def api(self, readiness: Readiness, history: History) -> CacheService:
         """The answering side."""
-        threshold = self.release.cache.semantic_threshold
+        settings = self.release.cache
         lookup = LookupAnswer(
             self.store,
             self.encoder,
@@ -141,7 +141,8 @@ class Parts:
             self.uses,
             self.audits,
             self.clock,
-            threshold,
+            settings.semantic_threshold,
+            settings.semantic_certainty,
         )
         invalidate = InvalidateEntries(BusWithdrawals(self.publisher), self._withdraw, self.clock)
         uncounted = replace(lookup, tallies=Tallies(), uses=Uses())
