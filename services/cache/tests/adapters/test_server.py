@@ -90,7 +90,16 @@ async def test_a_lookup_on_a_silent_server_is_a_miss_within_30_ms_and_its_thread
     readers = ThreadTurns("test-reader", 2)
     ledger = AuditLedger(0.03, SystemClock())
     ask = LookupAnswer(
-        silent, WordEncoder(), Ready(), readers, Tallies(), Uses(), ledger, FakeClock(NOON), semantic_threshold=0.9
+        silent,
+        WordEncoder(),
+        Ready(),
+        readers,
+        Tallies(),
+        Uses(),
+        ledger,
+        FakeClock(NOON),
+        semantic_threshold=0.9,
+        semantic_certainty=0.8,
     )
     seconds = []
     for _ in range(8):
