@@ -169,6 +169,12 @@ async def test_a_withheld_hit_is_told_with_the_answer_that_was_given_and_nothing
     assert audits.generator.assignments == []
 
 
+async def test_a_withheld_hit_is_told_once_where_several_waited_for_the_answer(auditing: Door) -> None:
+    leader = Generated(an_answer("It is 50."), "small-model", withheld=SEMANTIC)
+    follower = replace(leader, coalesced_with="answer-1")
+    assert len(await auditing().hear(served(leader), served(follower, "answer-2"))) == 1
+
+
 async def test_no_more_than_so_many_a_minute_are_audited(auditing: Door) -> None:
     audits = auditing(per_minute=2)
     assert len(await audits.hear(*[served()] * 5)) == 2

@@ -55,13 +55,30 @@ MAY_END_A_SENTENCE: Final = frozenset(_MAY_END_A_SENTENCE.split())
 """Abbreviations that do end a sentence where a capital follows."""
 
 _SUPERSCRIPTS: Final = str.maketrans({digit: f"^{value}" for value, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
-_INVISIBLE: Final = dict.fromkeys(["\u00ad", "\u200b", "\ufeff"])
+_INVISIBLE: Final = dict.fromkeys(
+    map(
+        chr,
+        (
+            *(0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F)),  # soft hyphen, spaces of no width,
+            *(*range(0x2060, 0x2070), 0xFEFF),  # marks of direction,
+            *(0xE0001, *range(0xE0020, 0xE0080)),  # tags
+        ),
+    )
+)
+"""What is not seen. Joiners are none: Persian and the scripts of India spell with them. Nor are selectors
+of a look, which can spell a message."""
 _APOSTROPHES: Final = dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u00b4`", "'")
 _QUOTES: Final = dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb", '"')
 _DASHES: Final = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
 _VARIANTS: Final = str.maketrans({**_INVISIBLE, **_APOSTROPHES, **_QUOTES, **_DASHES})
 _SIGNS: Final = str.maketrans({"€": " euro ", "$": " dollar ", "£": " pound ", "%": " percent "})
 _SIGN: Final = re.compile("[€$£%]")
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+_DIGIT: Final = re.compile(r"(?![0-9])\d")
+_MARKS: Final = r"(?:[.,;:?…。؟،]|(?<!\d)(?<!\))(?<!\b\w)!)+"
+_CLAUSE: Final = re.compile(rf"(?<=[^\W\d_]){_MARKS}(?=\s)")
+_LAST: Final = re.compile(rf"(?:\s|{_MARKS})+$")
 
 _WORD: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]\w*(?:'[^\W\d_]+|(?<=\d)\.\d+)*")
 _ENGLISH_NUMBER: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*")
@@ -89,12 +106,13 @@ _stemmer_lock = threading.Lock()  # a stemmer keeps the word it works on
 
 
 def normalise(text: str) -> str:
-    """One form for texts that differ only in case, white space, quotes, dashes or the mark at the end.
+    """One form for texts that differ only in case, white space, quotes, dashes or marks that end a clause.
 
-    Unicode NFKC and casefolded. Marks inside the text stay: they can change what is asked.
+    Unicode NFKC and in lower case, digits of every script as 0 to 9, without what is not seen. Marks within a word or a
+    number, symbols and brackets stay, and "!" where it may be a factorial: they can change what is asked.
     """
-    plain = _plain(text)
-    return " ".join(plain.split()).strip(" .!?…¿¡")
+    plain = _lowered(_CONTROL.sub("", text))
+    return _LAST.sub("", _CLAUSE.sub("", " ".join(plain.split()))).lstrip(" ¿¡")
 
 
 def content_words(text: str) -> list[str]:
@@ -142,11 +160,23 @@ def may_end(text: str, start: int = 0) -> bool:
     return _MARK.search(text, start) is not None
 
 
+def _lowered(text: str) -> str:
+    if text.isascii():
+        return text.replace("`", "'").lower()
+    digits = _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), _compatible(text))
+    # Not casefolded: that would make of a German measure (Maße) a mass.
+    return unicodedata.normalize("NFKC", digits.lower())
+
+
 def _plain(text: str) -> str:
     if text.isascii():
         return text.replace("`", "'").lower()
+    return _compatible(text).casefold()
+
+
+def _compatible(text: str) -> str:
     # NFKC would make 10² into 102.
-    return unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS)).translate(_VARIANTS).casefold()
+    return unicodedata.normalize("NFKC", text.translate(_SUPERSCRIPTS)).translate(_VARIANTS)
 
 
 def _signed(text: str) -> str:

@@ -132,7 +132,7 @@ class QuestionEncoder(Protocol):
     """Turns a question into a vector."""
 
     async def encode(self, question: str) -> Vector:
-        """L2-normalised."""
+        """L2-normalised. Raises `Unavailable`, and what the encoder raises."""
         ...
 
 

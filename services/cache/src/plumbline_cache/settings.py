@@ -17,6 +17,8 @@ class Settings:
     state_dir: Path
     """Belongs to one process at a time."""
     encoder_dir: Path
+    encoder_memo_bytes: int
+    """How much is kept of vectors of questions."""
     bounds: Bounds
 
     @classmethod
@@ -30,6 +32,7 @@ class Settings:
                 env.integer("MAX_ENTRIES", 100_000, least=1), env.integer("MAX_ENTRIES_PER_TENANT", 20_000, least=1)
             ),
             encoder_dir=env.path("ENCODER_DIR", Path(".plumbline/models/encoder")),
+            encoder_memo_bytes=env.integer("ENCODER_MEMO_MIB", 16, least=0) * 2**20,
         )
         env.check()
         return settings

@@ -13,7 +13,7 @@ from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.meters import TallyMeters
 from plumbline_cache.adapters.readiness import CatchingUp
 from plumbline_cache.adapters.state import open_state
-from plumbline_cache.adapters.turns import ThreadTurns
+from plumbline_cache.adapters.turns import LoopTurns, ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import (
@@ -39,7 +39,7 @@ from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
 from plumbline_cache.handlers.uses import Uses, WriteUses
 from plumbline_cache.handlers.withdraw import FollowWithdrawal, InvalidateEntries, Withdraw
-from plumbline_cache.ports import QuestionEncoder, Readiness, Store
+from plumbline_cache.ports import QuestionEncoder, Readiness, Store, Turns
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
 from plumbline_kit.bus import KafkaConsumer, KafkaPublisher
@@ -49,11 +49,8 @@ from plumbline_kit.lifecycle import Service
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server
 from plumbline_kit.settings import ServiceSettings
-from plumbline_kit.telemetry import Telemetry, meter
-from plumbline_models.encoder import Encoder
-from plumbline_models.threaded import ThreadedEncoder
-
-READER_THREADS = 2
+from plumbline_kit.telemetry import Telemetry, meter, names
+from plumbline_models import Encoder, RememberingEncoder, ThreadedEncoder
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Parts:
     tallies: Tallies = field(default_factory=Tallies)
     uses: Uses = field(default_factory=Uses)
     writer: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-writer", 1))
-    readers: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-reader", READER_THREADS))
+    readers: Turns = field(default_factory=LoopTurns)
     auditor: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-auditor", 1))
     operators: ThreadTurns = field(default_factory=lambda: ThreadTurns("cache-operator", 1))
 
@@ -154,7 +151,6 @@ class Parts:
 
     def close(self) -> None:
         """Finish what the engine has in hand."""
-        self.readers.close()
         self.operators.close()
         self.writer.close()
         self.auditor.close()
@@ -176,7 +172,12 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     encoder = Encoder.load(settings.encoder_dir)
     state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
-    questions = ThreadedEncoder(encoder)
+    encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
+    questions = RememberingEncoder(
+        ThreadedEncoder(encoder),
+        most_bytes=settings.encoder_memo_bytes,
+        told=lambda known: encoded.add(1, {names.REMEMBERED: known}),
+    )
     parts = Parts(
         state.store,
         EncodedQuestions(questions),

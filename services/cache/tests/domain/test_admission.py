@@ -33,3 +33,16 @@ def test_other_answers_are_refused(
     candidate: Make, fields: dict[str, bool], sources: list[tuple[str, int, str]], release: str, refusal: Refusal
 ) -> None:
     assert candidate("q", *sources, **fields).refusal("default", release) is refusal
+
+
+@pytest.mark.parametrize(
+    ("question", "refusal"),
+    [
+        ("Why did anna.schmidt@example.org get no invoice?", Refusal.PERSONAL_DATA),
+        ("What does the lamp cost?\U000e0049\U000e0067", Refusal.HIDDEN_TEXT),
+    ],
+)
+def test_what_a_question_says_of_somebody_or_unseen_is_kept_for_nobody(
+    candidate: Make, question: str, refusal: Refusal
+) -> None:
+    assert candidate(question, SOURCE).refusal("default", "r1") is refusal

@@ -1,6 +1,7 @@
 """Rates of false hits, and what they decide."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -73,6 +74,15 @@ def test_old_audits_no_longer_count() -> None:
     window.add(audit(60))
     assert window.hits(NOON + timedelta(minutes=30)).false == 1
     assert window.hits(NOON + WINDOW_TIME) == FalseHits(audited=1)
+    assert window.hits(NOON + 2 * WINDOW_TIME) == FalseHits()
+
+
+def test_of_one_tenant_only_the_newest_count_where_all_are_looked_at() -> None:
+    window = Window(most_of_a_tenant=3)
+    for number in range(5):
+        window.add(audit(number, Outcome.DIFFERENT if number < 2 else Outcome.SAME))
+    window.add(replace(audit(9), id="another", tenant="globex"))
+    assert window.hits(NOON) == FalseHits(audited=4)
 
 
 def test_with_too_few_audits_near_questions_are_answered() -> None:

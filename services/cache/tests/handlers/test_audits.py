@@ -64,10 +64,23 @@ def test_wrong_hits_switch_the_tier_off_for_their_scope_and_say_so(
     assert line["high"] > TARGET
 
 
-def test_a_scope_with_few_audits_follows_its_tenant_and_then_the_release(audited: Audited) -> None:
+def test_a_scope_with_few_audits_follows_its_tenant(audited: Audited) -> None:
     audited.add(20, Outcome.DIFFERENT, scope="one", tenant="acme")
     assert audited.is_off("another", "acme")
     assert audited.ledger.ruling("another", "acme").level is Level.TENANT
+    audited.add(enough(TARGET), scope="another", tenant="acme")
+    assert not audited.is_off("another", "acme")
+
+
+def test_no_tenant_alone_switches_the_tier_off_for_others(audited: Audited) -> None:
+    audited.add(300, Outcome.DIFFERENT, scope="one", tenant="acme")
+    assert not audited.is_off("any", "globex")
+
+
+def test_where_hits_of_several_tenants_are_wrong_those_with_few_audits_follow(audited: Audited) -> None:
+    for tenant in ("acme", "initech", "umbrella"):
+        audited.add(50, Outcome.DIFFERENT, scope=f"scope of {tenant}", tenant=tenant)
+    assert audited.is_off("any", "globex")
     assert audited.ledger.ruling("any", "globex").level is Level.RELEASE
     audited.add(enough(TARGET), scope="any", tenant="globex")
     assert not audited.is_off("any", "globex")

@@ -93,6 +93,8 @@ class Settings:
     """Threads that encode passages; queries have one of their own."""
     index_concurrency: int
     """Documents that are indexed at once."""
+    encoder_memo_bytes: int
+    """How much is kept of vectors of queries."""
     preferences: Preferences
     reranker: RerankerSettings
     poll_plan: Path | None
@@ -114,6 +116,7 @@ class Settings:
             candidate=None if candidate == index else candidate,
             index_workers=env.integer("INDEX_WORKERS", 2, least=1),
             index_concurrency=env.integer("INDEX_CONCURRENCY", 64, least=1),
+            encoder_memo_bytes=env.integer("ENCODER_MEMO_MIB", 16, least=0) * 2**20,
             preferences=_preferences(env),
             reranker=_reranker(env),
             poll_plan=_file(env, "POLL_PLAN"),

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from plumbline_cache.domain.entry import Vector
+from plumbline_kit.errors import Unavailable
 
 LANDMARKS: Final = 2_048
 PROBED: Final = 16
@@ -43,13 +44,16 @@ class Cells:
         return cls(np.load(path)) if path.exists() else None
 
     def save(self, path: Path) -> None:
-        """Return once they outlive the machine."""
+        """Return once they outlive the machine. Raises `Unavailable` when there is no room."""
         draft = path.with_suffix(".new")
-        with draft.open("wb") as file:
-            np.save(file, self._landmarks)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                np.save(file, self._landmarks)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            raise Unavailable(f"the cache's cells cannot be written: {error}") from error
 
     def of(self, vector: Vector) -> int:
         """The one that *vector* lies in."""

@@ -1,15 +1,61 @@
-"""`QuestionEncoder` on the encoder in threads of its own."""
+"""`QuestionEncoder` on the encoder in a thread of its own, which remembers what it was asked last."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
 from plumbline_cache.domain.entry import Vector
-from plumbline_models.threaded import ThreadedEncoder
+from plumbline_kit.errors import Unavailable
+
+STUCK_SECONDS: Final = 0.025
+"""A question takes 2 to 5 ms."""
+
+
+class Encoder(Protocol):
+    """`plumbline_models.RememberingEncoder`, or what stands for it."""
+
+    def encode_one(self, text: str) -> Awaitable[Vector]:
+        """The vector of one text."""
+        ...
 
 
 class EncodedQuestions:
-    """Questions one after the other, beside the event loop."""
+    """Questions one after the other, beside the event loop.
 
-    def __init__(self, encoder: ThreadedEncoder) -> None:
+    Waiting behind other questions is no fault: a miss would cost a generation, which takes longer. An encoder that has
+    finished nothing for *stuck_seconds* is one: who waits is told, and who comes then is told at once.
+    """
+
+    def __init__(
+        self, encoder: Encoder, *, stuck_seconds: float = STUCK_SECONDS, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._encoder = encoder
+        self._stuck_seconds = stuck_seconds
+        self._now = now
+        self._in_hand = set[asyncio.Future[Vector]]()
+        self._moved = now()
 
     async def encode(self, question: str) -> Vector:
         """See `QuestionEncoder`."""
-        return await self._encoder.encode_one(question)
+        if not self._in_hand:
+            self._moved = self._now()
+        self._require_motion()
+        encoding = asyncio.ensure_future(self._encoder.encode_one(question))
+        await asyncio.wait({encoding}, timeout=0)
+        if not encoding.done():  # else it was remembered, which says nothing of the encoder
+            self._in_hand.add(encoding)
+            encoding.add_done_callback(self._finished)
+        while not encoding.done():
+            self._require_motion()
+            await asyncio.wait({encoding}, timeout=self._moved + self._stuck_seconds - self._now())
+        return encoding.result()
+
+    def _require_motion(self) -> None:
+        if self._now() >= self._moved + self._stuck_seconds:
+            raise Unavailable("the encoder has finished nothing for too long", retry_after=1.0)
+
+    def _finished(self, encoding: "asyncio.Future[Vector]") -> None:
+        self._in_hand.discard(encoding)
+        self._moved = self._now()
+        encoding.exception()  # nobody may be waiting for it any more

@@ -1,7 +1,4 @@
-"""`Store` on one embedded shard of Qdrant's engine.
-
-Every update is in the shard's write-ahead log when it returns, so the death of the process loses none.
-"""
+"""`Store` on one embedded shard of Qdrant's engine."""
 
 import json
 import uuid
@@ -12,19 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from qdrant_edge import (
-    CountRequest,
-    Distance,
-    EdgeConfig,
-    EdgeOptimizersConfig,
-    EdgeShard,
-    EdgeVectorParams,
     FacetRequest,
     FieldCondition,
     Filter,
     MatchAny,
     MatchValue,
-    Memory,
-    PayloadSchemaType,
     Point,
     Query,
     QueryRequest,
@@ -37,6 +26,7 @@ from qdrant_edge import (
 
 from plumbline_cache.adapters import payloads
 from plumbline_cache.adapters.cells import LANDMARKS, Cells
+from plumbline_cache.adapters.shard import FLUSH_EVERY, VECTOR, Shard
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -44,12 +34,8 @@ from plumbline_cache.domain.withdrawal import Selection, Withdrawal
 if TYPE_CHECKING:
     from qdrant_edge import ConditionType  # exists in the stubs only
 
-VECTOR: Final = "question"
 PAGE: Final = 128
 MOST_TENANTS: Final = 1_000_000
-
-FLUSH_EVERY: Final = 1_000
-"""Updates between two flushes. The log is only cut at a flush: without any it grows by each update for ever."""
 
 _NAMESPACE: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
 _WITHDRAWALS: Final = uuid.UUID("9f0f7a52-3b7e-5c19-8e41-7d2f3c6a1b08")
@@ -61,23 +47,16 @@ LAID_FROM: Final = 8_192
 STEP: Final = 64
 """Entries that get their cell with each one put, until all have one."""
 
-NEVER: Final = 1_000_000_000
-"""Kilobytes of vectors from which the engine builds a graph. It holds the interpreter while it does, for a minute."""
-
 
 class QdrantStore:
     """Reads may come from several threads; writes come one at a time."""
 
-    def __init__(
-        self, shard: EdgeShard, landmarks: Path, *, flush_every: int = FLUSH_EVERY, laid_from: int = LAID_FROM
-    ) -> None:
+    def __init__(self, shard: Shard, landmarks: Path, *, laid_from: int = LAID_FROM) -> None:
         """*landmarks* is the file that says where the shard's cells lie, once it has any."""
         self._shard = shard
         self._landmarks = landmarks
-        self._flush_every = flush_every
-        self._unflushed = 0
         self._laid_from = laid_from
-        self._put = self._count(_equals("kind", payloads.ENTRY))
+        self._put = shard.count(_equals("kind", payloads.ENTRY))
         self._cells = Cells.load(landmarks)
         self._all_in_cells = self._cells is not None and not self._without_cell(1)
 
@@ -85,33 +64,19 @@ class QdrantStore:
     def open(
         cls, folder: Path, dimensions: int, *, flush_every: int = FLUSH_EVERY, laid_from: int = LAID_FROM
     ) -> "QdrantStore":
-        """The shard in *folder*, made if there is none. Raises what the engine raises if it cannot be read."""
-        landmarks = folder.with_suffix(".npy")
-        if folder.exists():
-            return cls(EdgeShard.load(str(folder)), landmarks, flush_every=flush_every, laid_from=laid_from)
-        config = EdgeConfig(
-            vectors={VECTOR: EdgeVectorParams(size=dimensions, distance=Distance.Cosine)},
-            payload_memory=Memory.Cached,
-            max_search_threads=1,
-            optimizers=EdgeOptimizersConfig(indexing_threshold=NEVER),
-            wal_enabled=True,
-        )
-        shard = EdgeShard.create(str(folder), config)
-        for field in payloads.FILTERED_FIELDS:
-            shard.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
-        shard.update(UpdateOperation.create_field_index(payloads.EXPIRES, PayloadSchemaType.Float))
-        return cls(shard, landmarks, flush_every=flush_every, laid_from=laid_from)
+        """The store in *folder*, made if there is none. Raises what the engine raises if it cannot be read."""
+        shard = Shard.open(folder, dimensions, flush_every=flush_every)
+        return cls(shard, folder.with_suffix(".npy"), laid_from=laid_from)
 
     def close(self) -> None:
         """Write everything to its place. Nothing may be called afterwards."""
-        self._shard.flush()
         self._shard.close()
 
     def find(self, entry_id: str) -> Entry | None:
         """See `EntryReader`."""
         if not _is_point_id(entry_id):
             return None
-        records = [r for r in self._records([entry_id]) if _payload(r)["kind"] == payloads.ENTRY]
+        records = [r for r in self._shard.retrieve([entry_id]) if _payload(r)["kind"] == payloads.ENTRY]
         return payloads.entry_from(entry_id, _payload(records[0])) if records else None
 
     def nearest(self, scope: Scope, vector: Vector, *, least: float, limit: int) -> Sequence[Neighbour]:
@@ -128,7 +93,7 @@ class QdrantStore:
 
     def count(self, tenant: str) -> int:
         """See `EntryReader`."""
-        return self._count(_equals("holder", tenant))
+        return self._shard.count(_equals("holder", tenant))
 
     def count_by_tenant(self) -> Mapping[str, int]:
         """See `EntryReader`."""
@@ -147,17 +112,17 @@ class QdrantStore:
 
     def carry(self, entry: Entry) -> None:
         """See `EntryKeeper`."""
-        self._update(UpdateOperation.set_payload([entry.id], payloads.sources_payload(entry)))
+        self._shard.update(UpdateOperation.set_payload([entry.id], payloads.sources_payload(entry)))
 
     def add_hits(self, hits: Mapping[str, int]) -> None:
         """See `EntryKeeper`."""
-        for record in self._records(list(hits)):
+        for record in self._shard.retrieve(list(hits)):
             more = {"hits": _payload(record)["hits"] + hits[str(record.id)]}
-            self._update(UpdateOperation.set_payload([str(record.id)], more))
+            self._shard.update(UpdateOperation.set_payload([str(record.id)], more))
 
     def drop(self, entry_id: str) -> None:
         """See `EntryKeeper`."""
-        self._update(UpdateOperation.delete_points([entry_id]))
+        self._shard.update(UpdateOperation.delete_points([entry_id]))
 
     def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
         """See `EntryKeeper`."""
@@ -179,7 +144,7 @@ class QdrantStore:
     def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
         """See `FloorReader`."""
         ids = [_floor_id(tenant, document) for document in dict.fromkeys(documents)]
-        found = [payloads.floor_from(_payload(record)) for record in self._records(ids)]
+        found = [payloads.floor_from(_payload(record)) for record in self._shard.retrieve(ids)]
         return {floor.document: floor for floor in found}
 
     def keep_floor(self, floor: Floor) -> None:
@@ -197,12 +162,12 @@ class QdrantStore:
 
     def remove_notice(self, notice_id: str) -> None:
         """See `NoticeBox`."""
-        self._update(UpdateOperation.delete_points([notice_id]))
+        self._shard.update(UpdateOperation.delete_points([notice_id]))
 
     def withdrawals(self, tenant: str, selections: Sequence[Selection]) -> Sequence[Withdrawal]:
         """See `WithdrawalReader`."""
         ids = [_withdrawal_id(tenant, selection) for selection in dict.fromkeys(selections)]
-        return [payloads.withdrawal_from(_payload(record)) for record in self._records(ids)]
+        return [payloads.withdrawal_from(_payload(record)) for record in self._shard.retrieve(ids)]
 
     def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
         """See `WithdrawalKeeper`."""
@@ -220,8 +185,9 @@ class QdrantStore:
     def _lay_cells(self) -> None:
         """A step with each entry that is put, so that no lookup waits for all of them."""
         if self._cells is None and self._put >= self._laid_from:
-            self._cells = Cells.around(self._sample())
-            self._cells.save(self._landmarks)
+            cells = Cells.around(self._sample())
+            cells.save(self._landmarks)  # before any entry is in one
+            self._cells = cells
         if self._cells is not None and not self._all_in_cells:
             self._all_in_cells = not self._settle(self._cells, self._without_cell(STEP))
 
@@ -247,25 +213,11 @@ class QdrantStore:
         """Give each its cell. Whether there was any."""
         for record in records:
             payload = payloads.cell_payload(_payload(record)["scope"], cells.of(_vector(record)))
-            self._update(UpdateOperation.set_payload([record.id], payload))
+            self._shard.update(UpdateOperation.set_payload([record.id], payload))
         return bool(records)
 
-    def _count(self, condition: FieldCondition) -> int:
-        # Of one indexed field the estimate is exact and takes microseconds; counting 100,000 points takes 25 ms.
-        return self._shard.count(CountRequest(filter=Filter(must=[condition]), exact=False))
-
-    def _update(self, operation: UpdateOperation) -> None:
-        self._shard.update(operation)
-        self._unflushed += 1
-        if self._unflushed >= self._flush_every:
-            self._shard.flush()
-            self._unflushed = 0
-
     def _upsert(self, point: Point) -> None:
-        self._update(UpdateOperation.upsert_points([point]))
-
-    def _records(self, ids: Sequence[str]) -> list[Record]:
-        return self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
+        self._shard.update(UpdateOperation.upsert_points([point]))
 
     def _all(self, conditions: "list[ConditionType]") -> Iterator[Record]:
         page: str | None = None

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from plumbline_cache.domain.entry import Entry, Saving, Scope, Source, entry_id
+from plumbline_cache.domain.shareable import has_hidden, has_personal_data
 
 
 class Refusal(Enum):
@@ -15,6 +16,10 @@ class Refusal(Enum):
     NO_SOURCES = "no_sources"
     REDACTED = "redacted"
     """Its texts hold placeholders: it is not what its caller read."""
+    PERSONAL_DATA = "personal_data"
+    """The question names somebody's address, telephone, card, account or key."""
+    HIDDEN_TEXT = "hidden_text"
+    """The question says what is not seen."""
     STRUCTURED = "structured"
     """It fits a schema that whoever asks next did not name."""
     OTHER_RELEASE = "other_release"
@@ -67,6 +72,10 @@ class Candidate:
             return Refusal.FROM_CONVERSATION
         if self.redacted:
             return Refusal.REDACTED
+        if has_personal_data(self.question):
+            return Refusal.PERSONAL_DATA
+        if has_hidden(self.question):
+            return Refusal.HIDDEN_TEXT
         if self.structured:
             return Refusal.STRUCTURED
         if not self.sources:

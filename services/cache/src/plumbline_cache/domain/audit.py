@@ -20,6 +20,8 @@ WINDOW_TIME: Final = timedelta(days=30)
 """Older ones don't count; the event log keeps them no longer either."""
 EARLY: Final = 10
 """So many audits are enough where even the lower bound is beyond the target."""
+OF_ONE_TENANT: Final = 50
+"""So many of one tenant's count for the whole release: no tenant alone switches the tier off for others."""
 _Z: Final = 1.959963984540054
 """Standard normal quantile of 97.5 %: intervals hold 95 %."""
 
@@ -88,21 +90,31 @@ class Ruling:
 class Window:
     """The audits that count, in whatever order and however often they are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_of_a_tenant: int = WINDOW) -> None:
+        """*most_of_a_tenant* is how many of one tenant's count."""
+        self._most = most_of_a_tenant
         self._audits: list[Audit] = []
+        self._hits: FalseHits | None = None
 
-    def add(self, audit: Audit) -> bool:
-        """Whether it counts: it was not told before, and is among the newest."""
+    def add(self, audit: Audit) -> None:
+        """Count it, unless it was told before or newer ones fill the window."""
         if any(one.id == audit.id for one in self._audits):
-            return False
+            return
         insort(self._audits, audit)
+        same = [one for one in self._audits if one.tenant == audit.tenant]
+        if len(same) > self._most:
+            self._audits.remove(same[0])
         del self._audits[:-WINDOW]
-        return audit in self._audits
+        self._hits = None
 
     def hits(self, now: datetime) -> FalseHits:
-        """What they come to."""
-        outcomes = [audit.outcome for audit in self._audits if audit.time > now - WINDOW_TIME]
-        return FalseHits(len(outcomes), outcomes.count(Outcome.DIFFERENT), outcomes.count(Outcome.UNDECIDED))
+        """What they come to. A lookup asks, so it is counted again only when something changed."""
+        if self._hits is None or self._audits[0].time <= now - WINDOW_TIME:
+            self._audits = [audit for audit in self._audits if audit.time > now - WINDOW_TIME]
+            outcomes = [audit.outcome for audit in self._audits]
+            different, undecided = map(outcomes.count, (Outcome.DIFFERENT, Outcome.UNDECIDED))
+            self._hits = FalseHits(len(outcomes), different, undecided) if outcomes else None
+        return self._hits or FalseHits()
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
@@ -126,6 +138,6 @@ def rule(levels: Iterable[tuple[Level, FalseHits]], target: float) -> Ruling:
     for level, hits in levels:
         if hits.audited >= enough(target):
             return Ruling(hits.high > target, level, hits)
-        if hits.audited >= EARLY and hits.low > target:
+        if level is not Level.RELEASE and hits.audited >= EARLY and hits.low > target:
             return Ruling(True, level, hits)
     return Ruling(off=False)

@@ -11,9 +11,9 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from plumbline_cache.domain.normal import normal_form
 from plumbline_kit.errors import Invalid
 from plumbline_models.language import languages
-from plumbline_models.text import normalise
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 
@@ -136,8 +136,8 @@ def language_of(question: str) -> str:
 
 
 def entry_id(scope: Scope, question: str) -> str:
-    """The one place of a question in a scope: case, white space and punctuation make no other place."""
-    return str(uuid.uuid5(_NAMESPACE, f"{scope.key}/{normalise(question) or question.strip()}"))
+    """The one place in a scope of all questions with one normal form."""
+    return str(uuid.uuid5(_NAMESPACE, f"{scope.key}/{normal_form(question)}"))
 
 
 def require_question(question: str) -> None:

@@ -21,6 +21,8 @@ class MissReason(Enum):
     CATCHING_UP = "catching_up"
     EXPIRED = "expired"
     NEVER_CACHED = "never_cached"
+    UNREACHABLE = "unreachable"
+    """The engine or the encoder failed, or took too long."""
     SWITCHED_OFF = "switched_off"
     """Audits found too many hits of near questions wrong."""
 

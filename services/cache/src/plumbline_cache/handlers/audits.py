@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from plumbline_cache.domain.audit import Audit, FalseHits, Level, Outcome, Ruling, Window, rule
+from plumbline_cache.domain.audit import OF_ONE_TENANT, WINDOW, Audit, FalseHits, Level, Outcome, Ruling, Window, rule
 from plumbline_cache.domain.lookup import Tier
 from plumbline_kit.clock import Clock
 
@@ -38,7 +38,7 @@ class AuditLedger:
         """*target* is the share of semantic hits that may be wrong, in (0, 1]."""
         self.target = target
         self._clock = clock
-        self._windows: defaultdict[_Key, Window] = defaultdict(Window)
+        self._windows: dict[_Key, Window] = {}
         self._scopes: defaultdict[str, set[str]] = defaultdict(set)
         self._false_up_to: dict[str, float] = {}
 
@@ -46,7 +46,7 @@ class AuditLedger:
         """Count it, once however often it is told and in whatever order, and say when that switches the tier."""
         before = self.ruling(audit.scope_key, audit.tenant)
         for level in Level:
-            self._windows[_key(audit.tier, level, audit.scope_key, audit.tenant)].add(audit)
+            self._window(level, audit).add(audit)
         if audit.tier is Tier.SEMANTIC:
             self._scopes[audit.tenant].add(audit.scope_key)
             self._learn(audit)
@@ -80,6 +80,10 @@ class AuditLedger:
     def semantic_scopes(self) -> Mapping[str, list[AuditedScope]]:
         """The same of all tenants, by tenant."""
         return {tenant: self.scopes_of(tenant) for tenant in self._scopes}
+
+    def _window(self, level: Level, audit: Audit) -> Window:
+        most = OF_ONE_TENANT if level is Level.RELEASE else WINDOW
+        return self._windows.setdefault(_key(audit.tier, level, audit.scope_key, audit.tenant), Window(most))
 
     def _hits(self, key: _Key) -> FalseHits:
         window = self._windows.get(key)

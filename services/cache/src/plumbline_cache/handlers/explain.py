@@ -8,9 +8,9 @@ from typing import Final
 from plumbline_cache.domain.entry import Neighbour, Scope, Vector, entry_id
 from plumbline_cache.domain.explanation import Check, Explained, Explanation, standing
 from plumbline_cache.domain.lookup import Tier
+from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import asks_the_same
 from plumbline_cache.handlers.lookup import NEIGHBOURS, LookupAnswer
-from plumbline_models.text import normalise
 
 ANY_SIMILARITY: Final = -1.0
 
@@ -27,7 +27,7 @@ class ExplainLookup:
         result = await self.lookup(scope, question)
         vector = await self.lookup.encoder.encode(question)
         entries = await self.lookup.readers.run(partial(self._explain, scope, question, vector))
-        return Explanation(scope, normalise(question), result, self.lookup.semantic_threshold, entries)
+        return Explanation(scope, normal_form(question), result, self.lookup.semantic_threshold, entries)
 
     def _explain(self, scope: Scope, question: str, vector: Vector) -> Sequence[Explained]:
         own = self.lookup.store.find(entry_id(scope, question))

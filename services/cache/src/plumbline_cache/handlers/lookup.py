@@ -1,6 +1,6 @@
 """Look for an answer: to the same question, else to one that means the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -11,20 +11,22 @@ from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector, entry_
 from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import asks_the_same
 from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import HitRules, QuestionEncoder, Readiness, StoreReader, Turns
 from plumbline_kit.clock import Clock
+from plumbline_kit.errors import Unavailable
 
 log = structlog.get_logger()
 
 NEIGHBOURS: Final = 8
 """How many near questions are looked at: the nearest may ask something else, or be stale."""
 
-ENGINE_SECONDS: Final = 0.03
-"""Longer than this a search is not worth waiting for."""
+ENGINE_SECONDS: Final = 0.02
+"""Longer than this a search is not worth waiting for. With what the encoder has, a fault is a miss within 30 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class _Found:
     best: Neighbour | None = None
     stale: bool = False
     expired: bool = False
+    unreachable: bool = False
+    """The engine or the encoder failed, or took too long."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,11 @@ class LookupAnswer:
             return Miss(MissReason.CATCHING_UP, await self._encode(question))
         # What was asked in a conversation may be answered from it, and from what is everybody's.
         shared = replace(scope, conversation="")
-        exact = self._exact(scope, question)
-        if exact.best is None and scope.conversation:
-            exact = self._exact(shared, question)
+        exact = await self._exact([scope, shared] if scope.conversation else [scope], question)
         if exact.best is not None:
             return Hit(exact.best.entry, Tier.EXACT, exact.best.similarity)
         vector = await self._encode(question)
-        near = await self._semantic(shared, question, vector)
+        near = await self._semantic(shared, question, None if exact.unreachable else vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
         return Miss(_reason(exact, near), vector)
@@ -87,25 +89,33 @@ class LookupAnswer:
             return Miss(MissReason.SWITCHED_OFF, hit.vector, withheld=hit)
         return hit
 
-    def _exact(self, scope: Scope, question: str) -> _Found:
-        # On the event loop: the read takes 20 microseconds, a thread's turn 200, and 4 ms beside a busy writer.
-        try:
-            entry = self.store.find(entry_id(scope, question))
-            found = [] if entry is None or not _is_same(entry, scope, question) else [Neighbour(entry, 1.0)]
-            return self._first_fresh(scope, found)
-        except Exception:  # a fault of the cache must cost a generation, not the answer
-            log.exception("lookup_failed", tier=Tier.EXACT.value, tenant_id=scope.tenant)
-            return _Found()
+    async def _exact(self, scopes: Sequence[Scope], question: str) -> _Found:
+        return await self._read(Tier.EXACT, scopes[0].tenant, partial(self._find, scopes, question))
 
     async def _semantic(self, scope: Scope, question: str, vector: Vector | None) -> _Found:
         if vector is None:
-            return _Found()
+            return _Found(unreachable=True)
+        return await self._read(Tier.SEMANTIC, scope.tenant, partial(self._search, scope, question, vector))
+
+    async def _read(self, tier: Tier, tenant: str, work: Callable[[], _Found]) -> _Found:
         try:
-            search = partial(self._search, scope, question, vector)
-            return await self.readers.run(search, seconds=ENGINE_SECONDS)
-        except Exception:  # as above; a search that takes too long ends here too
-            log.exception("lookup_failed", tier=Tier.SEMANTIC.value, tenant_id=scope.tenant)
-            return _Found()
+            return await self.readers.run(work, seconds=ENGINE_SECONDS)
+        except (TimeoutError, Unavailable) as error:  # a trace of each would take longer than the lookup
+            log.warning("lookup_failed", tier=tier.value, tenant_id=tenant, reason=str(error) or "took too long")
+        except Exception:  # a fault of the cache must cost a generation, not the answer
+            log.exception("lookup_failed", tier=tier.value, tenant_id=tenant)
+        return _Found(unreachable=True)
+
+    def _find(self, scopes: Sequence[Scope], question: str) -> _Found:
+        """In the first of *scopes* that has an entry to serve."""
+        found = _Found()
+        for scope in scopes:
+            entry = self.store.find(entry_id(scope, question))
+            same = [] if entry is None or not _is_same(entry, scope, question) else [Neighbour(entry, 1.0)]
+            found = self._first_fresh(scope, same)
+            if found.best is not None:
+                break
+        return found
 
     def _search(self, scope: Scope, question: str, vector: Vector) -> _Found:
         near = self.store.nearest(scope, vector, least=self.semantic_threshold, limit=NEIGHBOURS)
@@ -136,17 +146,21 @@ class LookupAnswer:
     async def _encode(self, question: str) -> Vector | None:
         try:
             return await self.encoder.encode(question)
-        except Exception:  # as above: whoever needs the vector computes it
+        except Unavailable as error:  # as above: whoever needs the vector computes it
+            log.warning("question_not_encoded", reason=str(error))
+        except Exception:  # as above
             log.exception("question_not_encoded")
-            return None
+        return None
 
 
 def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
-    """Normalised questions may still differ in what is no letter, such as C and C++."""
-    return entry.scope.key == scope.key and (entry.question == question or asks_the_same(entry.question, question))
+    """What stands at a place belongs there: nobody is served another scope's or question's whatever the engine did."""
+    return entry.scope.key == scope.key and normal_form(entry.question) == normal_form(question)
 
 
 def _reason(*found: _Found) -> MissReason:
+    if any(tier.unreachable for tier in found):
+        return MissReason.UNREACHABLE
     if any(tier.stale for tier in found):
         return MissReason.STALE
     return MissReason.EXPIRED if any(tier.expired for tier in found) else MissReason.NOT_FOUND

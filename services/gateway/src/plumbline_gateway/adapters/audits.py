@@ -63,7 +63,8 @@ class BackgroundAudits:
     def _is_chosen(self, answer: Completed) -> bool:
         result = answer.result
         if not isinstance(result, Hit):
-            return result.withheld is not None  # answered afresh anyway: comparing costs nothing more
+            # Answered afresh anyway: comparing costs nothing more. Once is enough where several waited for one answer.
+            return result.withheld is not None and not result.coalesced_with
         return is_sampled(answer.answer_id, self._share * (EXACT_PART if result.tier is Tier.EXACT else 1.0))
 
     async def _run(self, answer: Completed, caller: Caller) -> None:

@@ -9,7 +9,8 @@ import structlog
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.settings import SettingsError
-from plumbline_models import Encoder, ThreadedEncoder
+from plumbline_kit.telemetry import meter, names
+from plumbline_models import Encoder, RememberingEncoder, ThreadedEncoder
 from plumbline_models.cross_encoder import CrossEncoder
 from plumbline_retrieval.adapters.embedding_endpoint import EndpointEncoder
 from plumbline_retrieval.adapters.reranking import CrossEncoderReranker, EndpointReranker, TokenInteraction
@@ -83,7 +84,13 @@ async def open_models(settings: Settings, index: IndexSettings, clock: Clock) ->
             revision=index.embedding_revision,
         )
         return Models(remote, remote, cutting, reranker, (remote.aclose, *closing), tokens_of=encoder.id)
-    passages, queries = ThreadedEncoder(encoder, workers=settings.index_workers), ThreadedEncoder(encoder)
+    encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
+    passages = ThreadedEncoder(encoder, workers=settings.index_workers)
+    queries = RememberingEncoder(
+        ThreadedEncoder(encoder),
+        most_bytes=settings.encoder_memo_bytes,
+        told=lambda known: encoded.add(1, {names.REMEMBERED: known}),
+    )
     closing = (passages.aclose, queries.aclose, *closing)
     models = Models(passages, queries, cutting, reranker, closing, encoder.id, encoder.max_tokens - FRAME_TOKENS)
     _budget(index, models)

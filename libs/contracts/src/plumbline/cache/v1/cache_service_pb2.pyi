@@ -56,6 +56,8 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """An entry was there, but its time to live is over."""
     MISS_REASON_NEVER_CACHED: _MissReason.ValueType  # 5
     """Questions of this class are never answered from memory: live facts, personal, relative to now."""
+    MISS_REASON_UNREACHABLE: _MissReason.ValueType  # 6
+    """The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
     MISS_REASON_REVALIDATING: _MissReason.ValueType  # 7
     """An entry was there, but a passage has come since that its answer might have been given."""
     MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
@@ -73,6 +75,8 @@ MISS_REASON_EXPIRED: MissReason.ValueType  # 4
 """An entry was there, but its time to live is over."""
 MISS_REASON_NEVER_CACHED: MissReason.ValueType  # 5
 """Questions of this class are never answered from memory: live facts, personal, relative to now."""
+MISS_REASON_UNREACHABLE: MissReason.ValueType  # 6
+"""The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
 MISS_REASON_REVALIDATING: MissReason.ValueType  # 7
 """An entry was there, but a passage has come since that its answer might have been given."""
 MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8

@@ -1,0 +1,98 @@
+"""When a question waits for the encoder, and when it gives up."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plumbline_cache.adapters.encoder import EncodedQuestions
+from plumbline_kit.errors import Unavailable
+from plumbline_kit.testing import eventually
+
+VECTOR = np.ones(4, np.float32) / 2
+
+
+@dataclass
+class Encoder:
+    """Finishes a question when it is told to."""
+
+    taken: list[asyncio.Future[Any]] = field(default_factory=list)
+    now: float = 0.0
+    remembers: bool = False
+
+    def encode_one(self, text: str) -> Awaitable[Any]:
+        self.taken.append(asyncio.get_running_loop().create_future())
+        if self.remembers:
+            self.taken[-1].set_result(VECTOR)
+        return self.taken[-1]
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return Encoder()
+
+
+@pytest.fixture
+def questions(encoder: Encoder) -> EncodedQuestions:
+    return EncodedQuestions(encoder, stuck_seconds=0.025, now=lambda: encoder.now)
+
+
+async def asked(questions: EncodedQuestions, encoder: Encoder, number: int = 1) -> list[asyncio.Task[Any]]:
+    tasks = [asyncio.create_task(questions.encode("Why?")) for _ in range(number)]
+    await eventually(lambda: len(encoder.taken) >= number)
+    return tasks
+
+
+async def test_waiting_behind_others_is_no_fault(questions: EncodedQuestions, encoder: Encoder) -> None:
+    waiting = await asked(questions, encoder, 20)
+    for task, future in zip(waiting, encoder.taken, strict=True):
+        encoder.now += 0.02
+        future.set_result(VECTOR)
+        assert (await task).tolist() == VECTOR.tolist()
+
+
+async def test_who_waits_for_a_stuck_encoder_is_told_and_who_comes_then_at_once(
+    questions: EncodedQuestions, encoder: Encoder
+) -> None:
+    [waiting] = await asked(questions, encoder)
+    encoder.now += 0.025
+    with pytest.raises(Unavailable):
+        await waiting
+    with pytest.raises(Unavailable):
+        await questions.encode("Who?")
+    assert len(encoder.taken) == 1
+
+
+async def test_an_encoder_that_moves_again_is_asked_again(questions: EncodedQuestions, encoder: Encoder) -> None:
+    [waiting] = await asked(questions, encoder)
+    encoder.now += 1.0
+    with pytest.raises(Unavailable):
+        await waiting
+    encoder.taken[0].set_result(VECTOR)
+    await asyncio.sleep(0)
+    [again] = [asyncio.create_task(questions.encode("Who?"))]
+    await eventually(lambda: len(encoder.taken) == 2)
+    encoder.taken[1].set_result(VECTOR)
+    assert (await again).tolist() == VECTOR.tolist()
+
+
+async def test_what_was_remembered_says_nothing_of_an_encoder_that_is_stuck(
+    questions: EncodedQuestions, encoder: Encoder
+) -> None:
+    [waiting] = await asked(questions, encoder)
+    encoder.now += 0.02
+    encoder.remembers = True
+    assert (await questions.encode("Who?")).tolist() == VECTOR.tolist()
+    encoder.now += 0.005
+    with pytest.raises(Unavailable):
+        await waiting
+
+
+async def test_what_the_encoder_raises_comes_through(questions: EncodedQuestions, encoder: Encoder) -> None:
+    [waiting] = await asked(questions, encoder)
+    encoder.taken[0].set_exception(ValueError("too odd"))
+    with pytest.raises(ValueError, match="too odd"):
+        await waiting
