@@ -1,11 +1,13 @@
 """Take in an answer that passed its evaluation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 import structlog
 
+from plumbline_cache.domain.addition import Addition, least_similarity, newest_mark
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Vector
 from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, withdrawn
@@ -70,8 +72,15 @@ class AdmitAnswer:
         if held is not None and not self._gives_way(held, entry):
             return Refusal.OLDER_ANSWER
         # The question is asked as often whichever answer it has.
-        self.store.put(entry if held is None else replace(entry, hits=held.hits), vector)
+        marked = replace(entry, mark=newest_mark(entry, self._additions(entry, vector)))
+        self.store.put(marked if held is None else replace(marked, hits=held.hits), vector)
         return Admitted(entry.id, anew=True)
+
+    def _additions(self, entry: Entry, vector: Vector) -> Sequence[Addition]:
+        """What came before the answer did, and after it was begun."""
+        least = least_similarity(entry)
+        added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time, least=least)
+        return [addition for addition in added if addition.concerns(entry) and not addition.was_seen_for(entry)]
 
     def _gives_way(self, held: Entry, entry: Entry) -> bool:
         floors = self.store.floors(held.scope.tenant, held.documents)

@@ -36,6 +36,7 @@ class _Found:
     best: Neighbour | None = None
     stale: bool = False
     expired: bool = False
+    marked: bool = False
     unreachable: bool = False
     """The engine or the encoder failed, or took too long."""
 
@@ -135,7 +136,9 @@ class LookupAnswer:
         documents = [document for neighbour in alive for document in neighbour.entry.documents]
         floors = self.store.floors(scope.tenant, documents) if documents else {}
         fresh = [neighbour for neighbour in alive if is_fresh(neighbour.entry, floors)]
-        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=expired)
+        valid = [neighbour for neighbour in fresh if neighbour.entry.mark is None]
+        stale, marked = len(fresh) < len(alive), len(valid) < len(fresh)
+        return _Found(next(iter(valid), None), stale=stale, expired=expired, marked=marked)
 
     def _wanted(self, scope: Scope, found: Sequence[Neighbour]) -> Sequence[Neighbour]:
         """Without what somebody wants gone and is about to go."""
@@ -161,6 +164,8 @@ def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
 def _reason(*found: _Found) -> MissReason:
     if any(tier.unreachable for tier in found):
         return MissReason.UNREACHABLE
+    if any(tier.marked for tier in found):
+        return MissReason.REVALIDATING
     if any(tier.stale for tier in found):
         return MissReason.STALE
     return MissReason.EXPIRED if any(tier.expired for tier in found) else MissReason.NOT_FOUND

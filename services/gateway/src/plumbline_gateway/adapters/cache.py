@@ -14,6 +14,7 @@ _MISS_REASONS = {
     pb.MISS_REASON_CATCHING_UP: "catching_up",
     pb.MISS_REASON_EXPIRED: "expired",
     pb.MISS_REASON_NEVER_CACHED: "never_cached",
+    pb.MISS_REASON_REVALIDATING: "revalidating",
     pb.MISS_REASON_UNREACHABLE: "unreachable",
     pb.MISS_REASON_SWITCHED_OFF: "switched_off",
 }
