@@ -101,6 +101,9 @@ eval-grounding: setup  ## what the check of sentences finds in public data, by l
 eval-leaks: setup  ## 20,000 questions of callers who must not get what other tenants, groups and releases are answered with
 	nice -n 5 $(BIN)/python -m tests.bench.leaks
 
+eval-audits: setup  ## how often the comparison of audited hits is wrong, and when the switch throws (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.audits
+
 eval-conversation: setup  ## retrieval for the last turn of conversations, by what it was made into (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.conversation
 
@@ -120,4 +123,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-cache bench-cache-store bench-invalidation bench-generation bench-prompts train-guards eval-guards eval-grounding eval-leaks eval-conversation eval-answers eval-answerability train-answerability results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-cache bench-cache-store bench-invalidation bench-generation bench-prompts train-guards eval-guards eval-grounding eval-leaks eval-audits eval-conversation eval-answers eval-answerability train-answerability results clean

@@ -121,7 +121,8 @@ async def main(sizes: Sequence[int], *, with_peer: bool) -> None:
     console = Console(stderr=True)
     questions = stored.load(BenchSettings.from_env().data, max(sizes))
     async with AsyncExitStack() as stack:
-        bench = await stack.enter_async_context(running(["kafka", "retrieval", "generation", "cache", "gateway"]))
+        parts = ["kafka", "retrieval", "generation", "cache", "gateway"]
+        bench = await stack.enter_async_context(running(parts, {"cache": _room_for(max(sizes))}))
         release = load_release(bench.layout.release_file)
         peer = await _peer(stack, release, console) if with_peer else None
         fill = await stack.enter_async_context(_filling(bench, release))
@@ -204,6 +205,11 @@ async def _peer(stack: AsyncExitStack, release: Release, console: Console) -> Wo
     return await stack.enter_async_context(
         working("tests.bench.peers.gptcache", *arguments, python=python, env={**OFFLINE, "HOME": folder})
     )
+
+
+def _room_for(entries: int) -> dict[str, str]:
+    """The cache's bounds, which a tenant of its own does not reach."""
+    return {name: str(2 * entries) for name in ("MAX_ENTRIES", "MAX_ENTRIES_PER_TENANT")}
 
 
 async def _fill_peer(peer: Worker | None, questions: Sequence[str], encoded: int) -> None:

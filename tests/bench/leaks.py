@@ -35,7 +35,7 @@ from plumbline_cache.domain.room import Bounds
 from plumbline_cache.wiring import Parts
 from plumbline_contracts.topics import EVALUATION_COMPLETED
 from plumbline_kit import logs
-from plumbline_kit.bus import MemoryBus
+from plumbline_kit.bus import MemoryBus, MemoryHistory
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server, open_channel
@@ -187,7 +187,7 @@ async def opened(encoder_dir: Path) -> AsyncIterator[Range]:
         questions, readers = Remembering(encoder), Patient("leaks-reader", 2)
         parts = Parts(state.store, questions, encoder.id, bus, release, clock, bounds, readers=readers)
         server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
-        add_CacheServiceServicer_to_server(parts.api(Ready()), server.grpc)
+        add_CacheServiceServicer_to_server(parts.api(Ready(), MemoryHistory(bus)), server.grpc)
         await server.start()
         try:
             async with _filled(parts, bus, release), open_channel(f"127.0.0.1:{server.port}") as channel:

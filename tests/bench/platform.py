@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,8 +29,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(parts: Collection[str]) -> AsyncIterator[Bench]:
-    """Start *parts*, a fake model that answers at once, and the bare echo; stop all of them at the end."""
+async def running(parts: Collection[str], env: Mapping[str, Mapping[str, str]] | None = None) -> AsyncIterator[Bench]:
+    """Start *parts*, a fake model that answers at once, and the bare echo; stop all of them at the end.
+
+    *env* is added to the environments of the parts that it names.
+    """
     with tempfile.TemporaryDirectory(prefix="plumbline-bench-") as folder:
         layout = Layout.temporary(Path(folder))
         ports = free_ports("model", "echo", "second echo")
@@ -44,7 +47,7 @@ async def running(parts: Collection[str]) -> AsyncIterator[Bench]:
                 ]
             )
             model = {"LLM_BASE_URL": f"http://{addresses['model']}/v1"}
-            await supervisor.start(parts, env={"generation": model})
+            await supervisor.start(parts, env={**(env or {}), "generation": model})
             yield Bench(
                 layout, supervisor, Driver(layout.address, mint_token(layout, tenant="bench")), addresses["echo"]
             )

@@ -260,10 +260,17 @@ class FakePlatform(
             entries=[near],
         )
 
+    def WarmEntries(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
+        self._check(context)
+        whole = request.maximum_time.seconds >= 30
+        return cache_pb.WarmEntriesResponse(
+            read_count=9, admitted_count=4, held_count=3, refused_counts={"not_passed": 2}, whole=whole
+        )
+
     def InvalidateEntries(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self._check(context)
         self.invalidated.append(request)
-        return cache_pb.InvalidateEntriesResponse(invalidated_count=3)
+        return cache_pb.InvalidateEntriesResponse(invalidated_count=3, invalidation_id="i1")
 
     def GetEvaluation(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self._check(context)

@@ -118,26 +118,51 @@ def test_invalidate_asks_before_it_drops(plumbline: Any, platform: Any) -> None:
     [
         (["--all"], pb.InvalidateEntriesRequest(all=True)),
         (["--entry", "e1"], pb.InvalidateEntriesRequest(entry_id="e1")),
+        (["--erase", "staff.md"], pb.InvalidateEntriesRequest(erased_document_id="staff.md")),
+        (["--question", "Why?"], pb.InvalidateEntriesRequest(question="Why?")),
+        (["--application", "shop"], pb.InvalidateEntriesRequest(application_id="shop")),
+        (
+            ["--application", "shop", "--release", "r2"],
+            pb.InvalidateEntriesRequest(release=ReleaseRef(application_id="shop", release_id="r2")),
+        ),
     ],
 )
 def test_with_yes_it_drops_at_once(
     plumbline: Any, platform: Any, options: list[str], request_sent: pb.InvalidateEntriesRequest
 ) -> None:
-    assert plumbline.json("cache", "invalidate", *options, "--yes") == [{"invalidated_count": 3}]
+    assert plumbline.json("cache", "invalidate", *options, "--yes") == [
+        {"invalidated_count": 3, "invalidation_id": "i1"}
+    ]
     assert platform.invalidated == [request_sent]
 
 
-@pytest.mark.parametrize("options", [[], ["--all", "--entry", "e1"]])
-def test_what_is_dropped_is_said_in_one_way(plumbline: Any, platform: Any, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "one of --document"),
+        (["--all", "--entry", "e1"], "one of --document"),
+        (["--release", "r2"], "name the --application"),
+    ],
+)
+def test_what_is_dropped_is_said_in_one_way(plumbline: Any, platform: Any, options: list[str], words: str) -> None:
     refused = plumbline("cache", "invalidate", *options, "--yes")
     assert refused.exit_code == 1
-    assert "one of --document, --entry and --all" in refused.stderr
+    assert words in refused.stderr
     assert platform.invalidated == []
 
 
-@pytest.mark.parametrize("command", [["stats"], ["top"], ["explain", "Why?"], ["invalidate", "--all", "--yes"]])
+@pytest.mark.parametrize(
+    "command", [["stats"], ["top"], ["explain", "Why?"], ["invalidate", "--all", "--yes"], ["warm"]]
+)
 def test_a_cache_that_refuses_says_what_to_do(plumbline: Any, platform: Any, command: list[str]) -> None:
     platform.code, platform.details = grpc.StatusCode.PERMISSION_DENIED, "needs the scope cache.read"
     refused = plumbline("cache", *command)
     assert refused.exit_code == 1
     assert "cache: needs the scope cache.read: use a token that has it" in refused.stderr
+
+
+def test_warm_counts_what_came_in_and_says_when_it_was_cut_short(plumbline: Any) -> None:
+    whole = plumbline("cache", "warm").stdout
+    assert "9 answers looked at: 4 taken in, 3 were there; refused: not passed 2" in whole
+    assert "run it again" not in whole
+    assert "run it again" in plumbline("cache", "warm", "--seconds", "5").stdout

@@ -1,6 +1,6 @@
 """The contract over a real channel, with callers of two tenants and of different groups."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub, add_CacheServiceServicer_to_server
 from plumbline.common.v1.answer_pb2 import Answer, ReleaseRef
+from plumbline.evaluation.v1.evaluation_events_pb2 import EvaluationCompleted
 from plumbline_cache.adapters.memory import MemoryStore, Ready, WordEncoder
 from plumbline_cache.api import SCOPES
 from plumbline_cache.domain.admission import Candidate
@@ -21,8 +22,8 @@ from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.wiring import Parts
-from plumbline_contracts.topics import INVALIDATION_REQUESTED
-from plumbline_kit.bus import MemoryBus
+from plumbline_contracts.topics import EVALUATION_COMPLETED, INVALIDATION_REQUESTED
+from plumbline_kit.bus import MemoryBus, MemoryHistory
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release
 from plumbline_kit.rpc import Server, open_channel
@@ -102,7 +103,7 @@ async def served(release: Release) -> AsyncIterator[Served]:
     bus, store, readiness = MemoryBus(), MemoryStore(), Ready()
     parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock(), Bounds(1000, 500))
     server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
-    add_CacheServiceServicer_to_server(parts.api(readiness), server.grpc)
+    add_CacheServiceServicer_to_server(parts.api(readiness, MemoryHistory(bus)), server.grpc)
     await server.start()
     async with open_channel(f"127.0.0.1:{server.port}") as channel:
         yield Served(channel, store, bus, readiness, release, parts.audits)
@@ -286,7 +287,7 @@ async def test_a_miss_of_a_tier_that_is_off_carries_what_it_withholds(served: Se
     assert (await caller.look_up(question)).hit.tier == pb.CACHE_TIER_EXACT
 
 
-@pytest.mark.parametrize("method", ["LookupAnswer", "InvalidateEntries", "GetStats", "ListTopEntries", "ExplainLookup"])
+@pytest.mark.parametrize("method", [method.rpartition("/")[2] for method in SCOPES])
 async def test_every_method_needs_its_scope(served: Served, method: str) -> None:
     request = {
         "LookupAnswer": pb.LookupAnswerRequest(question="Why?"),
@@ -294,6 +295,7 @@ async def test_every_method_needs_its_scope(served: Served, method: str) -> None
         "GetStats": pb.GetStatsRequest(),
         "ListTopEntries": pb.ListTopEntriesRequest(),
         "ExplainLookup": pb.ExplainLookupRequest(question="Why?"),
+        "WarmEntries": pb.WarmEntriesRequest(),
     }[method]
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await served.caller(scopes="evaluate").call(method, request)
@@ -330,8 +332,35 @@ async def test_a_lookup_is_explained_without_being_counted(served: Served) -> No
     assert (told.release.release_id, told.groups, told.language) == (served.release.id, ["sales"], "en")
     [own] = told.entries
     assert (own.entry_id, own.tier, own.question) == (entry_id, pb.CACHE_TIER_EXACT, LAMP)
-    assert {check.name: check.passed for check in own.checks} == {"words": True, "time to live": True, "sources": True}
+    assert {check.name: check.passed for check in own.checks} == {
+        "words": True,
+        "time to live": True,
+        "sources": True,
+        "wanted": True,
+    }
     stranger = await served.caller(groups=["hr"]).call("ExplainLookup", pb.ExplainLookupRequest(question=LAMP))
     assert (len(stranger.entries), stranger.miss_reason) == (0, pb.MISS_REASON_NOT_FOUND)
     stats = await caller.stats()
     assert (stats.exact_hit_count, stats.miss_count) == (0, 0)
+
+
+async def test_answers_that_were_evaluated_before_come_in_when_the_cache_is_warmed(
+    served: Served, evaluated: Callable[..., EvaluationCompleted]
+) -> None:
+    for number, tenant in enumerate(["acme", "acme", "globex"]):
+        event = evaluated(("prices", 1, "h1"), answer_id=f"a{number}", question=f"Question {number}?", tenant=tenant)
+        event.subject.generate_time.GetCurrentTime()
+        await served.bus.publish(EVALUATION_COMPLETED, event.subject.answer_id, event)
+    caller = served.caller(groups=["sales"])
+    warmed = await caller.call("WarmEntries", pb.WarmEntriesRequest())
+    assert (warmed.read_count, warmed.admitted_count, warmed.whole) == (2, 2, True)
+    assert (await caller.look_up("Question 1?")).HasField("hit")
+    assert served.store.count("globex") == 0
+
+
+async def test_warming_has_a_bound(served: Served) -> None:
+    request = pb.WarmEntriesRequest()
+    request.maximum_time.FromSeconds(301)
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await served.caller().call("WarmEntries", request)
+    assert failure.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -16,7 +16,7 @@ from plumbline.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub, ad
 from plumbline_gateway.api import SCOPES, GatewayService
 from plumbline_gateway.domain import Claim, Evidence, Generated, Hit, Lookup, Saving, Spending, Tier
 from plumbline_gateway.testing import FakeCache, FakeGenerator, FakeSearch, an_answer
-from plumbline_gateway.translation import claim_to_proto
+from plumbline_gateway.translation import answer_to_proto, claim_to_proto, kept_from_proto
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import make_verifier, test_settings, token
@@ -70,7 +70,7 @@ async def test_a_claim_passes_as_it_came_and_whatever_its_status(front_door: Doo
 
 async def test_a_cached_answer_names_the_answer_it_repeats(front_door: Door) -> None:
     saving = Saving(Spending({"EUR": 0.02}, 170, 40), 1.5)
-    cache = FakeCache(Lookup(Hit("answer-0", an_answer(), Tier.EXACT, saving=saving)))
+    cache = FakeCache(Lookup(Hit("answer-0", kept_from_proto(answer_to_proto(an_answer())), Tier.EXACT, saving=saving)))
     done = (await ask(front_door(cache=cache), freshness=pb.FRESHNESS_STRICT))[-1].completed
     assert (done.origin, done.cached_answer_id) == (pb.ANSWER_ORIGIN_CACHED, "answer-0")
     assert (done.saved.prompt_tokens, done.saved.completion_tokens) == (170, 40)

@@ -28,6 +28,7 @@ from plumbline_gateway.domain import (
 from plumbline_gateway.events import BusAudits
 from plumbline_gateway.handlers import Allowance, AuditHit, Slots
 from plumbline_gateway.testing import FakeAuditLog, FakeCache, FakeGenerator, FakeSearch, an_answer
+from plumbline_gateway.translation import answer_to_proto, kept_from_proto
 from plumbline_guards.stored import remembering
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.errors import Exhausted, Invalid, Unavailable
@@ -40,7 +41,15 @@ from plumbline_kit.testing import FakeClock
 
 ACME = Caller("acme", ("sales",))
 RELEASE = ReleaseRef("default", "abc")
-SEMANTIC = Hit("answer-0", an_answer("It is 49."), Tier.SEMANTIC, "entry-0", 0.97, "How come?", "key")
+SEMANTIC = Hit(
+    "answer-0",
+    kept_from_proto(answer_to_proto(an_answer("It is 49."))),
+    Tier.SEMANTIC,
+    "entry-0",
+    0.97,
+    "How come?",
+    "key",
+)
 Door = Callable[..., Any]
 
 

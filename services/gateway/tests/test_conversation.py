@@ -22,7 +22,7 @@ from plumbline_gateway.domain import (
     Turn,
     conversation_state,
 )
-from plumbline_gateway.testing import FakeCache, FakeCondenser, FakeGenerator, an_answer
+from plumbline_gateway.testing import FakeCache, FakeCondenser, FakeGenerator, an_answer, kept
 from plumbline_kit.errors import DeadlineExceeded, Invalid, PlumblineError, Unavailable
 
 Door = Callable[..., Any]
@@ -110,7 +110,7 @@ async def test_condensing_and_answering_are_paid_together(front_door: Door, comp
 
 
 async def test_a_hit_costs_nothing_beyond_condensing(front_door: Door, completed: Last) -> None:
-    cache = FakeCache(Lookup(Hit("answer-0", an_answer(), Tier.EXACT)))
+    cache = FakeCache(Lookup(Hit("answer-0", kept(an_answer()), Tier.EXACT)))
     assert completed(await front_door(cache=cache).ask()).spending == Spending()
     condenser = FakeCondenser(spending=Spending({"EUR": 0.5}, 10, 2, 1))
     door = front_door(cache=cache, condenser=condenser)

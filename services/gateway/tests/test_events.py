@@ -25,6 +25,7 @@ from plumbline_gateway.domain import (
 )
 from plumbline_gateway.events import BackgroundAnnouncer
 from plumbline_gateway.testing import an_answer
+from plumbline_gateway.translation import answer_to_proto, kept_from_proto
 from plumbline_guards.stored import remembering
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.bus.messages import Position
@@ -65,7 +66,7 @@ class SlowLog:
 def served(answer_id: str = "answer-1", asked: Asked = Asked("Why?")) -> Completed:  # noqa: B008  # frozen
     hit = Hit(
         "answer-0",
-        an_answer(),
+        kept_from_proto(answer_to_proto(an_answer())),
         Tier.SEMANTIC,
         "entry-0",
         0.97,
@@ -119,7 +120,7 @@ async def test_a_fact_holds_placeholders_for_values() -> None:
     bus, card, iban = MemoryBus(), "4111 1111 1111 1111", "GB82 WEST 1234 5698 7654 32"
     announcer = BackgroundAnnouncer(bus, FakeClock(), limit=10, lost=Losses(), findings_in=remembering())
     answer = replace(an_answer(), text=f"Pay to {iban}. Thank you.", claims=(Claim(36, 46, (1,), 1.0),))
-    hit = Hit("answer-0", answer, Tier.EXACT)
+    hit = Hit("answer-0", kept_from_proto(answer_to_proto(answer)), Tier.EXACT)
     asked = Asked(f"By {card}?", Condensation(f"With {card}?", f"By {card}?", Method.RULE))
     announcer.served(Completed("answer-1", ReleaseRef("default", "abc"), asked, hit, 0.25), ACME)
     await announcer.stop()

@@ -39,6 +39,14 @@ def render_explanation(told: pb.ExplainLookupResponse) -> RenderableType:
     return Group(_verdict(told), *_reach(told), *(part for entry in told.entries for part in _explained(entry)))
 
 
+def render_warmed(warmed: pb.WarmEntriesResponse) -> RenderableType:
+    """What became of the answers that were evaluated before."""
+    counts = f"{warmed.admitted_count:,} taken in, {warmed.held_count:,} were there"
+    line = Text(f"{warmed.read_count:,} answers looked at: {counts}; refused: {_reasons([warmed.refused_counts])}")
+    more = Text("time ran out before all were looked at: run it again, what is in stays in", style="yellow")
+    return line if warmed.whole else Group(line, more)
+
+
 def saved_words(saving: pb.Saving) -> str:
     """A saving in a few words: "170 tokens, 1.5 s, 0.020000 EUR"."""
     tokens, seconds = saving.prompt_tokens + saving.completion_tokens, saving.time.ToMilliseconds() / 1000
@@ -116,6 +124,7 @@ _WHY: Final = {
     pb.MISS_REASON_EXPIRED: "the answer's time to live is over",
     pb.MISS_REASON_REVALIDATING: "a passage has come that the answer might have been given",
     pb.MISS_REASON_NEVER_CACHED: "answers to questions like this change with time or person",
+    pb.MISS_REASON_UNREACHABLE: "the engine or the encoder failed, or took too long",
     pb.MISS_REASON_SWITCHED_OFF: "too many near hits of this scope were found wrong, so that the near tier is off",
 }
 

@@ -47,7 +47,10 @@ def redact(fact: Fact, findings_in: FindingsIn) -> Counter[Kind]:
     """Redact it in place, and tell what was redacted."""
     condensation = fact.condensation
     asked = [fact.question, *(getattr(condensation, field) for field in CONDENSED)]
-    texts = Redaction([*asked, *texts_of(fact.answer)], findings_in)
+    all_texts = [*asked, *texts_of(fact.answer)]
+    if not any(map(findings_in, all_texts)):  # as of most facts
+        return Counter()
+    texts = Redaction(all_texts, findings_in)
     fact.question = texts.asked(fact.question)
     for field in CONDENSED:
         if text := getattr(condensation, field):

@@ -17,9 +17,10 @@ from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries, Order
+from plumbline_cache.handlers.warm import WarmEntries
 from plumbline_cache.handlers.withdraw import InvalidateEntries
 from plumbline_cache.ports import EntryReader
-from plumbline_cache.translation.entries import explanation_to_proto, top_to_proto
+from plumbline_cache.translation.entries import explanation_to_proto, top_to_proto, warmed_to_proto
 from plumbline_cache.translation.selections import selection_from_proto
 from plumbline_cache.translation.stats import audits_to_proto, stats_to_proto
 from plumbline_cache.translation.values import MISS_REASONS, TIERS, saving_to_proto
@@ -30,6 +31,8 @@ from plumbline_kit.telemetry import annotate, names
 
 PAGE_SIZE: Final = 20
 MAX_PAGE_SIZE: Final = 100
+WARMING_SECONDS: Final = 30.0
+MAX_WARMING_SECONDS: Final = 300.0
 
 MAX_CONVERSATION_CHARACTERS: Final = 64
 
@@ -39,6 +42,7 @@ SCOPES: Final = {
     "/plumbline.cache.v1.CacheService/GetStats": "cache.read",
     "/plumbline.cache.v1.CacheService/ListTopEntries": "cache.read",
     "/plumbline.cache.v1.CacheService/ExplainLookup": "cache.read",
+    "/plumbline.cache.v1.CacheService/WarmEntries": "cache.write",
 }
 
 _ORDERS: Final = {pb.TOP_ORDER_SAVED_TIME: Order.SAVED_TIME, pb.TOP_ORDER_NEWEST: Order.NEWEST}
@@ -52,6 +56,7 @@ class CacheService(CacheServiceServicer):
     invalidate: InvalidateEntries
     explain: ExplainLookup
     top: ListTopEntries
+    warm: WarmEntries
     entries: EntryReader
     tallies: Tallies
     audits: AuditLedger
@@ -100,6 +105,12 @@ class CacheService(CacheServiceServicer):
         order = _ORDERS.get(request.order, Order.HITS)
         return top_to_proto(await self.top(identity.tenant, identity.groups, order, _page_size(request.page_size)))
 
+    async def WarmEntries(
+        self, request: pb.WarmEntriesRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> pb.WarmEntriesResponse:
+        """See the contract."""
+        return warmed_to_proto(await self.warm(current_call().identity.tenant, _warming_seconds(request)))
+
     async def ExplainLookup(
         self, request: pb.ExplainLookupRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> pb.ExplainLookupResponse:
@@ -120,6 +131,15 @@ def _scope(identity: Identity, release: ReleaseRef, question: str, conversation:
     language = language_of(question)
     who = (identity.tenant, identity.groups, release.application_id, release.release_id)
     return Scope(*who, language, conversation)
+
+
+def _warming_seconds(request: pb.WarmEntriesRequest) -> float:
+    seconds = request.maximum_time.ToTimedelta().total_seconds()
+    if not 0 <= seconds <= MAX_WARMING_SECONDS:
+        raise Invalid.field(
+            "maximum_time", f"must be at most {MAX_WARMING_SECONDS:g} s, or 0 for {WARMING_SECONDS:g} s"
+        )
+    return seconds or WARMING_SECONDS
 
 
 def _page_size(asked: int) -> int:

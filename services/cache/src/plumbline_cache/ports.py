@@ -1,10 +1,11 @@
 """What this service needs from outside, in its own words."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.audit import Ruling
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
@@ -190,6 +191,14 @@ class HitRules(Protocol):
 
     def false_up_to(self, entry_id: str) -> float:
         """The greatest similarity at which a hit of the entry was wrong; below -1 where none was."""
+        ...
+
+
+class EvaluatedAnswers(Protocol):
+    """Knows every evaluated answer that the event log still has."""
+
+    def of_tenant(self, tenant: str) -> AsyncGenerator[Candidate, None]:
+        """Each once, in no order that holds beyond one answer. Raises `Unavailable`."""
         ...
 
 

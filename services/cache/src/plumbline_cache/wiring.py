@@ -24,6 +24,7 @@ from plumbline_cache.events import (
     BusAnnouncer,
     BusWithdrawals,
     CacheEvents,
+    LoggedEvaluations,
     WithdrawalEvents,
     group_of,
 )
@@ -40,11 +41,12 @@ from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
 from plumbline_cache.handlers.uses import Uses, WriteUses
+from plumbline_cache.handlers.warm import WarmEntries
 from plumbline_cache.handlers.withdraw import FollowWithdrawal, InvalidateEntries, Withdraw
 from plumbline_cache.ports import QuestionEncoder, Readiness, Store, Turns
 from plumbline_cache.settings import Settings
 from plumbline_kit.auth import TokenVerifier
-from plumbline_kit.bus import KafkaConsumer, KafkaPublisher
+from plumbline_kit.bus import History, KafkaConsumer, KafkaHistory, KafkaPublisher
 from plumbline_kit.bus.messages import Publisher, Subscription
 from plumbline_kit.clock import Clock, SteadyClock, SystemClock
 from plumbline_kit.lifecycle import Service
@@ -78,8 +80,9 @@ class Parts:
         withdrawals = WithdrawalEvents(FollowWithdrawal(self._withdraw, self._announce()))
         return (*self._events().subscriptions(), *withdrawals.subscriptions())
 
-    def _events(self) -> CacheEvents:
-        admit = AdmitAnswer(
+    @cached_property
+    def _admit(self) -> AdmitAnswer:
+        return AdmitAnswer(
             self.store,
             self.encoder,
             self.writer,
@@ -90,8 +93,10 @@ class Parts:
             time_to_live=self._time_to_live,
             room=RoomWatch(self._make_room()),
         )
+
+    def _events(self) -> CacheEvents:
         follow = FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        return CacheEvents(admit, follow, MarkEntries(self.store, self.writer), AdditionReader(self.encoder_id))
+        return CacheEvents(self._admit, follow, MarkEntries(self.store, self.writer), AdditionReader(self.encoder_id))
 
     def housekeeping(self) -> Housekeeping:
         """What is done from time to time."""
@@ -127,7 +132,7 @@ class Parts:
         """What compares both answers of an audited hit."""
         return AuditRequests(CompareAnswers(self.audits, self.auditor), self.publisher, self.release)
 
-    def api(self, readiness: Readiness) -> CacheService:
+    def api(self, readiness: Readiness, history: History) -> CacheService:
         """The answering side."""
         threshold = self.release.cache.semantic_threshold
         lookup = LookupAnswer(
@@ -148,6 +153,7 @@ class Parts:
             invalidate,
             ExplainLookup(uncounted),
             ListTopEntries(self.store, self.uses, self.operators),
+            WarmEntries(LoggedEvaluations(history), self._admit, self.operators, self.clock),
             self.store,
             self.tallies,
             self.audits,
@@ -208,7 +214,9 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     audit_reader, auditors = _audit_consumers(parts, common, publisher)
     catching_up = CatchingUp(consumer, audit_reader)
     server = Server(common, TokenVerifier.from_settings(common, clock), scopes=SCOPES)
-    add_CacheServiceServicer_to_server(parts.api(catching_up), server.grpc)
+    add_CacheServiceServicer_to_server(
+        parts.api(catching_up, KafkaHistory(common.kafka_bootstrap_servers)), server.grpc
+    )
 
     async def close() -> None:
         await questions.aclose()

@@ -40,9 +40,10 @@ def test_other_answers_are_refused(
     [
         ("Why did anna.schmidt@example.org get no invoice?", Refusal.PERSONAL_DATA),
         ("What does the lamp cost?\U000e0049\U000e0067", Refusal.HIDDEN_TEXT),
+        ("Where is my order?", Refusal.NEVER_CACHED),
     ],
 )
-def test_what_a_question_says_of_somebody_or_unseen_is_kept_for_nobody(
+def test_what_a_question_says_of_somebody_of_now_or_unseen_is_kept_for_nobody(
     candidate: Make, question: str, refusal: Refusal
 ) -> None:
     assert candidate(question, SOURCE).refusal("default", "r1") is refusal

@@ -34,7 +34,7 @@ class Writing:
         tell = AnnounceDrops(store, announcer, turns)
         self.uses = Uses()
         self.make_room = MakeRoom(store, tell, turns, self.uses, self.tallies, clock, bounds)
-        self._admit = AdmitAnswer(
+        self.admitting = AdmitAnswer(
             store,
             WordEncoder(),
             turns,
@@ -52,7 +52,7 @@ class Writing:
         self._follow_withdrawal = FollowWithdrawal(self.withdraw, tell)
 
     async def admit(self, candidate: Candidate) -> Admitted | Refusal:
-        return await self._admit(candidate)
+        return await self.admitting(candidate)
 
     async def follow(self, *changes: Change) -> None:
         for change in changes:

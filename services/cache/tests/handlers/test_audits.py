@@ -107,3 +107,11 @@ def test_scopes_are_those_of_the_tenant(audited: Audited) -> None:
     audited.add(1, scope="c", tenant="globex")
     found = [(one.scope_key, one.hits.audited, one.hits.undecided) for one in audited.ledger.scopes_of("acme")]
     assert found == [("a", 2, 2), ("b", 3, 0)]
+
+
+def test_the_scopes_audited_last_are_remembered_and_a_forgotten_one_follows_its_tenant(audited: Audited) -> None:
+    audited.ledger = AuditLedger(TARGET, audited.clock, scopes=3)
+    for number in range(5):
+        audited.add(12, Outcome.DIFFERENT, scope=f"scope-{number}")
+    assert [one.scope_key for one in audited.ledger.scopes_of("acme")] == ["scope-2", "scope-3", "scope-4"]
+    assert audited.is_off("scope-0")

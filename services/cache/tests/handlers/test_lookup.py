@@ -138,6 +138,8 @@ async def test_a_marked_entry_is_not_served_until_there_is_a_fresh_answer(
     miss = await cache.ask(question)
     assert isinstance(miss, Miss)
     assert miss.reason is MissReason.REVALIDATING
+    assert miss.withheld is not None
+    assert miss.withheld.entry.id == marked.id
     await cache.keep(entry(LAMP, ("prices", 1, "h1"), answer_id="fresh"))
     assert isinstance(await cache.ask(question), Hit)
 
@@ -319,3 +321,11 @@ async def test_instructions_in_a_question_make_another_question(cache: Cache, en
     await cache.keep(entry(poisoned, ("prices", 1, "h1")))
     assert isinstance(await cache.ask(LAMP), Miss)
     assert isinstance(await cache.ask(SAME_LAMP), Miss)
+
+
+async def test_a_question_about_now_is_no_hit_and_carries_its_vector(cache: Cache, entry: Make) -> None:
+    await cache.keep(entry("Is the Aurora lamp in the shop?", ("prices", 1, "h1")))
+    miss = await cache.ask("Is the Aurora lamp in the shop now?")
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.NEVER_CACHED
+    assert miss.vector is not None

@@ -294,11 +294,21 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """An answer of the cache. It goes out as it came in: what a hit costs is mostly what is done with its passages."""
+
+    text: str
+    sources: tuple[PassageRef, ...]
+    content: bytes
+    """The contract's Answer, serialised; nothing looks inside."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """An answer that the cache kept. It was evaluated before it was admitted."""
 
     cached_answer_id: str
-    answer: Answer
+    answer: KeptAnswer
     tier: Tier
     entry_id: str = ""
     similarity: float = 1.0
@@ -325,6 +335,8 @@ class Lookup:
     embedding: Embedding | None = None
     withheld: Hit | None = None
     """Never to be served: only to be compared with the fresh answer."""
+    to_revalidate: Hit | None = None
+    """To be served if a search finds the very passages of its answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from plumbline_gateway.domain import (
     Condensation,
     Embedding,
     Generated,
+    KeptAnswer,
     Lookup,
     Method,
     Outcome,
@@ -35,6 +36,11 @@ def a_passage(text: str = "The Aurora desk lamp costs 49 euros. It is in stock."
 def an_answer(text: str = "It costs 49 euros.", outcome: Outcome = Outcome.ANSWERED) -> Answer:
     """One claim that cites one passage."""
     return Answer(text, (Claim(0, len(text), (1,), 1.0),), (a_passage(),), outcome)
+
+
+def kept(answer: Answer) -> KeptAnswer:
+    """*answer* as the cache keeps it, without the content, which nothing looks into before it goes out."""
+    return KeptAnswer(answer.text, tuple(source.ref for source in answer.sources), b"")
 
 
 @dataclass

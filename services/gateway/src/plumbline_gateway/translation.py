@@ -12,6 +12,7 @@ from plumbline_gateway.domain import (
     Claim,
     Condensation,
     Evidence,
+    KeptAnswer,
     Method,
     Origin,
     Outcome,
@@ -119,11 +120,14 @@ def ref_to_proto(ref: PassageRef) -> common_pb.PassageRef:
     return common_pb.PassageRef(document_id=ref.document_id, version=ref.version, passage_hash=ref.passage_hash)
 
 
+def _ref_from_proto(ref: common_pb.PassageRef) -> PassageRef:
+    return PassageRef(ref.document_id, ref.version, ref.passage_hash)
+
+
 def passage_from_proto(passage: common_pb.Passage) -> Passage:
     """A passage with all that is told of it, but what stands around it."""
-    ref = passage.ref
     return Passage(
-        PassageRef(ref.document_id, ref.version, ref.passage_hash),
+        _ref_from_proto(passage.ref),
         passage.title,
         passage.url,
         passage.text,
@@ -208,8 +212,16 @@ def answer_from_proto(answer: common_pb.Answer) -> Answer:
     )
 
 
-def answer_to_proto(answer: Answer) -> common_pb.Answer:
-    """The inverse of `answer_from_proto`."""
+def kept_from_proto(answer: common_pb.Answer) -> KeptAnswer:
+    """An answer of which only the text and the sources' names are looked at."""
+    sources = tuple(_ref_from_proto(source.ref) for source in answer.sources)
+    return KeptAnswer(answer.text, sources, answer.SerializeToString())
+
+
+def answer_to_proto(answer: Answer | KeptAnswer) -> common_pb.Answer:
+    """The inverse of `answer_from_proto` and of `kept_from_proto`."""
+    if isinstance(answer, KeptAnswer):
+        return common_pb.Answer.FromString(answer.content)
     return common_pb.Answer(
         text=answer.text,
         claims=map(claim_to_proto, answer.claims),

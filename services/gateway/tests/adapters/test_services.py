@@ -43,13 +43,20 @@ from plumbline_gateway.domain import (
     Turn,
 )
 from plumbline_gateway.testing import a_passage, an_answer
-from plumbline_gateway.translation import answer_to_proto, claim_to_proto, passage_from_proto, passage_to_proto
+from plumbline_gateway.translation import (
+    answer_to_proto,
+    claim_to_proto,
+    kept_from_proto,
+    passage_from_proto,
+    passage_to_proto,
+)
 from plumbline_kit.errors import DeadlineExceeded, Invalid, Unavailable
 from plumbline_kit.identity import Identity
 from plumbline_kit.rpc import Call, open_channel
 from plumbline_kit.rpc.call import enter
 
 RELEASE = ReleaseRef("default", "abc")
+KEPT = kept_from_proto(answer_to_proto(an_answer()))
 CONVERSATION = Question("And its weight?", "default", turns=(Turn(Role.USER, "The lamp?"),))
 
 
@@ -181,7 +188,7 @@ async def test_a_hit_comes_back_with_its_answer() -> None:
     async with cache_of(servicer) as cache:
         lookup = await cache.lookup("Why?", RELEASE, "")
     assert lookup.hit is not None
-    assert (lookup.hit.cached_answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", an_answer(), Tier.EXACT)
+    assert (lookup.hit.cached_answer_id, lookup.hit.answer, lookup.hit.tier) == ("answer-0", KEPT, Tier.EXACT)
     assert lookup.hit.saving.spending.prompt_tokens == 170
     assert lookup.embedding is None
     assert servicer.requests[0].release.release_id == "abc"
@@ -212,7 +219,7 @@ async def test_a_hit_that_is_withheld_comes_back_with_the_miss_and_tells_what_it
     async with cache_of(Cache(response)) as cache:
         lookup = await cache.lookup("Why?", RELEASE, "")
     assert (lookup.hit, lookup.miss_reason) == (None, "switched_off")
-    assert lookup.withheld == Hit("answer-0", an_answer(), Tier.SEMANTIC, "entry-0", 0.97, "How come?", "key")
+    assert lookup.withheld == Hit("answer-0", KEPT, Tier.SEMANTIC, "entry-0", 0.97, "How come?", "key")
 
 
 async def test_a_slow_cache_is_given_up_after_its_limit() -> None:
@@ -389,3 +396,11 @@ async def test_an_assignment_keeps_the_question_as_it_was_asked() -> None:
         asked = Assignment("answer-1", condensation.standalone, (), RELEASE, condensation)
         _ = [piece async for piece in generator.generate(asked)]
     assert servicer.requests[0].condensation.original_question == "And its weight?"
+
+
+def test_an_answer_of_the_cache_goes_out_as_it_came_in() -> None:
+    answer = answer_to_proto(an_answer())
+    answer.sources[0].preceding_text = "What stood before it."
+    kept = kept_from_proto(answer)
+    assert answer_to_proto(kept) == answer
+    assert (kept.text, kept.sources) == (answer.text, (a_passage().ref,))

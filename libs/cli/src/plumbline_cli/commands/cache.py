@@ -11,7 +11,7 @@ from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub
 from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cli.problems import Problem
-from plumbline_cli.remembered import render_explanation, render_stats, render_top
+from plumbline_cli.remembered import render_explanation, render_stats, render_top, render_warmed
 from plumbline_cli.session import Json, Session, as_dict
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def add_to(app: typer.Typer) -> None:
     """Add this module's commands."""
     cache = typer.Typer(no_args_is_help=True, help="What the cache saves and holds, and what goes from it.")
-    for command in (stats, top, explain, invalidate):
+    for command in (stats, top, explain, invalidate, warm):
         cache.command()(command)
     app.add_typer(cache, name="cache")
 
@@ -81,32 +81,63 @@ def explain(
 def invalidate(
     context: typer.Context,
     document: Annotated[str, typer.Option(help="Entries that rest on this document.")] = "",
+    erase: Annotated[str, typer.Option(help="The same, and no fact of it tells a question any more.")] = "",
+    question: Annotated[str, typer.Option(help="Entries of this question, whoever asked it.")] = "",
     entry: Annotated[str, typer.Option(help="The entry of this id.")] = "",
+    application: Annotated[str, typer.Option(help="Entries of this application.")] = "",
+    release: Annotated[str, typer.Option(help="With --application: of this release of it only.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every entry of the tenant.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Drop entries by hand. The next question of each is answered afresh."""
+    """Drop entries by hand, on every replica and for good: what was answered before does not come back."""
     session: Session = context.obj
-    request, words = _selection(document, entry, everything)
+    chosen = [
+        (document, pb.InvalidateEntriesRequest(document_id=document), f"every entry that rests on {document}"),
+        (erase, pb.InvalidateEntriesRequest(erased_document_id=erase), f"and erase every entry that rests on {erase}"),
+        (question, pb.InvalidateEntriesRequest(question=question), f"every entry of “{question}”"),
+        (entry, pb.InvalidateEntriesRequest(entry_id=entry), f"entry {entry}"),
+        (application or release, *_of_release(application, release)),
+        (everything, pb.InvalidateEntriesRequest(all=True), "every entry of the tenant"),
+    ]
+    named = [(request, words) for given, request, words in chosen if given]
+    if len(named) != 1:
+        raise Problem(
+            "say what is dropped: one of --document, --erase, --question, --entry, --application with or without"
+            " --release, and --all"
+        )
+    [(request, words)] = named
     if not yes:
         typer.confirm(f"Drop {words}?", abort=True, err=True)
-    dropped = _call(session, lambda stub: stub.InvalidateEntries(request, timeout=SECONDS)).invalidated_count
+    dropped = _call(session, lambda stub: stub.InvalidateEntries(request, timeout=SECONDS))
     if as_json:
-        session.emit({"invalidated_count": dropped})
-    else:
-        session.out.print(f"{dropped} {'entry' if dropped == 1 else 'entries'} dropped")
+        session.emit(as_dict(dropped))
+        return
+    count = dropped.invalidated_count
+    session.out.print(f"{count} {'entry' if count == 1 else 'entries'} dropped")
 
 
-def _selection(document: str, entry: str, everything: bool) -> tuple[pb.InvalidateEntriesRequest, str]:
+def warm(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option(help="How long at most.", min=1, max=300)] = 30.0,
+    as_json: Json = False,
+) -> None:
+    """Take in answers of the loaded release that were evaluated before and are not held."""
+    session: Session = context.obj
+    request = pb.WarmEntriesRequest()
+    request.maximum_time.FromMilliseconds(round(seconds * 1000))
+    warmed = _call(session, lambda stub: stub.WarmEntries(request, timeout=seconds + SECONDS))
+    _show(session, warmed, as_json, render_warmed)
+
+
+def _of_release(application: str, release: str) -> tuple[pb.InvalidateEntriesRequest, str]:
     """The request, and in words what it drops."""
-    if [bool(document), bool(entry), everything].count(True) != 1:
-        raise Problem("say what is dropped: one of --document, --entry and --all")
-    if document:
-        return pb.InvalidateEntriesRequest(document_id=document), f"every entry that rests on {document}"
-    if entry:
-        return pb.InvalidateEntriesRequest(entry_id=entry), f"entry {entry}"
-    return pb.InvalidateEntriesRequest(all=True), "every entry of the tenant"
+    if not release:
+        return pb.InvalidateEntriesRequest(application_id=application), f"every entry of application {application}"
+    if not application:
+        raise Problem("name the --application of that --release")
+    ref = ReleaseRef(application_id=application, release_id=release)
+    return pb.InvalidateEntriesRequest(release=ref), f"every entry of release {release} of {application}"
 
 
 def _call(session: Session, use: Callable[[Any], Awaitable[T]]) -> T:

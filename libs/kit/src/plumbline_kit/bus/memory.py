@@ -3,7 +3,9 @@
 import asyncio
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
@@ -18,6 +20,7 @@ from plumbline_kit.bus.runner import Runner
 from plumbline_kit.bus.source import Batch, Ownership
 from plumbline_kit.bus.transactions import Outgoing
 from plumbline_kit.clock import Clock, SystemClock
+from plumbline_kit.errors import Invalid
 from plumbline_kit.telemetry.kafka import sending
 
 M = TypeVar("M", bound=Message)
@@ -125,6 +128,19 @@ class MemoryBus:
                 await self._changed.wait()
         except TimeoutError:
             return
+
+
+@dataclass(frozen=True)
+class MemoryHistory:
+    """`History` of a bus in memory."""
+
+    bus: MemoryBus
+
+    async def read(self, topic: Topic[M]) -> AsyncIterator[Received[M]]:
+        """See `History`."""
+        for record in self.bus.raw_records(topic.name):
+            with suppress(Invalid):
+                yield event_of(record, topic)
 
 
 class MemorySource:

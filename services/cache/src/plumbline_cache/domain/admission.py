@@ -6,6 +6,7 @@ from enum import Enum
 
 from plumbline_cache.domain.entry import Entry, Saving, Scope, Source, entry_id
 from plumbline_cache.domain.shareable import has_hidden, has_personal_data
+from plumbline_cache.domain.uncacheable import class_of
 
 
 class Refusal(Enum):
@@ -20,6 +21,8 @@ class Refusal(Enum):
     """The question names somebody's address, telephone, card, account or key."""
     HIDDEN_TEXT = "hidden_text"
     """The question says what is not seen."""
+    NEVER_CACHED = "never_cached"
+    """The question asks about now, today, or whoever asked."""
     STRUCTURED = "structured"
     """It fits a schema that whoever asks next did not name."""
     OTHER_RELEASE = "other_release"
@@ -72,17 +75,20 @@ class Candidate:
             return Refusal.FROM_CONVERSATION
         if self.redacted:
             return Refusal.REDACTED
-        if has_personal_data(self.question):
-            return Refusal.PERSONAL_DATA
-        if has_hidden(self.question):
-            return Refusal.HIDDEN_TEXT
         if self.structured:
             return Refusal.STRUCTURED
         if not self.sources:
             return Refusal.NO_SOURCES
         if (self.scope.application, self.scope.release) != (application, release):
             return Refusal.OTHER_RELEASE
-        return None
+        return self._refusal_of_the_question()
+
+    def _refusal_of_the_question(self) -> Refusal | None:
+        if has_personal_data(self.question):
+            return Refusal.PERSONAL_DATA
+        if has_hidden(self.question):
+            return Refusal.HIDDEN_TEXT
+        return Refusal.NEVER_CACHED if class_of(self.question) else None
 
     def admitted(self, now: datetime, time_to_live: timedelta) -> Entry:
         """The entry it becomes. Its time runs from the answer's generation, whenever that is heard of."""

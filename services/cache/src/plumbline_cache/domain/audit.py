@@ -6,6 +6,7 @@ lower bound and as wrong in the upper one.
 
 import math
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -94,27 +95,36 @@ class Window:
         """*most_of_a_tenant* is how many of one tenant's count."""
         self._most = most_of_a_tenant
         self._audits: list[Audit] = []
-        self._hits: FalseHits | None = None
+        self._ids: set[str] = set()
+        self._tenants: Counter[str] = Counter()
+        self._outcomes: Counter[Outcome] = Counter()
 
     def add(self, audit: Audit) -> None:
         """Count it, unless it was told before or newer ones fill the window."""
-        if any(one.id == audit.id for one in self._audits):
+        if audit.id in self._ids:
             return
         insort(self._audits, audit)
-        same = [one for one in self._audits if one.tenant == audit.tenant]
-        if len(same) > self._most:
-            self._audits.remove(same[0])
-        del self._audits[:-WINDOW]
-        self._hits = None
+        self._ids.add(audit.id)
+        self._count(audit, 1)
+        if self._tenants[audit.tenant] > self._most:
+            self._forget(next(place for place, one in enumerate(self._audits) if one.tenant == audit.tenant))
+        if len(self._audits) > WINDOW:
+            self._forget(0)
 
     def hits(self, now: datetime) -> FalseHits:
-        """What they come to. A lookup asks, so it is counted again only when something changed."""
-        if self._hits is None or self._audits[0].time <= now - WINDOW_TIME:
-            self._audits = [audit for audit in self._audits if audit.time > now - WINDOW_TIME]
-            outcomes = [audit.outcome for audit in self._audits]
-            different, undecided = map(outcomes.count, (Outcome.DIFFERENT, Outcome.UNDECIDED))
-            self._hits = FalseHits(len(outcomes), different, undecided) if outcomes else None
-        return self._hits or FalseHits()
+        """What they come to."""
+        while self._audits and self._audits[0].time <= now - WINDOW_TIME:
+            self._forget(0)
+        return FalseHits(len(self._audits), self._outcomes[Outcome.DIFFERENT], self._outcomes[Outcome.UNDECIDED])
+
+    def _forget(self, place: int) -> None:
+        audit = self._audits.pop(place)
+        self._ids.remove(audit.id)
+        self._count(audit, -1)
+
+    def _count(self, audit: Audit, step: int) -> None:
+        self._tenants[audit.tenant] += step
+        self._outcomes[audit.outcome] += step
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from plumbline_cache.domain.entry import Entry, Scope
 from plumbline_cache.domain.freshness import Floors, is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, Tier
+from plumbline_cache.domain.withdrawal import Withdrawal, withdrawn_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,15 @@ class Explanation:
     entries: Sequence[Explained]
 
 
-def standing(entry: Entry, floors: Floors, now: datetime) -> Iterator[Check]:
-    """Whether the entry may be served to anybody: its time and its sources."""
+def standing(entry: Entry, floors: Floors, withdrawals: Sequence[Withdrawal], now: datetime) -> Iterator[Check]:
+    """Whether the entry may be served to anybody: its time, its sources, and what somebody wanted gone."""
     yield Check("time to live", is_alive(entry, now), f"until {entry.expire_time:%Y-%m-%d %H:%M} UTC")
     yield Check("sources", is_fresh(entry, floors), "; ".join(_behind(entry, floors)) or "as they were")
+    withdrawal = withdrawn_by(entry, withdrawals)
+    by_hand = (
+        "not dropped by hand" if withdrawal is None else f"dropped by hand at {withdrawal.time:%Y-%m-%d %H:%M} UTC"
+    )
+    yield Check("wanted", withdrawal is None, by_hand)
 
 
 def _behind(entry: Entry, floors: Floors) -> Iterator[str]:

@@ -46,4 +46,4 @@ class Miss:
     reason: MissReason
     vector: Vector | None
     withheld: Hit | None = None
-    """What would have been served if its tier were on."""
+    """What would have been served if its tier were on, or may be if a search finds its passages and no other."""

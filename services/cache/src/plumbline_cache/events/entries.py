@@ -59,7 +59,7 @@ class CacheEvents:
         )
 
     async def _evaluation_completed(self, received: Received[EvaluationCompleted]) -> None:
-        candidate = _candidate(_body(received))
+        candidate = candidate_of(_body(received))
         with tracer().start_as_current_span("admit answer"):
             outcome = await self._admit(candidate)
             annotate(_attributes(candidate, outcome))
@@ -91,7 +91,8 @@ def _body(received: Received[M]) -> M:
     return received.body
 
 
-def _candidate(event: EvaluationCompleted) -> Candidate:
+def candidate_of(event: EvaluationCompleted) -> Candidate:
+    """The answer that was evaluated. Raises `Invalid` for one of nobody, or to no question."""
     subject = event.subject
     if not (subject.tenant_id and subject.answer_id):
         raise Invalid("an evaluation without tenant or answer id belongs to nobody")

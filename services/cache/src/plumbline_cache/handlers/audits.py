@@ -1,9 +1,9 @@
 """What audits found, and what follows from it for the next lookup."""
 
-from collections import defaultdict
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import structlog
 
@@ -13,12 +13,18 @@ from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 _Key: TypeAlias = tuple[Tier, Level, str]
 
 NOTHING_FALSE: Final = -2.0
 """Below every similarity."""
 MARGIN: Final = 0.001
 """Of similarities: engines differ a little on the same two questions."""
+SCOPES: Final = 1_000
+"""Scopes that are remembered, those audited last: 250 MB if each has 500 audits."""
+ENTRIES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +40,14 @@ class AuditedScope:
 class AuditLedger:
     """Audits of one release, in memory: whoever starts hears all of them again. Safe within one thread."""
 
-    def __init__(self, target: float, clock: Clock) -> None:
-        """*target* is the share of semantic hits that may be wrong, in (0, 1]."""
+    def __init__(self, target: float, clock: Clock, *, scopes: int = SCOPES) -> None:
+        """*target* is the share of semantic hits that may be wrong, in (0, 1]; *scopes* is how many are remembered."""
         self.target = target
         self._clock = clock
-        self._windows: dict[_Key, Window] = {}
-        self._scopes: defaultdict[str, set[str]] = defaultdict(set)
-        self._false_up_to: dict[str, float] = {}
+        self._most_scopes = scopes
+        self._windows: OrderedDict[_Key, Window] = OrderedDict()
+        self._tenants: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._false_up_to: OrderedDict[str, float] = OrderedDict()
 
     def add(self, audit: Audit) -> None:
         """Count it, once however often it is told and in whatever order, and say when that switches the tier."""
@@ -48,7 +55,7 @@ class AuditLedger:
         for level in Level:
             self._window(level, audit).add(audit)
         if audit.tier is Tier.SEMANTIC:
-            self._scopes[audit.tenant].add(audit.scope_key)
+            _touch(self._tenants, (audit.tenant, audit.scope_key), None, self._most_scopes)
             self._learn(audit)
         self._tell(audit, before, self.ruling(audit.scope_key, audit.tenant))
 
@@ -74,16 +81,19 @@ class AuditLedger:
         """The tenant's scopes with audited semantic hits, by their keys."""
         return [
             AuditedScope(key, self.hits_in(key, tenant, Tier.SEMANTIC), self.ruling(key, tenant))
-            for key in sorted(self._scopes.get(tenant, ()))
+            for owner, key in sorted(self._tenants)
+            if owner == tenant
         ]
 
     def semantic_scopes(self) -> Mapping[str, list[AuditedScope]]:
         """The same of all tenants, by tenant."""
-        return {tenant: self.scopes_of(tenant) for tenant in self._scopes}
+        return {tenant: self.scopes_of(tenant) for tenant in {tenant for tenant, _ in self._tenants}}
 
     def _window(self, level: Level, audit: Audit) -> Window:
-        most = OF_ONE_TENANT if level is Level.RELEASE else WINDOW
-        return self._windows.setdefault(_key(audit.tier, level, audit.scope_key, audit.tenant), Window(most))
+        key = _key(audit.tier, level, audit.scope_key, audit.tenant)
+        window = self._windows.get(key) or Window(OF_ONE_TENANT if level is Level.RELEASE else WINDOW)
+        _touch(self._windows, key, window, len(Tier) * len(Level) * self._most_scopes)
+        return window
 
     def _hits(self, key: _Key) -> FalseHits:
         window = self._windows.get(key)
@@ -91,7 +101,8 @@ class AuditLedger:
 
     def _learn(self, audit: Audit) -> None:
         if audit.outcome is Outcome.DIFFERENT:
-            self._false_up_to[audit.entry_id] = max(audit.similarity + MARGIN, self.false_up_to(audit.entry_id))
+            most = max(audit.similarity + MARGIN, self.false_up_to(audit.entry_id))
+            _touch(self._false_up_to, audit.entry_id, most, ENTRIES)
 
     def _tell(self, audit: Audit, before: Ruling, now: Ruling) -> None:
         if before.off == now.off:
@@ -108,6 +119,14 @@ class AuditLedger:
             high=round(now.hits.high, 4),
             target=self.target,
         )
+
+
+def _touch(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:
+    """Keep it as the last that was touched, and forget the one that was not for longest where there are too many."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _key(tier: Tier, level: Level, scope_key: str, tenant: str) -> _Key:

@@ -10,6 +10,7 @@ from plumbline_cache.domain.explanation import Check, Explained, Explanation, st
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.withdrawal import selections_of
 from plumbline_cache.handlers.lookup import NEIGHBOURS, LookupAnswer
 
 ANY_SIMILARITY: Final = -1.0
@@ -44,7 +45,8 @@ class ExplainLookup:
         same = asks_the_same(entry.question, question)
         checks.append(Check("words", same, "the same of weight" if same else "some that matter differ, or their order"))
         floors = self.lookup.store.floors(entry.scope.tenant, entry.documents)
-        checks += standing(entry, floors, self.lookup.clock.now())
+        withdrawals = self.lookup.store.withdrawals(entry.scope.tenant, selections_of(entry))
+        checks += standing(entry, floors, withdrawals, self.lookup.clock.now())
         return Explained(entry, tier, found.similarity, checks)
 
     def _nearness(self, found: Neighbour) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.uncacheable import class_of
 from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
@@ -36,7 +37,8 @@ class _Found:
     best: Neighbour | None = None
     stale: bool = False
     expired: bool = False
-    marked: bool = False
+    marked: Neighbour | None = None
+    """The best that only a search can tell whether it may be served."""
     unreachable: bool = False
     """The engine or the encoder failed, or took too long."""
 
@@ -79,10 +81,22 @@ class LookupAnswer:
         if exact.best is not None:
             return Hit(exact.best.entry, Tier.EXACT, exact.best.similarity)
         vector = await self._encode(question)
+        if class_of(question) is not None:
+            return Miss(MissReason.NEVER_CACHED, vector)
         near = await self._semantic(shared, question, None if exact.unreachable else vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
-        return Miss(_reason(exact, near), vector)
+        reason = _reason(exact, near)
+        to_revalidate = self._to_revalidate(exact, near) if reason is MissReason.REVALIDATING else None
+        return Miss(reason, vector, withheld=to_revalidate)
+
+    def _to_revalidate(self, exact: _Found, near: _Found) -> Hit | None:
+        if exact.marked is not None:
+            return Hit(exact.marked.entry, Tier.EXACT, exact.marked.similarity)
+        if near.marked is None:
+            return None
+        hit = self._unless_off(Hit(near.marked.entry, Tier.SEMANTIC, near.marked.similarity))
+        return hit if isinstance(hit, Hit) else None
 
     def _unless_off(self, hit: Hit) -> Hit | Miss:
         scope = hit.entry.scope
@@ -137,7 +151,7 @@ class LookupAnswer:
         floors = self.store.floors(scope.tenant, documents) if documents else {}
         fresh = [neighbour for neighbour in alive if is_fresh(neighbour.entry, floors)]
         valid = [neighbour for neighbour in fresh if neighbour.entry.mark is None]
-        stale, marked = len(fresh) < len(alive), len(valid) < len(fresh)
+        stale, marked = len(fresh) < len(alive), next((one for one in fresh if one.entry.mark is not None), None)
         return _Found(next(iter(valid), None), stale=stale, expired=expired, marked=marked)
 
     def _wanted(self, scope: Scope, found: Sequence[Neighbour]) -> Sequence[Neighbour]:
@@ -164,7 +178,7 @@ def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
 def _reason(*found: _Found) -> MissReason:
     if any(tier.unreachable for tier in found):
         return MissReason.UNREACHABLE
-    if any(tier.marked for tier in found):
+    if any(tier.marked is not None for tier in found):
         return MissReason.REVALIDATING
     if any(tier.stale for tier in found):
         return MissReason.STALE

@@ -4,6 +4,7 @@ from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline_cache.domain.explanation import Check, Explained, Explanation
 from plumbline_cache.domain.lookup import Hit
 from plumbline_cache.handlers.top import Top, TopEntry
+from plumbline_cache.handlers.warm import Warmed
 from plumbline_cache.translation.values import MISS_REASONS, TIERS, release_to_proto, saving_to_proto
 
 
@@ -27,6 +28,17 @@ def _top_entry(top: TopEntry) -> pb.TopEntry:
     message.admit_time.FromDatetime(entry.admit_time)
     message.expire_time.FromDatetime(entry.expire_time)
     return message
+
+
+def warmed_to_proto(warmed: Warmed) -> pb.WarmEntriesResponse:
+    """Counts of answers by what became of them."""
+    return pb.WarmEntriesResponse(
+        read_count=warmed.read,
+        admitted_count=warmed.admitted,
+        held_count=warmed.held,
+        refused_counts={refusal.value: count for refusal, count in warmed.refused.items()},
+        whole=warmed.whole,
+    )
 
 
 def explanation_to_proto(explanation: Explanation) -> pb.ExplainLookupResponse:

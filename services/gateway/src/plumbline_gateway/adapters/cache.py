@@ -5,7 +5,7 @@ import grpc
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceStub
 from plumbline_gateway.domain import Embedding, Hit, Lookup, ReleaseRef, Tier
-from plumbline_gateway.translation import TIERS, answer_from_proto, release_to_proto, saving_from_proto
+from plumbline_gateway.translation import TIERS, kept_from_proto, release_to_proto, saving_from_proto
 from plumbline_kit.rpc import translate
 
 _MISS_REASONS = {
@@ -41,10 +41,13 @@ class GrpcAnswerCache:
 def _lookup(response: pb.LookupAnswerResponse) -> Lookup:
     embedding = _embedding(response)
     if not response.HasField("hit"):
+        withheld = _hit(response.withheld) if response.HasField("withheld") else None
+        revalidating = response.miss_reason == pb.MISS_REASON_REVALIDATING
         return Lookup(
             miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"),
             embedding=embedding,
-            withheld=_hit(response.withheld) if response.HasField("withheld") else None,
+            withheld=None if revalidating else withheld,
+            to_revalidate=withheld if revalidating else None,
         )
     return Lookup(_hit(response.hit), embedding=embedding)
 
@@ -53,7 +56,7 @@ def _hit(hit: pb.CacheHit) -> Hit:
     tier = TIERS.get(hit.tier, Tier.SEMANTIC)
     return Hit(
         hit.answer_id,
-        answer_from_proto(hit.answer),
+        kept_from_proto(hit.answer),
         tier,
         hit.entry_id,
         hit.similarity,

@@ -177,7 +177,8 @@ class LookupAnswerResponse(_message.Message):
     @_builtins.property
     def withheld(self) -> Global___CacheHit:
         """With SWITCHED_OFF the entry that would have been served: to be compared with the fresh
-        answer, never to be served.
+        answer, never to be served. With REVALIDATING the one that may be served if a search finds the very
+        passages of its answer and no other.
         """
 
     def __init__(
@@ -569,6 +570,85 @@ class TopEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TopEntry: _TypeAlias = TopEntry  # noqa: Y015
+
+@_typing.final
+class WarmEntriesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAXIMUM_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def maximum_time(self) -> _duration_pb2.Duration:
+        """Default 30 s, at most 5 minutes. What is in by then stays."""
+
+    def __init__(
+        self,
+        *,
+        maximum_time: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maximum_time", b"maximum_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_time", b"maximum_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarmEntriesRequest: _TypeAlias = WarmEntriesRequest  # noqa: Y015
+
+@_typing.final
+class WarmEntriesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RefusedCountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    READ_COUNT_FIELD_NUMBER: _builtins.int
+    ADMITTED_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNTS_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
+    read_count: _builtins.int
+    """Evaluated answers of the tenant that were looked at."""
+    admitted_count: _builtins.int
+    held_count: _builtins.int
+    """They were there."""
+    whole: _builtins.bool
+    """False where time ran out before the log's end: call again, which goes on."""
+    @_builtins.property
+    def refused_counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """By reason, such as "other_release"."""
+
+    def __init__(
+        self,
+        *,
+        read_count: _builtins.int = ...,
+        admitted_count: _builtins.int = ...,
+        held_count: _builtins.int = ...,
+        refused_counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        whole: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admitted_count", b"admitted_count", "held_count", b"held_count", "read_count", b"read_count", "refused_counts", b"refused_counts", "whole", b"whole"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarmEntriesResponse: _TypeAlias = WarmEntriesResponse  # noqa: Y015
 
 @_typing.final
 class ExplainLookupRequest(_message.Message):

@@ -55,6 +55,11 @@ class CacheServiceStub:
                 request_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesRequest.SerializeToString,
                 response_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesResponse.FromString,
                 _registered_method=True)
+        self.WarmEntries = channel.unary_unary(
+                '/plumbline.cache.v1.CacheService/WarmEntries',
+                request_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.WarmEntriesRequest.SerializeToString,
+                response_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.WarmEntriesResponse.FromString,
+                _registered_method=True)
         self.ExplainLookup = channel.unary_unary(
                 '/plumbline.cache.v1.CacheService/ExplainLookup',
                 request_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ExplainLookupRequest.SerializeToString,
@@ -99,6 +104,14 @@ class CacheServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WarmEntries(self, request, context):
+        """Takes in what was evaluated before and is not held: answers of the loaded release that the event log still has,
+        by the rules of every admission. Fails with RESOURCE_EXHAUSTED while another warming is under way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExplainLookup(self, request, context):
         """Why the caller's question would hit or miss, right now. Counts as no lookup. Fails with INVALID_ARGUMENT as
         LookupAnswer does.
@@ -129,6 +142,11 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.ListTopEntries,
                     request_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesRequest.FromString,
                     response_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesResponse.SerializeToString,
+            ),
+            'WarmEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.WarmEntries,
+                    request_deserializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.WarmEntriesRequest.FromString,
+                    response_serializer=plumbline_dot_cache_dot_v1_dot_cache__service__pb2.WarmEntriesResponse.SerializeToString,
             ),
             'ExplainLookup': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainLookup,
@@ -245,6 +263,33 @@ class CacheService:
             '/plumbline.cache.v1.CacheService/ListTopEntries',
             plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesRequest.SerializeToString,
             plumbline_dot_cache_dot_v1_dot_cache__service__pb2.ListTopEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WarmEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/plumbline.cache.v1.CacheService/WarmEntries',
+            plumbline_dot_cache_dot_v1_dot_cache__service__pb2.WarmEntriesRequest.SerializeToString,
+            plumbline_dot_cache_dot_v1_dot_cache__service__pb2.WarmEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

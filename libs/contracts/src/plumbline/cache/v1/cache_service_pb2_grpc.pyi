@@ -49,6 +49,10 @@ class CacheServiceStub:
     """The entries of the caller's tenant that are served most, save most or are newest. Those of groups that the
     caller does not have, and of conversations, are counted only.
     """
+    WarmEntries: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.WarmEntriesRequest, _cache_service_pb2.WarmEntriesResponse]
+    """Takes in what was evaluated before and is not held: answers of the loaded release that the event log still has,
+    by the rules of every admission. Fails with RESOURCE_EXHAUSTED while another warming is under way.
+    """
     ExplainLookup: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.ExplainLookupRequest, _cache_service_pb2.ExplainLookupResponse]
     """Why the caller's question would hit or miss, right now. Counts as no lookup. Fails with INVALID_ARGUMENT as
     LookupAnswer does.
@@ -74,6 +78,10 @@ class CacheServiceAsyncStub(CacheServiceStub):
     ListTopEntries: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.ListTopEntriesRequest, _cache_service_pb2.ListTopEntriesResponse]  # type: ignore[assignment]
     """The entries of the caller's tenant that are served most, save most or are newest. Those of groups that the
     caller does not have, and of conversations, are counted only.
+    """
+    WarmEntries: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.WarmEntriesRequest, _cache_service_pb2.WarmEntriesResponse]  # type: ignore[assignment]
+    """Takes in what was evaluated before and is not held: answers of the loaded release that the event log still has,
+    by the rules of every admission. Fails with RESOURCE_EXHAUSTED while another warming is under way.
     """
     ExplainLookup: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.ExplainLookupRequest, _cache_service_pb2.ExplainLookupResponse]  # type: ignore[assignment]
     """Why the caller's question would hit or miss, right now. Counts as no lookup. Fails with INVALID_ARGUMENT as
@@ -121,6 +129,16 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_cache_service_pb2.ListTopEntriesResponse, _abc.Awaitable[_cache_service_pb2.ListTopEntriesResponse]]:
         """The entries of the caller's tenant that are served most, save most or are newest. Those of groups that the
         caller does not have, and of conversations, are counted only.
+        """
+
+    @_abc_1.abstractmethod
+    def WarmEntries(
+        self,
+        request: _cache_service_pb2.WarmEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_service_pb2.WarmEntriesResponse, _abc.Awaitable[_cache_service_pb2.WarmEntriesResponse]]:
+        """Takes in what was evaluated before and is not held: answers of the loaded release that the event log still has,
+        by the rules of every admission. Fails with RESOURCE_EXHAUSTED while another warming is under way.
         """
 
     @_abc_1.abstractmethod
