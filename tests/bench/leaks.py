@@ -391,7 +391,8 @@ async def main() -> None:
         wrong = await drop_as_others(target)
     leaked = Counter(attempt.method for attempt in seen.leaks)
     results = [_none(f"{method}_leaks_of_{n}", leaked[method], n) for method, n in sorted(seen.attempts.items())]
-    results.append(figures.at_least("own_questions_served_share", seen.own_served / seen.own_asked, 1.0))
+    served = figures.at_least(f"own_served_share_of_{seen.own_asked}", seen.own_served / seen.own_asked, 1.0)
+    results.append(served)
     results += [_none(f"entries_of_others_dropped_{kind}", count, len(TENANTS)) for kind, count in wrong.items()]
     figures.report("eval-leaks", results)
 
@@ -399,7 +400,7 @@ async def main() -> None:
 def _none(name: str, count: int, of: int) -> figures.Figure:
     """A count that has to be 0; beside it how many in *of* there may be after all, with 95 % confidence."""
     bound = figures.share(name, [number < count for number in range(of)])
-    return replace(bound, value=float(count), low=None, high=(bound.high or 0.0) * of, goal="0", met=count == 0)
+    return replace(bound, value=float(count), low=0.0, high=(bound.high or 0.0) * of, goal="0", met=count == 0)
 
 
 if __name__ == "__main__":

@@ -113,8 +113,9 @@ def _verdict(told: pb.ExplainLookupResponse) -> Text:
         return Text("answered from memory: the same question", style="green")
     if told.tier == pb.CACHE_TIER_SEMANTIC:
         return Text("answered from memory: a question that means the same", style="green")
-    reason = pb.MissReason.Name(told.miss_reason).removeprefix("MISS_REASON_")
-    return Text(f"not answered from memory: {_WHY.get(told.miss_reason, reason.lower().replace('_', ' '))}", "yellow")
+    reason = pb.MissReason.Name(told.miss_reason).removeprefix("MISS_REASON_").lower().replace("_", " ")
+    kind = f" ({told.never_cached_class})" if told.never_cached_class else ""
+    return Text(f"not answered from memory: {_WHY.get(told.miss_reason, reason)}{kind}", "yellow")
 
 
 _WHY: Final = {

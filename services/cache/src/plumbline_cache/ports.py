@@ -35,18 +35,21 @@ class EntryReader(Protocol):
 
 
 class EntryKeeper(EntryReader, Protocol):
-    """Changes entries, one writer at a time. What has returned survives the death of the process."""
+    """Changes entries, one writer at a time in a process. What has returned survives the death of the process.
+
+    Other processes may change the same entries: what is changed is what was read, or it is left as it is.
+    """
 
     def put(self, entry: Entry, vector: Vector) -> None:
         """Keep *entry* in the place of its id."""
         ...
 
-    def carry(self, entry: Entry) -> None:
-        """Replace the sources of the entry that is kept."""
+    def carry(self, held: Entry, carried: Entry) -> bool:
+        """Replace the sources of *held* by those of *carried*. False if they or the answer are others by now."""
         ...
 
-    def drop(self, entry_id: str) -> None:
-        """Forget an entry; nothing happens if there is none."""
+    def drop(self, entry: Entry) -> None:
+        """Forget *entry*; nothing happens if it is gone or another answer has its place."""
         ...
 
     def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
@@ -77,8 +80,8 @@ class FloorReader(Protocol):
 class FloorKeeper(FloorReader, Protocol):
     """Changes floors, with the same promise as `EntryKeeper`."""
 
-    def keep_floor(self, floor: Floor) -> None:
-        """Replace the floor of its document."""
+    def keep_floor(self, floor: Floor, *, instead_of: Floor | None = None) -> bool:
+        """Keep *floor* as that of its document. False if what is kept is not *instead_of*: somebody was faster."""
         ...
 
 
@@ -110,7 +113,7 @@ class WithdrawalKeeper(WithdrawalReader, Protocol):
     """Changes them, with the same promise as `EntryKeeper`."""
 
     def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
-        """Replace that of its selection."""
+        """Keep it as that of its selection, unless a later one is kept."""
         ...
 
 
@@ -138,7 +141,7 @@ class AdditionKeeper(Protocol):
         ...
 
     def mark(self, entry: Entry) -> None:
-        """Replace the mark of the entry that is kept."""
+        """Replace the mark of the entry that is kept; nothing happens if it is gone or another answer has its place."""
         ...
 
 

@@ -91,7 +91,7 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
             time_to_live=self._time_to_live,
-            room=RoomWatch(self._make_room()),
+            room=RoomWatch(self._make_room),
         )
 
     def _events(self) -> CacheEvents:
@@ -113,7 +113,7 @@ class Parts:
             release=self.release.id,
         )
         forget = ForgetAdditions(self.store, self.writer, self.clock, self._time_to_live)
-        return Housekeeping([left, write, sweep, forget, self._make_room()], self.clock)
+        return Housekeeping([left, write, sweep, forget, self._make_room], self.clock)
 
     @property
     def _time_to_live(self) -> timedelta:
@@ -169,6 +169,7 @@ class Parts:
         self.writer.close()
         self.auditor.close()
 
+    @cached_property
     def _make_room(self) -> MakeRoom:
         return MakeRoom(self.store, self._announce(), self.writer, self.uses, self.tallies, self.clock, self.bounds)
 

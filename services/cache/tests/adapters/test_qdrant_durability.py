@@ -39,8 +39,8 @@ while True:
     store.add_notice(dropped(entry(number), Cause.RELEASE, now))
     before = entry(number - 1)
     if store.find(before.id):
-        store.carry(replace(before, sources=(replace(before.sources[0], version=2),)))
-    store.drop(entry(number - 2).id)
+        store.carry(before, replace(before, sources=(replace(before.sources[0], version=2),)))
+    store.drop(entry(number - 2))
     sys.stdout.write(f"{number}\\n")
     sys.stdout.flush()
     number += 1

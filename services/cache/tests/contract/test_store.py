@@ -127,9 +127,9 @@ def test_many_entries_can_be_dropped_and_carried_while_they_are_listed(store: St
         store.put(entry(f"question {i}", ("prices", 1, "h1")), EAST)
     for i, found in enumerate(store.of_tenant("acme", "prices")):
         if i % 2:
-            store.drop(found.id)
+            store.drop(found)
         else:
-            store.carry(replace(found, sources=(replace(found.sources[0], version=2),)))
+            store.carry(found, replace(found, sources=(replace(found.sources[0], version=2),)))
     left = list(store.of_tenant("acme", "prices"))
     assert len(left) == store.count("acme") == number - number // 2
     assert {source.version for found in left for source in found.sources} == {2}
@@ -139,7 +139,7 @@ def test_carrying_changes_the_sources_and_nothing_else(store: Store, entry: Make
     kept = entry("Why?", ("prices", 1, "h1"), ("manual", 4, "h2"))
     store.put(kept, EAST)
     carried = replace(kept, sources=(replace(kept.sources[0], version=7), kept.sources[1]))
-    store.carry(carried)
+    assert store.carry(kept, carried)
     assert store.find(kept.id) == carried
     assert store.nearest(SCOPE, EAST, least=0.9, limit=1)[0].entry == carried
 
@@ -147,17 +147,49 @@ def test_carrying_changes_the_sources_and_nothing_else(store: Store, entry: Make
 def test_dropping_twice_is_dropping_once(store: Store, entry: Make) -> None:
     kept = entry("Why?")
     store.put(kept, EAST)
-    store.drop(kept.id)
-    store.drop(kept.id)
+    store.drop(kept)
+    store.drop(kept)
     assert store.find(kept.id) is None
 
 
 def test_a_floor_is_read_as_it_was_kept(store: Store, change: Make) -> None:
     floor = Floor("acme", "prices").after(change("prices", 1, 2, removed=["h1", "h2"]))
-    store.keep_floor(Floor("acme", "prices", 1))
-    store.keep_floor(floor)
+    first = Floor("acme", "prices", 1)
+    assert store.keep_floor(first)
+    assert store.keep_floor(floor, instead_of=first)
     assert store.floors("acme", ["prices", "manual", "prices"]) == {"prices": floor}
     assert store.floors("acme", []) == {}
+
+
+def test_a_floor_that_somebody_else_has_raised_stays(store: Store) -> None:
+    first, mine, theirs = (Floor("acme", "prices", version) for version in (1, 2, 3))
+    store.keep_floor(first)
+    assert store.keep_floor(theirs, instead_of=first)
+    assert not store.keep_floor(mine, instead_of=first)
+    assert not store.keep_floor(mine)
+    assert not store.keep_floor(Floor("acme", "manual", 2), instead_of=Floor("acme", "manual", 1))
+    assert store.floors("acme", ["prices", "manual"]) == {"prices": theirs}
+
+
+def test_an_entry_that_somebody_else_has_carried_stays(store: Store, entry: Make) -> None:
+    kept = entry("Why?", ("prices", 1, "h1"), ("manual", 4, "h2"))
+    theirs = replace(kept, sources=(kept.sources[0], replace(kept.sources[1], version=5)))
+    mine = replace(kept, sources=(replace(kept.sources[0], version=2), kept.sources[1]))
+    store.put(kept, EAST)
+    assert store.carry(kept, theirs)
+    assert not store.carry(kept, mine)
+    assert not store.carry(entry("Who?", ("prices", 1, "h1")), mine)
+    assert store.find(kept.id) == theirs
+    assert store.find(entry("Who?").id) is None
+
+
+def test_an_answer_that_took_the_place_of_another_is_neither_carried_nor_dropped(store: Store, entry: Make) -> None:
+    old, new = (entry("Why?", ("prices", 1, "h1"), answer_id=name) for name in ("old", "new"))
+    store.put(old, EAST)
+    store.put(new, EAST)
+    assert not store.carry(old, replace(old, sources=(replace(old.sources[0], version=2),)))
+    store.drop(old)
+    assert store.find(new.id) == new
 
 
 def test_a_floor_belongs_to_one_tenant(store: Store) -> None:
@@ -252,9 +284,11 @@ def test_a_mark_is_kept_with_the_entry_and_stays_when_it_is_carried(store: Store
     store.put(kept, EAST)
     marked = replace(kept, mark=Mark(kept.admit_time, "news", 3, "h9"))
     store.mark(marked)
+    store.mark(replace(entry("gone"), mark=marked.mark))
     assert store.find(kept.id) == marked
+    assert store.count("acme") == 1
     carried = replace(marked, sources=(replace(kept.sources[0], version=2),))
-    store.carry(carried)
+    assert store.carry(marked, carried)
     assert store.find(kept.id) == carried
 
 

@@ -38,7 +38,7 @@ def test_questions_without_letters_have_places_of_their_own() -> None:
     assert entry_id(SCOPE, "???") != entry_id(SCOPE, "!!!")
 
 
-@pytest.mark.parametrize("question", ["", " \n", "x" * 8_001])
+@pytest.mark.parametrize("question", ["", " \n", "x" * 8_001, "What\0?"])
 def test_an_empty_or_oversized_question_is_invalid(question: str) -> None:
     with pytest.raises(Invalid, match="question"):
         require_question(question)

@@ -1,6 +1,6 @@
 """What an operator is told about a lookup."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,10 +9,11 @@ import pytest
 
 from plumbline_cache.adapters.memory import InlineTurns, MemoryStore, Ready, WordEncoder
 from plumbline_cache.domain.audit import Audit, Outcome
-from plumbline_cache.domain.entry import Scope
+from plumbline_cache.domain.entry import Neighbour, Scope, Vector
 from plumbline_cache.domain.explanation import Explained, Explanation
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
+from plumbline_cache.domain.uncacheable import Uncacheable
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.lookup import LookupAnswer
@@ -123,3 +124,22 @@ async def test_entries_of_another_scope_are_no_part_of_the_explanation(cache: Ca
     await cache.keep(entry(LAMP, scope=Scope("acme", ("hr",), "default", "r1")))
     told = await cache.explain(LAMP)
     assert (told.entries, told.result.vector is not None) == ([], True)
+
+
+async def test_a_question_of_a_class_that_is_never_cached_says_which(cache: Cache) -> None:
+    told = await cache.explain("Where is my order?")
+    assert isinstance(told.result, Miss)
+    assert (told.result.reason, told.never_cached) == (MissReason.NEVER_CACHED, Uncacheable.PERSONAL)
+
+
+class Careless(MemoryStore):
+    """Finds what is near in any scope."""
+
+    def nearest(self, scope: Scope, vector: Vector, *, least: float, limit: int) -> Sequence[Neighbour]:
+        return [Neighbour(entry, 1.0) for entry in self.of_tenant("acme")]
+
+
+async def test_what_an_engine_finds_in_another_scope_is_not_shown(cache: Cache, entry: Make) -> None:
+    cache.store = Careless()
+    await cache.keep(entry(LAMP, scope=Scope("acme", ("hr",), "default", "r1")))
+    assert (await cache.explain(LAMP)).entries == []

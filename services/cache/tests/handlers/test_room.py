@@ -81,17 +81,19 @@ async def test_what_saves_most_stays(writing: Make, entry: Make) -> None:
     assert len(cache.announcer.told) == cache.tallies.total("acme").counts[Cause.EVICTED] == 160
 
 
-async def test_a_flood_of_one_tenant_takes_nothing_from_others(writing: Make, entry: Make, candidate: Make) -> None:
+async def test_a_flood_of_one_tenant_takes_nothing_from_others(writing: Make, entry: Make) -> None:
     cache = writing(bounds=Bounds(600, 400))
     others = {f"tenant-{number}": Scope(f"tenant-{number}", (), "default", "r1") for number in range(4)}
     for scope in others.values():
         for number in range(100):
             cache.store.put(entry(f"question {number}", scope=scope), VECTOR)
     for number in range(10_000):
-        await cache.admit(candidate(f"What does lamp number {number} cost?", SOURCE, answer_id=f"{number}"))
+        cache.store.put(entry(f"What does lamp number {number} cost?", answer_id=f"{number}"), VECTOR)
+        if number % 100 == 99:
+            await cache.make_room()
     counts = cache.store.count_by_tenant()
     assert {tenant: counts[tenant] for tenant in others} == dict.fromkeys(others, 100)
-    assert 100 <= counts["acme"] <= 220
+    assert 100 <= counts["acme"] <= 200
     assert {notice.tenant for notice in cache.announcer.told} == {"acme"}
 
 
@@ -100,14 +102,14 @@ async def test_a_flood_does_not_push_out_what_its_own_tenant_asks_for(writing: M
     for number in range(20):
         await cache.admit(candidate(f"popular {number}", SOURCE, answer_id=f"popular {number}"))
     cache.store.add_hits({found.id: 40 for found in cache.held().values()})
-    for number in range(1_000):
+    for number in range(300):
         await cache.admit(candidate(f"What does lamp number {number} cost?", SOURCE, answer_id=f"{number}"))
     assert sum(name.startswith("popular") for name in cache.held()) >= 19
 
 
 async def test_the_bound_holds_while_answers_come(writing: Make, candidate: Make) -> None:
     cache, most = writing(bounds=Bounds(600, 100)), 0
-    for number in range(400):
+    for number in range(200):
         await cache.admit(candidate(f"question {number}", SOURCE, answer_id=f"{number}"))
         most = max(most, cache.store.count("acme"))
     assert 100 <= most <= 105

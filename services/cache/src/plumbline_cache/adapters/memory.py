@@ -56,10 +56,13 @@ class MemoryStore:
         """See `EntryKeeper`."""
         self._entries[entry.id] = (entry, vector)
 
-    def carry(self, entry: Entry) -> None:
+    def carry(self, held: Entry, carried: Entry) -> bool:
         """See `EntryKeeper`."""
-        kept, vector = self._entries[entry.id]
-        self._entries[entry.id] = (replace(kept, sources=entry.sources), vector)
+        kept, vector = self._entries.get(held.id, (None, None))
+        if kept is None or vector is None or (kept.answer_id, kept.sources) != (held.answer_id, held.sources):
+            return False
+        self._entries[held.id] = (replace(kept, sources=carried.sources), vector)
+        return True
 
     def add_hits(self, hits: Mapping[str, int]) -> None:
         """See `EntryKeeper`."""
@@ -67,9 +70,11 @@ class MemoryStore:
             kept, vector = self._entries[entry_id]
             self._entries[entry_id] = (replace(kept, hits=kept.hits + hits[entry_id]), vector)
 
-    def drop(self, entry_id: str) -> None:
+    def drop(self, entry: Entry) -> None:
         """See `EntryKeeper`."""
-        self._entries.pop(entry_id, None)
+        kept = self.find(entry.id)
+        if kept is not None and kept.answer_id == entry.answer_id:
+            del self._entries[entry.id]
 
     def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
         """See `EntryKeeper`."""
@@ -92,9 +97,13 @@ class MemoryStore:
         keys = {document: (tenant, document) for document in documents}
         return {document: self._floors[key] for document, key in keys.items() if key in self._floors}
 
-    def keep_floor(self, floor: Floor) -> None:
+    def keep_floor(self, floor: Floor, *, instead_of: Floor | None = None) -> bool:
         """See `FloorKeeper`."""
-        self._floors[floor.tenant, floor.document] = floor
+        key = (floor.tenant, floor.document)
+        if self._floors.get(key) != instead_of:
+            return False
+        self._floors[key] = floor
+        return True
 
     def add_notice(self, notice: Notice) -> None:
         """See `NoticeBox`."""
@@ -115,7 +124,8 @@ class MemoryStore:
 
     def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
         """See `WithdrawalKeeper`."""
-        self._withdrawals[withdrawal.tenant, withdrawal.selection] = withdrawal
+        key = (withdrawal.tenant, withdrawal.selection)
+        self._withdrawals[key] = max(self._withdrawals.get(key, withdrawal), withdrawal, key=lambda one: one.time)
 
     def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
         """See `AdditionKeeper`."""
@@ -149,8 +159,9 @@ class MemoryStore:
 
     def mark(self, entry: Entry) -> None:
         """See `AdditionKeeper`."""
-        kept, vector = self._entries[entry.id]
-        self._entries[entry.id] = (replace(kept, mark=entry.mark), vector)
+        kept, vector = self._entries.get(entry.id, (entry, None))
+        if vector is not None and kept.answer_id == entry.answer_id:
+            self._entries[entry.id] = (replace(kept, mark=entry.mark), vector)
 
 
 class WordEncoder:

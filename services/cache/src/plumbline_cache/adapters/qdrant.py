@@ -113,9 +113,13 @@ class QdrantStore:
         self._put += 1
         self._lay_cells()
 
-    def carry(self, entry: Entry) -> None:
+    def carry(self, held: Entry, carried: Entry) -> bool:
         """See `EntryKeeper`."""
-        self._shard.update(UpdateOperation.set_payload([entry.id], payloads.sources_payload(entry)))
+        kept = self.find(held.id)
+        if kept is None or (kept.answer_id, kept.sources) != (held.answer_id, held.sources):
+            return False
+        self._shard.update(UpdateOperation.set_payload([held.id], payloads.sources_payload(carried)))
+        return True
 
     def add_hits(self, hits: Mapping[str, int]) -> None:
         """See `EntryKeeper`."""
@@ -123,9 +127,11 @@ class QdrantStore:
             more = {"hits": _payload(record)["hits"] + hits[str(record.id)]}
             self._shard.update(UpdateOperation.set_payload([str(record.id)], more))
 
-    def drop(self, entry_id: str) -> None:
+    def drop(self, entry: Entry) -> None:
         """See `EntryKeeper`."""
-        self._shard.update(UpdateOperation.delete_points([entry_id]))
+        kept = self.find(entry.id)
+        if kept is not None and kept.answer_id == entry.answer_id:
+            self._shard.update(UpdateOperation.delete_points([entry.id]))
 
     def of_tenant(self, tenant: str, document: str | None = None) -> Iterator[Entry]:
         """See `EntryKeeper`."""
@@ -150,9 +156,12 @@ class QdrantStore:
         found = [payloads.floor_from(_payload(record)) for record in self._shard.retrieve(ids)]
         return {floor.document: floor for floor in found}
 
-    def keep_floor(self, floor: Floor) -> None:
+    def keep_floor(self, floor: Floor, *, instead_of: Floor | None = None) -> bool:
         """See `FloorKeeper`."""
+        if self.floors(floor.tenant, [floor.document]).get(floor.document) != instead_of:
+            return False
         self._upsert(Point(_floor_id(floor.tenant, floor.document), {}, payloads.floor_payload(floor)))
+        return True
 
     def add_notice(self, notice: Notice) -> None:
         """See `NoticeBox`."""
@@ -174,6 +183,9 @@ class QdrantStore:
 
     def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
         """See `WithdrawalKeeper`."""
+        known = self.withdrawals(withdrawal.tenant, [withdrawal.selection])
+        if any(one.time > withdrawal.time for one in known):
+            return
         point_id = _withdrawal_id(withdrawal.tenant, withdrawal.selection)
         self._upsert(Point(point_id, {}, payloads.withdrawal_payload(withdrawal)))
 
@@ -208,7 +220,9 @@ class QdrantStore:
 
     def mark(self, entry: Entry) -> None:
         """See `AdditionKeeper`."""
-        self._shard.update(UpdateOperation.set_payload([entry.id], payloads.mark_payload(entry)))
+        kept = self.find(entry.id)
+        if kept is not None and kept.answer_id == entry.answer_id:
+            self._shard.update(UpdateOperation.set_payload([entry.id], payloads.mark_payload(entry)))
 
     def _blank(self, tenant: str) -> Sequence[Addition]:
         return [payloads.addition_from(_payload(record)) for record in self._shard.retrieve([_blank_id(tenant)])]

@@ -159,3 +159,5 @@ def require_question(question: str) -> None:
         raise Invalid.field("question", "is empty")
     if len(question) > MAX_QUESTION_CHARACTERS:
         raise Invalid.field("question", f"is longer than {MAX_QUESTION_CHARACTERS} characters")
+    if "\0" in question:
+        raise Invalid.field("question", "holds a NUL character")

@@ -8,6 +8,7 @@ from plumbline_cache.domain.entry import Entry, Scope
 from plumbline_cache.domain.freshness import Floors, is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, Tier
+from plumbline_cache.domain.uncacheable import Uncacheable
 from plumbline_cache.domain.withdrawal import Withdrawal, withdrawn_by
 
 
@@ -36,6 +37,8 @@ class Explanation:
 
     scope: Scope
     normal_form: str
+    never_cached: Uncacheable | None
+    """Why the question is answered from memory by nothing, whatever is kept."""
     result: Hit | Miss
     semantic_threshold: float
     entries: Sequence[Explained]

@@ -140,6 +140,12 @@ def is_fresh(entry: Entry, floors: Floors) -> bool:
     return all(source.document not in floors or floors[source.document].is_under(source) for source in entry.sources)
 
 
+def is_orphaned(entry: Entry, floors: Floors) -> bool:
+    """Whether *entry* stands below a floor whose changes have done their work: no change comes to settle it."""
+    floors_above = (floor for floor in floors.values() if not is_fresh(entry, {floor.document: floor}))
+    return any(not floor.changes for floor in floors_above)
+
+
 def cause_of_drop(entry: Entry, floors: Floors) -> Change | None:
     """The first change that took a source of *entry* away, if one did."""
     drops = (floor.cause_of_drop(entry) for floor in floors.values())

@@ -1,16 +1,15 @@
 """Take in an answer that passed its evaluation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 import structlog
 
-from plumbline_cache.domain.addition import Addition, least_similarity, newest_mark
+from plumbline_cache.domain.addition import least_similarity, newest_mark
 from plumbline_cache.domain.admission import Candidate, Refusal
-from plumbline_cache.domain.entry import Entry, Vector
-from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, withdrawn
+from plumbline_cache.domain.entry import Entry, Mark, Vector
+from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, is_orphaned, withdrawn
 from plumbline_cache.domain.lifetime import untimely
 from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
 from plumbline_cache.handlers.room import RoomWatch
@@ -61,26 +60,46 @@ class AdmitAnswer:
         return await self.writer.run(partial(self._keep, entry, vector))
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
-        """One turn of the writer: no change is heard between the check and the keeping."""
+        """One turn of the writer. Another replica may hear a change meanwhile, so what was kept is looked at again."""
         if self._withdrawal_of(entry) is not None:
             return Refusal.WITHDRAWN
         held = self.store.find(entry.id)
         if held is not None and held.answer_id == entry.answer_id:
-            return Admitted(entry.id, anew=False)
+            return self._kept_before(held)
         if not is_fresh(entry, self.store.floors(entry.scope.tenant, entry.documents)):
             return Refusal.SOURCE_CHANGED
         if held is not None and not self._gives_way(held, entry):
             return Refusal.OLDER_ANSWER
         # The question is asked as often whichever answer it has.
-        marked = replace(entry, mark=newest_mark(entry, self._additions(entry, vector)))
-        self.store.put(marked if held is None else replace(marked, hits=held.hits), vector)
-        return Admitted(entry.id, anew=True)
+        marked = replace(entry, mark=self._mark_of(entry, vector), hits=0 if held is None else held.hits)
+        self.store.put(marked, vector)
+        return self._look_again(marked, vector)
 
-    def _additions(self, entry: Entry, vector: Vector) -> Sequence[Addition]:
-        """What came before the answer did, and after it was begun."""
+    def _mark_of(self, entry: Entry, vector: Vector) -> Mark | None:
+        """By what came before the answer did, and after it was begun."""
         least = least_similarity(entry)
         added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time, least=least)
-        return [addition for addition in added if addition.concerns(entry) and not addition.was_seen_for(entry)]
+        return newest_mark(entry, [one for one in added if one.concerns(entry) and not one.was_seen_for(entry)])
+
+    def _look_again(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
+        # Whoever raises a floor looks for entries afterwards, and who keeps an entry looks at the floors afterwards:
+        # whichever comes second sees the first. The same holds for withdrawals and new passages.
+        if self._withdrawal_of(entry) is not None:
+            self.store.drop(entry)
+            return Refusal.WITHDRAWN
+        if not is_fresh(entry, self.store.floors(entry.scope.tenant, entry.documents)):
+            self.store.drop(entry)
+            return Refusal.SOURCE_CHANGED
+        if (mark := self._mark_of(entry, vector)) != entry.mark:
+            self.store.mark(replace(entry, mark=mark))
+        return Admitted(entry.id, anew=True)
+
+    def _kept_before(self, held: Entry) -> Admitted | Refusal:
+        # A crash may have come before it was looked at again.
+        if is_orphaned(held, self.store.floors(held.scope.tenant, held.documents)):
+            self.store.drop(held)
+            return Refusal.SOURCE_CHANGED
+        return Admitted(held.id, anew=False)
 
     def _gives_way(self, held: Entry, entry: Entry) -> bool:
         floors = self.store.floors(held.scope.tenant, held.documents)

@@ -10,6 +10,7 @@ from plumbline_cache.domain.explanation import Check, Explained, Explanation, st
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.domain.normal import normal_form
 from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.uncacheable import class_of
 from plumbline_cache.domain.withdrawal import selections_of
 from plumbline_cache.handlers.lookup import NEIGHBOURS, LookupAnswer
 
@@ -28,15 +29,18 @@ class ExplainLookup:
         result = await self.lookup(scope, question)
         vector = await self.lookup.encoder.encode(question)
         entries = await self.lookup.readers.run(partial(self._explain, scope, question, vector))
-        return Explanation(scope, normal_form(question), result, self.lookup.semantic_threshold, entries)
+        threshold = self.lookup.semantic_threshold
+        return Explanation(scope, normal_form(question), class_of(question), result, threshold, entries)
 
     def _explain(self, scope: Scope, question: str, vector: Vector) -> Sequence[Explained]:
         own = self.lookup.store.find(entry_id(scope, question))
         exact = [] if own is None or own.scope.key != scope.key else [Neighbour(own, 1.0)]
         near = self.lookup.store.nearest(scope, vector, least=ANY_SIMILARITY, limit=NEIGHBOURS)
+        # As in a lookup: that nobody sees another's entry does not rest on the engine's filter alone.
+        others = [one for one in near if one.entry.scope.key == scope.key and one.entry.id not in _ids(exact)]
         return [
             *(self._explained(found, Tier.EXACT, question) for found in exact),
-            *(self._explained(found, Tier.SEMANTIC, question) for found in near if found.entry.id not in _ids(exact)),
+            *(self._explained(found, Tier.SEMANTIC, question) for found in others),
         ]
 
     def _explained(self, found: Neighbour, tier: Tier, question: str) -> Explained:

@@ -79,14 +79,19 @@ class FollowChange:
         await self.announce(change.tenant, change.document)
 
     def _settle(self, change: Change) -> None:
-        """One turn of the writer: no answer is admitted meanwhile."""
-        known = self.store.floors(change.tenant, [change.document])
-        floor = known.get(change.document, Floor(change.tenant, change.document)).after(change)
-        self.store.keep_floor(floor)
+        """One turn of the writer: no answer is admitted here meanwhile."""
+        floor = self._raise_floor(change)
         fates = Counter(self._settle_entry(entry, floor) for entry in self._behind(floor))
         if not fates[_Fate.WAITS]:
-            self.store.keep_floor(floor.settled())
+            self.store.keep_floor(floor.settled(), instead_of=floor)  # else another change has raised it since
         log.info("change_followed", **_fields(change), **{fate.value: fates[fate] for fate in _Fate})
+
+    def _raise_floor(self, change: Change) -> Floor:
+        while True:
+            held = self.store.floors(change.tenant, [change.document]).get(change.document)
+            floor = (held or Floor(change.tenant, change.document)).after(change)
+            if floor == held or self.store.keep_floor(floor, instead_of=held):
+                return floor
 
     def _behind(self, floor: Floor) -> Iterator[Entry]:
         entries = self.store.of_tenant(floor.tenant, floor.document)
@@ -96,12 +101,20 @@ class FollowChange:
         if (cause := floor.cause_of_drop(entry)) is not None:
             notice = dropped_by(entry, cause, self.clock.now())
             self.store.add_notice(notice)
-            self.store.drop(entry.id)
+            self.store.drop(entry)
             self.tallies.add(entry.scope, notice.cause)
             return _Fate.DROPPED
         carried = floor.carry(entry)
-        self.store.carry(carried)
+        if carried != entry and not self.store.carry(entry, carried):
+            return self._settle_again(entry, floor)
         return _Fate.CARRIED if is_fresh(carried, {floor.document: floor}) else _Fate.WAITS
+
+    def _settle_again(self, entry: Entry, floor: Floor) -> _Fate:
+        """Somebody else changed it: a change of another document that it rests on, say."""
+        found = self.store.find(entry.id)
+        if found is None or is_fresh(found, {floor.document: floor}):
+            return _Fate.CARRIED
+        return self._settle_entry(found, floor)
 
 
 def _fields(change: Change) -> dict[str, str | int]:

@@ -52,7 +52,7 @@ class DropOtherReleases:
     def _drop(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self.store.add_notice(dropped(entry, Cause.RELEASE, self.clock.now()))
-            self.store.drop(entry.id)
+            self.store.drop(entry)
             self.tallies.add(entry.scope, Cause.RELEASE)
         if entries:
             log.info("release_left_behind", tenant_id=entries[0].scope.tenant, dropped=len(entries))

@@ -1,8 +1,9 @@
 """Let go of entries whose time is over, and of those that save least where there are too many."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -52,7 +53,7 @@ class SweepExpired:
         over = self.store.expired(now, BATCH)
         for entry in over:
             self.store.add_notice(dropped(entry, Cause.EXPIRED, now))
-            self.store.drop(entry.id)
+            self.store.drop(entry)
             self.tallies.add(entry.scope, Cause.EXPIRED)
         return Counter(entry.scope.tenant for entry in over)
 
@@ -71,12 +72,15 @@ class MakeRoom:
     tallies: Tallies
     clock: Clock
     bounds: Bounds
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Two that count at the same time would both drop what is too much."""
 
     async def __call__(self) -> None:
         """Raises `Unavailable`; the next call does what is left."""
-        counts = await self.writer.run(self.store.count_by_tenant)
-        for tenant, number in surplus(counts, self.bounds).items():
-            await self._evict(tenant, number)
+        async with self._lock:
+            counts = await self.writer.run(self.store.count_by_tenant)
+            for tenant, number in surplus(counts, self.bounds).items():
+                await self._evict(tenant, number)
 
     async def _evict(self, tenant: str, number: int) -> None:
         left = number
@@ -91,7 +95,7 @@ class MakeRoom:
         worst = self._worst(self.store.sample(tenant, BATCH))[:most]
         for entry in worst:
             self.store.add_notice(dropped(entry, Cause.EVICTED, now))
-            self.store.drop(entry.id)
+            self.store.drop(entry)
             self.tallies.add(entry.scope, Cause.EVICTED)
         return len(worst)
 

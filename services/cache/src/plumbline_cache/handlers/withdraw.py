@@ -50,7 +50,7 @@ class Withdraw:
         for entry in self._selected(withdrawal):
             notice = withdrawn(entry, withdrawal, self.clock.now())
             self.store.add_notice(notice)
-            self.store.drop(entry.id)
+            self.store.drop(entry)
             self.tallies.add(entry.scope, notice.cause)
             dropped += 1
         self._note(withdrawal, dropped)

@@ -53,6 +53,8 @@ def explanation_to_proto(explanation: Explanation) -> pb.ExplainLookupResponse:
         semantic_threshold=explanation.semantic_threshold,
         entries=map(_explained, explanation.entries),
     )
+    if explanation.never_cached is not None:
+        message.never_cached_class = explanation.never_cached.value
     if isinstance(result, Hit):
         message.tier = TIERS[result.tier]
     else:

@@ -689,6 +689,7 @@ class ExplainLookupResponse(_message.Message):
     MISS_REASON_FIELD_NUMBER: _builtins.int
     SEMANTIC_THRESHOLD_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    NEVER_CACHED_CLASS_FIELD_NUMBER: _builtins.int
     normal_form: _builtins.str
     """The question as the exact tier has it."""
     language: _builtins.str
@@ -699,6 +700,10 @@ class ExplainLookupResponse(_message.Message):
     miss_reason: Global___MissReason.ValueType
     semantic_threshold: _builtins.float
     """The least cosine at which an entry is looked at, in [-1, 1]."""
+    never_cached_class: _builtins.str
+    """Why its answer is nobody else's or no later moment's: "live", "relative" or "personal"; empty where nothing
+    speaks against it.
+    """
     @_builtins.property
     def release(self) -> _answer_pb2.ReleaseRef: ...
     @_builtins.property
@@ -721,10 +726,11 @@ class ExplainLookupResponse(_message.Message):
         miss_reason: Global___MissReason.ValueType = ...,
         semantic_threshold: _builtins.float = ...,
         entries: _abc.Iterable[Global___ExplainedEntry] | None = ...,
+        never_cached_class: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "groups", b"groups", "language", b"language", "miss_reason", b"miss_reason", "normal_form", b"normal_form", "release", b"release", "scope_key", b"scope_key", "semantic_threshold", b"semantic_threshold", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "groups", b"groups", "language", b"language", "miss_reason", b"miss_reason", "never_cached_class", b"never_cached_class", "normal_form", b"normal_form", "release", b"release", "scope_key", b"scope_key", "semantic_threshold", b"semantic_threshold", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
