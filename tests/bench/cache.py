@@ -43,6 +43,8 @@ ASKED: Final = 900
 ALONE: Final = 200
 TOGETHER: Final = 640
 IN_FLIGHT: Final = 32
+PEER_COSINE: Final = 0.95
+"""At which the peer answers: it looks at nothing else."""
 SLOW: Final = 4
 """What takes a generation or is the peer's is asked so many times less with many in flight."""
 AT_ONCE: Final = 500
@@ -212,8 +214,7 @@ async def _peer(stack: AsyncExitStack, release: Release, console: Console) -> Wo
         console.print(f"GPTCache is not measured: {reason}")
         return None
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="plumbline-peer-"))
-    threshold = release.cache.semantic_threshold
-    arguments = (f"--folder={folder}", f"--model={model.absolute()}", f"--least-cosine={threshold}")
+    arguments = (f"--folder={folder}", f"--model={model.absolute()}", f"--least-cosine={PEER_COSINE}")
     return await stack.enter_async_context(
         working("tests.bench.peers.gptcache", *arguments, python=python, env={**OFFLINE, "HOME": folder})
     )

@@ -16,6 +16,7 @@ _MISS_REASONS = {
     pb.MISS_REASON_NEVER_CACHED: "never_cached",
     pb.MISS_REASON_UNREACHABLE: "unreachable",
     pb.MISS_REASON_SWITCHED_OFF: "switched_off",
+    pb.MISS_REASON_DIFFERENT: "different",
 }
 
 

@@ -60,6 +60,8 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
     MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
     """An entry is near enough, and too many such hits were found wrong: see withheld."""
+    MISS_REASON_DIFFERENT: _MissReason.ValueType  # 9
+    """Entries are near, but none surely asks the same: ExplainLookup says what differs."""
 
 class MissReason(_MissReason, metaclass=_MissReasonEnumTypeWrapper): ...
 
@@ -77,6 +79,8 @@ MISS_REASON_UNREACHABLE: MissReason.ValueType  # 6
 """The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
 MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
 """An entry is near enough, and too many such hits were found wrong: see withheld."""
+MISS_REASON_DIFFERENT: MissReason.ValueType  # 9
+"""Entries are near, but none surely asks the same: ExplainLookup says what differs."""
 Global___MissReason: _TypeAlias = MissReason  # noqa: Y015
 
 class _TopOrder:
