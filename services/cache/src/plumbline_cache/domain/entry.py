@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from plumbline_cache.domain.normal import normal_form
 from plumbline_kit.errors import Invalid
-from plumbline_models.language import languages
+from plumbline_models.language import ENGLISH, languages
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 
@@ -139,8 +139,13 @@ def _key_of(scope: Scope) -> str:
 
 
 def language_of(question: str) -> str:
-    """The language of *question* by ISO 639-1, or its script; empty where its words leave it open."""
+    """The language of *question* by ISO 639-1, or its script; empty where its words leave it open.
+
+    English where they leave that open: else one question in two wordings would often be in two scopes.
+    """
     found = languages(question)
+    if ENGLISH in found:
+        return ENGLISH
     return next(iter(found)) if len(found) == 1 else ""
 
 
