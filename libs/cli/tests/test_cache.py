@@ -1,5 +1,8 @@
 """What an operator of the cache reads and presses."""
 
+import re
+import shlex
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,6 +12,7 @@ from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline.generation.v1.generation_service_pb2 import Cost
 
+README = Path(__file__).parents[3] / "README.md"
 SCOPE_KEY = "ab" * 32
 
 
@@ -166,3 +170,8 @@ def test_warm_counts_what_came_in_and_says_when_it_was_cut_short(plumbline: Any)
     assert "9 answers looked at: 4 taken in, 3 were there; refused: not passed 2" in whole
     assert "run it again" not in whole
     assert "run it again" in plumbline("cache", "warm", "--seconds", "5").stdout
+
+
+@pytest.mark.parametrize("line", re.findall(r"^plumbline cache [^#\n]+", README.read_text(encoding="utf-8"), re.M))
+def test_the_examples_of_the_readme_run(plumbline: Any, line: str) -> None:
+    assert plumbline(*shlex.split(line)[1:]).exit_code == 0

@@ -121,6 +121,7 @@ class CacheSettings:
     """When a cached answer may be served. *freshness* is "strict" or "eventual"."""
 
     semantic_threshold: float
+    """The least cosine, in [-1, 1], at which an entry's question is looked at."""
     freshness: str
     time_to_live_hours: float = 168.0
     """From an answer's generation on; more than 0, at most MOST_HOURS."""
@@ -128,6 +129,8 @@ class CacheSettings:
     """Of semantic hits that are answered afresh too, in [0, 1]; of exact ones a tenth of it."""
     target_false_hit_rate: float = 0.03
     """Where more semantic hits than this may be wrong, in (0, 1], they are withheld."""
+    semantic_certainty: float = 0.8
+    """How sure it must be that a near question asks the same, in (0, 1]; at 1 all words of weight must be equal."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.audit_share <= 1:
@@ -136,6 +139,8 @@ class CacheSettings:
             raise ValueError(
                 f"cache.target_false_hit_rate is {self.target_false_hit_rate}, wanted is more than 0, at most 1"
             )
+        if not 0 < self.semantic_certainty <= 1:
+            raise ValueError(f"cache.semantic_certainty is {self.semantic_certainty}, wanted is more than 0, at most 1")
         if not 0 < self.time_to_live_hours <= MOST_HOURS:
             raise ValueError(f"cache.time_to_live_hours is {self.time_to_live_hours!r}, wanted is 0 to {MOST_HOURS:,}")
 

@@ -36,6 +36,7 @@ from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.releases import DropOtherReleases
+from plumbline_cache.handlers.retract import RetractAnswer
 from plumbline_cache.handlers.revalidate import ForgetAdditions, MarkEntries
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
@@ -130,11 +131,13 @@ class Parts:
 
     def audit_requests(self) -> AuditRequests:
         """What compares both answers of an audited hit."""
-        return AuditRequests(CompareAnswers(self.audits, self.auditor), self.publisher, self.release)
+        compare = CompareAnswers(self.audits, self.auditor)
+        retract = RetractAnswer(self.store, BusWithdrawals(self.publisher), self.auditor)
+        return AuditRequests(compare, retract, self.publisher, self.release)
 
     def api(self, readiness: Readiness, history: History) -> CacheService:
         """The answering side."""
-        threshold = self.release.cache.semantic_threshold
+        settings = self.release.cache
         lookup = LookupAnswer(
             self.store,
             self.encoder,
@@ -144,7 +147,8 @@ class Parts:
             self.uses,
             self.audits,
             self.clock,
-            threshold,
+            settings.semantic_threshold,
+            settings.semantic_certainty,
         )
         invalidate = InvalidateEntries(BusWithdrawals(self.publisher), self._withdraw, self.clock)
         uncounted = replace(lookup, tallies=Tallies(), uses=Uses())

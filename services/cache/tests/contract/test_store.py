@@ -229,10 +229,11 @@ def test_more_notices_than_a_page_holds_can_be_replaced_and_removed_while_they_a
 
 def test_a_withdrawal_replaces_that_of_its_selection(store: Store, withdrawal: Make) -> None:
     prices, tenant = Selection(Kind.DOCUMENT, "prices"), Selection(Kind.TENANT)
-    for kept in (withdrawal(prices), withdrawal(prices, minute=2), withdrawal(tenant)):
+    by_audit = replace(withdrawal(tenant), audited=True)
+    for kept in (withdrawal(prices), withdrawal(prices, minute=2), by_audit):
         store.keep_withdrawal(kept)
     found = store.withdrawals("acme", [tenant, prices, prices, Selection(Kind.ERASED_DOCUMENT, "prices")])
-    assert set(found) == {withdrawal(prices, minute=2), withdrawal(tenant)}
+    assert set(found) == {withdrawal(prices, minute=2), by_audit}
     assert len(found) == 2
     assert list(store.withdrawals("globex", [tenant, prices])) == []
     assert list(store.withdrawals("acme", [])) == []

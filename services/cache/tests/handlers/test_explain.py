@@ -54,6 +54,7 @@ class Cache:
             self.audits,
             self.clock,
             semantic_threshold=0.85,
+            semantic_certainty=0.8,
         )
         return await ExplainLookup(lookup)(scope, question)
 
@@ -83,7 +84,7 @@ async def test_a_near_question_shows_its_similarity_and_what_differs(cache: Cach
     assert isinstance(told.result, Miss)
     [near] = told.entries
     assert near.tier is Tier.SEMANTIC
-    assert failed(near).keys() == {"similarity", "words"}
+    assert failed(near).keys() == {"similarity", "names", "words", "certainty"}
     assert failed(near)["similarity"].endswith("0.85 is the least")
 
 

@@ -141,6 +141,7 @@ class FreshnessMachine(RuleBasedStateMachine):
             AuditLedger(0.03, self.cache.clock),
             self.cache.clock,
             semantic_threshold=0.95,
+            semantic_certainty=0.8,
         )
 
     @initialize()

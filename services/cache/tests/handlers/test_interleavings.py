@@ -139,6 +139,7 @@ class Observed:
             AuditLedger(0.03, clock),
             clock,
             semantic_threshold=0.95,
+            semantic_certainty=0.8,
         )
         results = [await lookup(SCOPE, question) for question in QUESTIONS]
         return [self.world.answers[result.entry.answer_id] for result in results if isinstance(result, Hit)]

@@ -203,13 +203,15 @@ def withdrawal_payload(withdrawal: Withdrawal) -> Payload:
         "selects": withdrawal.selection.kind.value,
         "name": withdrawal.selection.name,
         "time": withdrawal.time.isoformat(),
+        "audited": withdrawal.audited,
     }
 
 
 def withdrawal_from(payload: Payload) -> Withdrawal:
     """The other way."""
     selection = Selection(Kind(payload["selects"]), payload["name"])
-    return Withdrawal(payload["id"], payload["tenant"], selection, datetime.fromisoformat(payload["time"]))
+    time = datetime.fromisoformat(payload["time"])
+    return Withdrawal(payload["id"], payload["tenant"], selection, time, payload["audited"])
 
 
 def addition_payload(addition: Addition) -> Payload:

@@ -27,6 +27,8 @@ class MissReason(Enum):
     """The engine or the encoder failed, or took too long."""
     SWITCHED_OFF = "switched_off"
     """Audits found too many hits of near questions wrong."""
+    DIFFERENT = "different"
+    """There are near entries, but none surely asks the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from plumbline_cache.domain.entry import Neighbour, Scope, Vector, entry_id
 from plumbline_cache.domain.explanation import Check, Explained, Explanation, standing
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.domain.normal import normal_form
-from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.sameness import Outcome, asks_the_same, compare
 from plumbline_cache.domain.uncacheable import class_of
 from plumbline_cache.domain.withdrawal import selections_of
 from plumbline_cache.handlers.lookup import NEIGHBOURS, LookupAnswer
@@ -45,9 +45,11 @@ class ExplainLookup:
 
     def _explained(self, found: Neighbour, tier: Tier, question: str) -> Explained:
         entry = found.entry
-        checks = [*self._nearness(found)] if tier is Tier.SEMANTIC else []
-        same = asks_the_same(entry.question, question)
-        checks.append(Check("words", same, "the same of weight" if same else "some that matter differ, or their order"))
+        checks = [*self._nearness(found), *self._sameness(found, question)] if tier is Tier.SEMANTIC else []
+        if tier is Tier.EXACT:
+            same = asks_the_same(entry.question, question)
+            told = "the same of weight" if same else "some that matter differ, or their order"
+            checks.append(Check("words", same, told))
         floors = self.lookup.store.floors(entry.scope.tenant, entry.documents)
         withdrawals = self.lookup.store.withdrawals(entry.scope.tenant, selections_of(entry))
         checks += standing(entry, floors, withdrawals, self.lookup.clock.now())
@@ -62,6 +64,13 @@ class ExplainLookup:
         yield Check("audits of the entry", found.similarity > wrong, learned)
         off = rules.ruling(scope.key, scope.tenant).off
         yield Check("tier", not off, "switched off: too many hits were found wrong" if off else "on")
+
+    def _sameness(self, found: Neighbour, question: str) -> Iterator[Check]:
+        comparison, least = compare(found.entry.question, question, found.similarity), self.lookup.semantic_certainty
+        for check in comparison.checks:
+            if check.outcome is not Outcome.UNKNOWN:
+                yield Check(check.name, check.outcome is Outcome.AGREES, check.detail or check.outcome.value)
+        yield Check("certainty", comparison.is_same(least), f"{comparison.certainty:.2f}; {least:g} is the least")
 
 
 def _ids(found: Sequence[Neighbour]) -> set[str]:

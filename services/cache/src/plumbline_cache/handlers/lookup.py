@@ -12,7 +12,7 @@ from plumbline_cache.domain.freshness import is_fresh
 from plumbline_cache.domain.lifetime import is_alive
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.domain.normal import normal_form
-from plumbline_cache.domain.sameness import asks_the_same
+from plumbline_cache.domain.sameness import compare
 from plumbline_cache.domain.uncacheable import class_of
 from plumbline_cache.domain.withdrawal import selections_of, withdrawn_by
 from plumbline_cache.handlers.tallies import Tallies
@@ -39,6 +39,7 @@ class _Found:
     expired: bool = False
     marked: Neighbour | None = None
     """The best that only a search can tell whether it may be served."""
+    different: bool = False
     unreachable: bool = False
     """The engine or the encoder failed, or took too long."""
 
@@ -56,6 +57,7 @@ class LookupAnswer:
     rules: HitRules
     clock: Clock
     semantic_threshold: float
+    semantic_certainty: float
 
     async def __call__(self, scope: Scope, question: str) -> Hit | Miss:
         """Raises `Invalid` for an empty or oversized question."""
@@ -137,8 +139,14 @@ class LookupAnswer:
         # The engine was asked for this scope only. That nobody sees another's does not rest on its filter alone.
         mine = [one for one in near if one.entry.scope.key == scope.key]
         allowed = [one for one in mine if one.similarity > self.rules.false_up_to(one.entry.id)]
-        same = [neighbour for neighbour in allowed if asks_the_same(neighbour.entry.question, question)]
-        return self._first_fresh(scope, same)
+        same = self._same(allowed, question)
+        return replace(self._first_fresh(scope, same), different=len(allowed) > len(same))
+
+    def _same(self, near: Sequence[Neighbour], question: str) -> Sequence[Neighbour]:
+        """Those that ask the same, the surest first."""
+        compared = [(compare(one.entry.question, question, one.similarity), one) for one in near]
+        same = [(comparison, one) for comparison, one in compared if comparison.is_same(self.semantic_certainty)]
+        return [one for _, one in sorted(same, key=lambda pair: -pair[0].certainty)]
 
     def _first_fresh(self, scope: Scope, found: Sequence[Neighbour]) -> _Found:
         # The floors are read after the entries and raised before entries are touched: a change between the
@@ -172,7 +180,9 @@ class LookupAnswer:
 
 def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
     """What stands at a place belongs there: nobody is served another scope's or question's whatever the engine did."""
-    return entry.scope.key == scope.key and normal_form(entry.question) == normal_form(question)
+    if entry.scope.key != scope.key:
+        return False
+    return entry.question == question or normal_form(entry.question) == normal_form(question)
 
 
 def _reason(*found: _Found) -> MissReason:
@@ -182,4 +192,6 @@ def _reason(*found: _Found) -> MissReason:
         return MissReason.REVALIDATING
     if any(tier.stale for tier in found):
         return MissReason.STALE
-    return MissReason.EXPIRED if any(tier.expired for tier in found) else MissReason.NOT_FOUND
+    if any(tier.expired for tier in found):
+        return MissReason.EXPIRED
+    return MissReason.DIFFERENT if any(tier.different for tier in found) else MissReason.NOT_FOUND

@@ -17,6 +17,7 @@ _MISS_REASONS = {
     pb.MISS_REASON_REVALIDATING: "revalidating",
     pb.MISS_REASON_UNREACHABLE: "unreachable",
     pb.MISS_REASON_SWITCHED_OFF: "switched_off",
+    pb.MISS_REASON_DIFFERENT: "different",
 }
 
 

@@ -62,6 +62,8 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """An entry was there, but a passage has come since that its answer might have been given."""
     MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
     """An entry is near enough, and too many such hits were found wrong: see withheld."""
+    MISS_REASON_DIFFERENT: _MissReason.ValueType  # 9
+    """Entries are near, but none surely asks the same: ExplainLookup says what differs."""
 
 class MissReason(_MissReason, metaclass=_MissReasonEnumTypeWrapper): ...
 
@@ -81,6 +83,8 @@ MISS_REASON_REVALIDATING: MissReason.ValueType  # 7
 """An entry was there, but a passage has come since that its answer might have been given."""
 MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
 """An entry is near enough, and too many such hits were found wrong: see withheld."""
+MISS_REASON_DIFFERENT: MissReason.ValueType  # 9
+"""Entries are near, but none surely asks the same: ExplainLookup says what differs."""
 Global___MissReason: _TypeAlias = MissReason  # noqa: Y015
 
 class _TopOrder:

@@ -1,8 +1,4 @@
-"""Whether two questions that lie close together ask the same thing.
-
-The encoder puts "opens at 9" beside "opens at 8", and "A before B" beside "B before A". So beyond nearness
-every word that can change the answer must be the same; in doubt they differ, which costs one generation.
-"""
+"""Whether two questions agree in every word of weight: what is asked of questions with one normal form."""
 
 import re
 from collections.abc import Iterator
