@@ -48,4 +48,4 @@ def _on_server(settings: ServerSettings, encoder_id: str, dimensions: int) -> Op
         readers.close()
         store.close()
 
-    return OpenStore(store, store.mark(), readers, close)
+    return OpenStore(store, store.generation(), readers, close)

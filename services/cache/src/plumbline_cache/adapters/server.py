@@ -22,6 +22,7 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException
 
 from plumbline_cache.adapters import payloads
+from plumbline_cache.domain.addition import Addition
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -42,15 +43,16 @@ MARK_SECONDS: Final = 1.0
 ETAG: Final = "etag"
 """Of what changes on a condition: the hash of what a reader saw."""
 AT: Final = "at"
-"""Of a withdrawal: seconds since 1970."""
+"""Of what only a later one replaces: seconds since 1970."""
 _MARK_ID: Final = "5d6a0f8e-8b1c-5c0b-9d53-0c7e0b7f3a11"
 
 _KEYWORD: Final = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD)
 _FIELDS: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(("kind", "tenant", "holder", "documents", "answer_id", ETAG), _KEYWORD),
+    **dict.fromkeys(("kind", "tenant", "holder", "added_to", "documents", "answer_id", ETAG), _KEYWORD),
     # A graph for each scope, and none across scopes, which nobody asks for.
     "scope": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     payloads.EXPIRES: models.PayloadSchemaType.FLOAT,
+    payloads.TOLD: models.PayloadSchemaType.FLOAT,
     AT: models.PayloadSchemaType.FLOAT,  # in strict mode a server refuses filters on fields without an index
 }
 _GRAPH: Final = models.HnswConfigDiff(m=0, payload_m=16)
@@ -89,7 +91,7 @@ class ServerStore:
                     self._collection, field, _FIELDS[field], wait=True, timeout=WRITE_SECONDS
                 )
 
-    def mark(self) -> str:
+    def generation(self) -> str:
         """The random name that the collection got when it was made: a new one is to be filled from the first event."""
         if not self._retrieve([_MARK_ID]):
             self._upsert(_MARK_ID, {"mark": uuid.uuid4().hex[:12]})
@@ -220,6 +222,65 @@ class ServerStore:
         """See `WithdrawalKeeper`."""
         point_id, at = payloads.withdrawal_id(withdrawal.tenant, withdrawal.selection), withdrawal.time.timestamp()
         payload = payloads.withdrawal_payload(withdrawal) | {AT: at}
+        self._keep_latest(point_id, payload, at)
+
+    def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
+        """See `AdditionKeeper`."""
+        payload, at = payloads.addition_payload(addition), addition.time.timestamp()
+        if vector is not None:
+            self._upsert(payloads.addition_id(addition), payload, {VECTOR: vector.tolist()})
+            return
+        blank = payload | {"added_to": "", payloads.TOLD: None, AT: at}
+        self._keep_latest(payloads.blank_id(addition.tenant), blank, at)
+
+    def added_near(self, tenant: str, vector: Vector, since: datetime, *, least: float) -> Sequence[Addition]:
+        """See `AdditionKeeper`. The graph may miss some."""
+        told = models.FieldCondition(key=payloads.TOLD, range=models.Range(gte=since.timestamp()))
+        points = self._near([_is("added_to", tenant), told], vector, least)
+        blank = self._retrieve([payloads.blank_id(tenant)])
+        return [payloads.addition_from(point.payload or {}) for point in (*points, *blank)]
+
+    def count_additions(self, tenant: str) -> int:
+        """See `AdditionKeeper`."""
+        with _failures():
+            mine = _all([_is("added_to", tenant)])
+            return self._client.count(self._collection, mine, exact=True, timeout=WRITE_SECONDS).count
+
+    def forget_additions(self, before: datetime, tenant: str | None = None) -> None:
+        """See `AdditionKeeper`."""
+        told = models.FieldCondition(key=payloads.TOLD, range=models.Range(lt=before.timestamp()))
+        self._delete(_all([told] if tenant is None else [_is("added_to", tenant), told]))
+
+    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+        """See `AdditionKeeper`. The graph may miss some."""
+        for point in self._near([_is("holder", tenant)], vector, least):
+            yield Neighbour(payloads.entry_from(str(point.id), point.payload or {}), point.score)
+
+    def mark(self, entry: Entry) -> None:
+        """See `AdditionKeeper`."""
+        self._set(entry.id, payloads.mark_payload(entry), _is("answer_id", entry.answer_id))
+
+    def _near(
+        self, conditions: Sequence[models.FieldCondition], vector: Vector, least: float
+    ) -> Sequence[models.ScoredPoint]:
+        """All of them: mostly there are few, and where the limit cuts some off it is asked for again."""
+        limit = PAGE
+        while True:
+            with _failures():
+                points = self._client.query_points(
+                    self._collection,
+                    vector.tolist(),
+                    using=VECTOR,
+                    query_filter=_all(conditions),
+                    limit=limit,
+                    score_threshold=least,
+                    timeout=WRITE_SECONDS,
+                ).points
+            if len(points) < limit:
+                return points
+            limit *= 8
+
+    def _keep_latest(self, point_id: str, payload: payloads.Payload, at: float) -> None:
         earlier = _all([models.FieldCondition(key=AT, range=models.Range(lte=at))])
         self._upsert(point_id, payload, mode=models.UpdateMode.INSERT_ONLY)
         self._upsert(point_id, payload, mode=models.UpdateMode.UPDATE_ONLY, only_if=earlier)
