@@ -127,6 +127,7 @@ _WHY: Final = {
     pb.MISS_REASON_STALE: "a source of the answer has changed",
     pb.MISS_REASON_CATCHING_UP: "the cache has started and has not heard of every change yet",
     pb.MISS_REASON_EXPIRED: "the answer's time to live is over",
+    pb.MISS_REASON_REVALIDATING: "a passage has come that the answer might have been given",
     pb.MISS_REASON_NEVER_CACHED: "answers to questions like this change with time or person",
     pb.MISS_REASON_DIFFERENT: "entries are near, and none asks the same",
     pb.MISS_REASON_UNREACHABLE: "the engine or the encoder failed, or took too long",

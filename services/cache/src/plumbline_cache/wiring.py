@@ -18,6 +18,7 @@ from plumbline_cache.api import SCOPES, CacheService
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import (
     AUDITORS,
+    AdditionReader,
     AuditEvents,
     AuditRequests,
     BusAnnouncer,
@@ -36,6 +37,7 @@ from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.releases import DropOtherReleases
 from plumbline_cache.handlers.retract import RetractAnswer
+from plumbline_cache.handlers.revalidate import ForgetAdditions, MarkEntries
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
@@ -89,14 +91,13 @@ class Parts:
             self.clock,
             application=self.release.application_id,
             release=self.release.id,
-            time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
+            time_to_live=self._time_to_live,
             room=RoomWatch(self._make_room),
         )
 
     def _events(self) -> CacheEvents:
-        return CacheEvents(
-            self._admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        )
+        follow = FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        return CacheEvents(self._admit, follow, MarkEntries(self.store, self.writer), AdditionReader(self.encoder_id))
 
     def housekeeping(self) -> Housekeeping:
         """What is done from time to time."""
@@ -112,7 +113,12 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
         )
-        return Housekeeping([left, write, sweep, self._make_room], self.clock)
+        forget = ForgetAdditions(self.store, self.writer, self.clock, self._time_to_live)
+        return Housekeeping([left, write, sweep, forget, self._make_room], self.clock)
+
+    @property
+    def _time_to_live(self) -> timedelta:
+        return timedelta(hours=self.release.cache.time_to_live_hours)
 
     @cached_property
     def audits(self) -> AuditLedger:

@@ -11,7 +11,8 @@ import pytest
 
 from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.adapters.qdrant import LAID_FROM, PAGE, QdrantStore
-from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
+from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.entry import Cost, Mark, Saving, Scope, Vector
 from plumbline_cache.domain.freshness import Cause, Floor, dropped, dropped_by, withdrawn
 from plumbline_cache.domain.withdrawal import Kind, Selection
 from plumbline_cache.ports import Store
@@ -277,3 +278,52 @@ def test_hits_add_up_and_those_of_entries_that_are_gone_are_left_out(store: Stor
     assert store.find(kept.id) == replace(kept, hits=3)
     assert store.find(gone.id) is None
     assert store.count("acme") == 1
+
+
+def test_a_mark_is_kept_with_the_entry_and_stays_when_it_is_carried(store: Store, entry: Make) -> None:
+    kept = entry("Why?", ("prices", 1, "h1"))
+    store.put(kept, EAST)
+    marked = replace(kept, mark=Mark(kept.admit_time, "news", 3, "h9"))
+    store.mark(marked)
+    store.mark(replace(entry("gone"), mark=marked.mark))
+    assert store.find(kept.id) == marked
+    assert store.count("acme") == 1
+    carried = replace(marked, sources=(replace(kept.sources[0], version=2),))
+    assert store.carry(marked, carried)
+    assert store.find(kept.id) == carried
+
+
+def test_entries_of_a_tenant_are_found_by_nearness_in_every_scope(store: Store, entry: Make) -> None:
+    number = PAGE + 3
+    for i in range(number):
+        store.put(entry("Why?", scope=Scope("acme", (str(i),), "default", "r1")), EAST)
+    store.put(entry("far"), direction(0, 1))
+    store.put(entry("near", scope=Scope("globex", (), "default", "r1")), EAST)
+    assert len({neighbour.entry.id for neighbour in store.nearest_of_tenant("acme", EAST, least=0.9)}) == number
+
+
+def test_additions_are_found_by_tenant_time_and_nearness(store: Store, entry: Make) -> None:
+    noon = entry("q").admit_time
+
+    def addition(passage: str, minute: int, tenant: str = "acme") -> Addition:
+        return Addition(tenant, "news", 2, passage, frozenset(["a", "b"]), noon + timedelta(minutes=minute))
+
+    for kept, vector in [
+        (addition("early", 1), EAST),
+        (addition("near", 3), EAST),
+        (addition("far", 3), direction(0, 1)),
+        (addition("near", 3, "globex"), EAST),
+        (addition("", 5), None),
+        (addition("", 4), None),
+    ]:
+        store.keep_addition(kept, vector)
+    found = store.added_near("acme", EAST, noon + timedelta(minutes=2), least=0.9)
+    assert set(found) == {addition("near", 3), addition("", 5)}
+    assert (store.count_additions("acme"), store.count_additions("globex")) == (3, 1)
+    store.forget_additions(noon + timedelta(minutes=2))
+    assert store.count_additions("acme") == 2
+    store.forget_additions(noon + timedelta(minutes=9), "acme")
+    assert (store.count_additions("acme"), store.count_additions("globex")) == (0, 1)
+    assert list(store.added_near("acme", EAST, noon, least=0.9)) == [addition("", 5)]
+    assert list(store.nearest_of_tenant("acme", EAST, least=0.9)) == []
+    assert store.count("acme") == 0

@@ -4,7 +4,8 @@ from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from plumbline_cache.domain.entry import Cost, Entry, Saving, Scope, Source
+from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.entry import Cost, Entry, Mark, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
 from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
 
@@ -14,14 +15,18 @@ ENTRY: Final = "entry"
 FLOOR: Final = "floor"
 NOTICE: Final = "notice"
 WITHDRAWAL: Final = "withdrawal"
+ADDITION: Final = "addition"
 
 NO_CELL: Final = "none"
 """Of an entry that has not got its cell yet: finding those that have no value would mean to look at all."""
 
-FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents")
+FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents", "added_to")
 """What the engine keeps an index of."""
 EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
+
+TOLD: Final = "told"
+"""Of an addition: seconds since 1970, likewise."""
 
 
 def entry_payload(entry: Entry) -> Payload:
@@ -50,6 +55,7 @@ def entry_payload(entry: Entry) -> Payload:
         "least_similarity": entry.least_similarity,
         "hits": entry.hits,
         **sources_payload(entry),
+        **mark_payload(entry),
     }
 
 
@@ -68,6 +74,12 @@ def cell_name(scope_key: str, cell: int) -> str:
     return f"{scope_key}/{cell}"
 
 
+def mark_payload(entry: Entry) -> Payload:
+    """The part of an entry that a new passage rewrites."""
+    mark = entry.mark
+    return {"mark": mark and [mark.time.isoformat(), mark.document, mark.version, mark.passage]}
+
+
 def entry_from(point_id: str, payload: Payload) -> Entry:
     """The other way."""
     return Entry(
@@ -83,8 +95,13 @@ def entry_from(point_id: str, payload: Payload) -> Entry:
         expire_time=datetime.fromisoformat(payload["expire_time"]),
         saving=_saving_from(payload["saving"]),
         least_similarity=payload["least_similarity"],
+        mark=_mark_from(payload["mark"]),
         hits=payload["hits"],
     )
+
+
+def _mark_from(mark: list[Any] | None) -> Mark | None:
+    return None if mark is None else Mark(datetime.fromisoformat(mark[0]), *mark[1:])
 
 
 def _scope_from(payload: Payload) -> Scope:
@@ -195,3 +212,30 @@ def withdrawal_from(payload: Payload) -> Withdrawal:
     selection = Selection(Kind(payload["selects"]), payload["name"])
     time = datetime.fromisoformat(payload["time"])
     return Withdrawal(payload["id"], payload["tenant"], selection, time, payload["audited"])
+
+
+def addition_payload(addition: Addition) -> Payload:
+    """Everything of an addition but its vector."""
+    return {
+        "kind": ADDITION,
+        "tenant": addition.tenant,
+        "added_to": addition.tenant,  # of additions alone, as `holder` is of entries
+        "document": addition.document,
+        "version": addition.version,
+        "passage": addition.passage,
+        "groups": sorted(addition.groups),
+        TOLD: addition.time.timestamp(),
+        "time": addition.time.isoformat(),
+    }
+
+
+def addition_from(payload: Payload) -> Addition:
+    """The other way."""
+    return Addition(
+        payload["tenant"],
+        payload["document"],
+        payload["version"],
+        payload["passage"],
+        frozenset(payload["groups"]),
+        datetime.fromisoformat(payload["time"]),
+    )

@@ -20,6 +20,7 @@ from qdrant_edge import (
     RangeFloat,
     Record,
     Sample,
+    ScoredPoint,
     ScrollRequest,
     UpdateOperation,
 )
@@ -27,6 +28,7 @@ from qdrant_edge import (
 from plumbline_cache.adapters import payloads
 from plumbline_cache.adapters.cells import LANDMARKS, Cells
 from plumbline_cache.adapters.shard import FLUSH_EVERY, VECTOR, Shard
+from plumbline_cache.domain.addition import Addition
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -38,6 +40,7 @@ PAGE: Final = 128
 MOST_TENANTS: Final = 1_000_000
 
 _NAMESPACE: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
+_ADDITIONS: Final = uuid.UUID("4b8f6f0a-6a0e-5f0e-9d43-2c1f0b7a9e66")
 _WITHDRAWALS: Final = uuid.UUID("9f0f7a52-3b7e-5c19-8e41-7d2f3c6a1b08")
 
 
@@ -186,6 +189,60 @@ class QdrantStore:
         point_id = _withdrawal_id(withdrawal.tenant, withdrawal.selection)
         self._upsert(Point(point_id, {}, payloads.withdrawal_payload(withdrawal)))
 
+    def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
+        """See `AdditionKeeper`."""
+        payload = payloads.addition_payload(addition)
+        if vector is not None:
+            self._upsert(Point(_addition_id(addition), {VECTOR: vector.tolist()}, payload))
+        elif all(known.time < addition.time for known in self._blank(addition.tenant)):
+            self._upsert(Point(_blank_id(addition.tenant), {}, payload | {"added_to": "", payloads.TOLD: None}))
+
+    def added_near(self, tenant: str, vector: Vector, since: datetime, *, least: float) -> Sequence[Addition]:
+        """See `AdditionKeeper`."""
+        told = FieldCondition(payloads.TOLD, range=RangeFloat(gte=since.timestamp()))
+        points = self._near([_equals("added_to", tenant), told], vector, least)
+        return [*(payloads.addition_from(point.payload or {}) for point in points), *self._blank(tenant)]
+
+    def count_additions(self, tenant: str) -> int:
+        """See `AdditionKeeper`."""
+        return self._shard.count(_equals("added_to", tenant))
+
+    def forget_additions(self, before: datetime, tenant: str | None = None) -> None:
+        """See `AdditionKeeper`."""
+        told = FieldCondition(payloads.TOLD, range=RangeFloat(lt=before.timestamp()))
+        conditions: list[ConditionType] = [told] if tenant is None else [_equals("added_to", tenant), told]
+        self._shard.update(UpdateOperation.delete_points_by_filter(Filter(must=conditions)))
+
+    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+        """See `AdditionKeeper`."""
+        for point in self._near([_equals("holder", tenant)], vector, least):
+            yield Neighbour(payloads.entry_from(str(point.id), point.payload or {}), point.score)
+
+    def mark(self, entry: Entry) -> None:
+        """See `AdditionKeeper`."""
+        kept = self.find(entry.id)
+        if kept is not None and kept.answer_id == entry.answer_id:
+            self._shard.update(UpdateOperation.set_payload([entry.id], payloads.mark_payload(entry)))
+
+    def _blank(self, tenant: str) -> Sequence[Addition]:
+        return [payloads.addition_from(_payload(record)) for record in self._shard.retrieve([_blank_id(tenant)])]
+
+    def _near(self, conditions: "list[ConditionType]", vector: Vector, least: float) -> Sequence[ScoredPoint]:
+        """All of them: mostly there are few, and where the limit cuts some off it is asked for again."""
+        limit = PAGE
+        while True:
+            request = QueryRequest(
+                limit=limit,
+                query=Query.Nearest(vector.tolist(), using=VECTOR),
+                filter=Filter(must=conditions),
+                score_threshold=least,
+                with_payload=True,
+            )
+            points = self._shard.query(request)
+            if len(points) < limit:
+                return points
+            limit *= 8
+
     def _around(self, scope: Scope, vector: Vector) -> FieldCondition:
         """Where the nearest of the scope are: everywhere in it until all have their cell."""
         if self._cells is None or not self._all_in_cells:
@@ -271,6 +328,15 @@ def _floor_id(tenant: str, document: str) -> str:
 def _withdrawal_id(tenant: str, selection: Selection) -> str:
     name = json.dumps([selection.kind.value, selection.name])
     return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
+
+
+def _addition_id(addition: Addition) -> str:
+    name = json.dumps([addition.document, addition.version, addition.passage])
+    return str(uuid.uuid5(uuid.uuid5(_ADDITIONS, addition.tenant), name))
+
+
+def _blank_id(tenant: str) -> str:
+    return str(uuid.uuid5(_ADDITIONS, tenant))
 
 
 def _is_point_id(text: str) -> bool:

@@ -86,6 +86,17 @@ class Saving:
         )
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A passage came after an answer was begun that might have changed it. Ordered by time."""
+
+    time: datetime
+    document: str
+    version: int
+    passage: str
+    """Its hash; empty where the passages of the change could not be compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One answer that may be served again within its scope."""
@@ -105,6 +116,8 @@ class Entry:
     saving: Saving = Saving()
     least_similarity: float | None = None
     """The least cosine of a source with the question, in [-1, 1]; None where one is unknown."""
+    mark: Mark | None = None
+    """Why it is not served until there is a fresh answer: the newest passage that might have changed it."""
     hits: int = 0
     """How often it was served, as last written down."""
 

@@ -1,6 +1,6 @@
 """The use case of the front door: answer a question from memory, else from the documents."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -172,7 +172,7 @@ class AskQuestion:
         """A hit that may be served, else why there is none."""
         if freshness is Freshness.BYPASS:
             return Lookup(miss_reason="bypass")
-        lookup = await self._look_up(asked)
+        lookup = await self._revalidated(await self._look_up(asked), asked)
         if lookup.hit is None or freshness is Freshness.EVENTUAL or await self._are_current(lookup.hit.answer.sources):
             return lookup
         return Lookup(miss_reason="not_current", embedding=lookup.embedding)
@@ -183,6 +183,19 @@ class AskQuestion:
         except PlumblineError as error:
             log.warning("cache_skipped", reason=str(error))
             return Lookup(miss_reason="unreachable")
+
+    async def _revalidated(self, lookup: Lookup, asked: Asked) -> Lookup:
+        """A hit if a passage came that might have changed the answer, and the search finds those it was given."""
+        hit = lookup.to_revalidate
+        if hit is None:
+            return lookup
+        try:
+            found = await self._write.find(asked.wordings, lookup.embedding)
+        except PlumblineError as error:
+            log.warning("cached_answer_not_revalidated", cached_answer_id=hit.cached_answer_id, reason=str(error))
+            return lookup
+        same = _names(passage.ref for passage in found) == _names(hit.answer.sources)
+        return Lookup(hit, embedding=lookup.embedding) if same else lookup
 
     async def _are_current(self, sources: Sequence[PassageRef]) -> bool:
         try:
@@ -208,6 +221,11 @@ class AskQuestion:
             if self._writings.under_way(key) is writing:
                 return None  # and the caller's own takes its place
         return None
+
+
+def _names(passages: Iterable[PassageRef]) -> list[tuple[str, str]]:
+    """Without their versions: an unchanged passage keeps its hash from one to the next."""
+    return sorted((passage.document_id, passage.passage_hash) for passage in passages)
 
 
 def _attributes(completed: Completed) -> dict[str, str]:
