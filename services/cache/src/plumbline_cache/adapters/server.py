@@ -236,9 +236,9 @@ class ServerStore:
     def added_near(self, tenant: str, vector: Vector, since: datetime, *, least: float) -> Sequence[Addition]:
         """See `AdditionKeeper`. The graph may miss some."""
         told = models.FieldCondition(key=payloads.TOLD, range=models.Range(gte=since.timestamp()))
-        points = self._near([_is("added_to", tenant), told], vector, least)
-        blank = self._retrieve([payloads.blank_id(tenant)])
-        return [payloads.addition_from(point.payload or {}) for point in (*points, *blank)]
+        near = [point.payload or {} for point in self._near([_is("added_to", tenant), told], vector, least)]
+        blank = [record.payload or {} for record in self._retrieve([payloads.blank_id(tenant)])]
+        return [payloads.addition_from(payload) for payload in (*near, *blank)]
 
     def count_additions(self, tenant: str) -> int:
         """See `AdditionKeeper`."""
