@@ -111,10 +111,11 @@ class Run:
         self.between += found is not None and int(found[1]) < price
 
     async def _held(self, product: int) -> str | None:
-        """The answer that the cache gives."""
+        """The answer that the cache gives, or would if a search finds what it rests on and nothing else."""
         request = cache_pb.LookupAnswerRequest(question=_question(product), release=self.release)
         reply = await self.driver.cache.LookupAnswer(request, timeout=10)
-        return reply.hit.answer_id if reply.HasField("hit") else None
+        revalidating = reply.miss_reason == cache_pb.MISS_REASON_REVALIDATING
+        return (reply.withheld.answer_id if revalidating else reply.hit.answer_id) or None
 
 
 async def main(seconds: float) -> None:

@@ -11,7 +11,7 @@ import random
 import re
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -49,8 +49,8 @@ T = TypeVar("T")
 RELEASE_FILE: Final = Path(__file__).parents[2] / "deploy/local/release.toml"
 ASKED: Final = 20_000
 IN_FLIGHT: Final = 16
-GREEDY_THRESHOLD: Final = 0.5
-"""Far below what a release would say, so that the nearest question of the scope is always looked at."""
+GREEDY: Final[Mapping[str, Any]] = {"semantic_threshold": 0.5, "semantic_certainty": 0.05}
+"""Far below what a release would say, so that whatever is near and can be reached is served."""
 SEED: Final = 6
 
 CANARY: Final = re.compile(rb"canary-[0-9a-f]{16}")
@@ -178,7 +178,7 @@ def _token(tenant: str, groups: tuple[str, ...]) -> str:
 async def opened(encoder_dir: Path) -> AsyncIterator[Range]:
     """The cache behind a port, filled as it is filled in life: by evaluations on a log."""
     loaded = load_release(RELEASE_FILE)
-    release = replace(loaded, cache=replace(loaded.cache, semantic_threshold=GREEDY_THRESHOLD))
+    release = replace(loaded, cache=replace(loaded.cache, **GREEDY))
     encoder = Encoder.load(encoder_dir, threads=1)
     with tempfile.TemporaryDirectory(prefix="plumbline-leaks-") as folder:
         state = open_state(Path(folder), encoder_id=encoder.id, dimensions=encoder.dimensions)

@@ -77,8 +77,21 @@ async def test_a_change_elsewhere_leaves_a_cached_answer_alone(system: System) -
     _, question, _ = await ask_about_a_new_lamp(system.driver)
     await cached(system.driver, question)
 
-    await ask_about_a_new_lamp(system.driver)
+    name = f"museum-{uuid.uuid4().hex[:8]}"
+    await system.driver.submit_and_wait(name, "Museum", "Tickets of the museum are sold until four o'clock.")
     assert (await system.driver.ask(question)).origin == gateway_pb.ANSWER_ORIGIN_CACHED
+
+
+async def test_a_new_document_near_a_cached_question_has_it_answered_afresh(system: System) -> None:
+    name, question, _ = await ask_about_a_new_lamp(system.driver)
+    await cached(system.driver, question)
+
+    await system.driver.submit_and_wait(f"{name}-offer", name, f"From today the {name} lamp costs less.")
+
+    async def afresh() -> bool:
+        return (await system.driver.ask(question)).origin == gateway_pb.ANSWER_ORIGIN_GENERATED
+
+    await eventually(afresh, seconds=20)
 
 
 async def test_another_tenant_sees_neither_document_nor_cached_answer(system: System) -> None:

@@ -1,5 +1,8 @@
 """What an operator of the cache reads and presses."""
 
+import re
+import shlex
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -9,6 +12,7 @@ from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline.generation.v1.generation_service_pb2 import Cost
 
+README = Path(__file__).parents[3] / "README.md"
 SCOPE_KEY = "ab" * 32
 
 
@@ -49,11 +53,11 @@ def test_stats_say_what_was_saved_and_that_its_quality_is_not_known(
 ) -> None:
     platform.stats = stats
     shown = plumbline("cache", "stats").stdout
-    assert "1 entry; counted since 2026-01-01 08:30 UTC" in shown
+    assert "2026-01-01 08:30 UTC" in shown
     assert "3 of 4 (75%): 2 exact, 1 near" in shown
     assert "5,220 tokens, 4.5 s, 0.060000 EUR" in shown
     assert "not known: none was audited yet" in shown
-    assert "refused: not passed 2" in shown
+    assert "refused because        not passed 2" in shown
     assert "sales, shop" in shown
 
 
@@ -70,7 +74,7 @@ def test_stats_show_what_audits_found_and_the_scope_that_is_off(
 
 
 def test_a_cache_that_was_asked_nothing_has_nothing_to_divide_by(plumbline: Any) -> None:
-    assert "answered from memory  0 of 0: 0 exact, 0 near" in plumbline("cache", "stats").stdout
+    assert "answered from memory   0 of 0: 0 exact, 0 near" in plumbline("cache", "stats").stdout
 
 
 def test_top_lists_questions_with_what_a_hit_saves_and_counts_the_hidden(plumbline: Any) -> None:
@@ -166,3 +170,8 @@ def test_warm_counts_what_came_in_and_says_when_it_was_cut_short(plumbline: Any)
     assert "9 answers looked at: 4 taken in, 3 were there; refused: not passed 2" in whole
     assert "run it again" not in whole
     assert "run it again" in plumbline("cache", "warm", "--seconds", "5").stdout
+
+
+@pytest.mark.parametrize("line", re.findall(r"^plumbline cache [^#\n]+", README.read_text(encoding="utf-8"), re.M))
+def test_the_examples_of_the_readme_run(plumbline: Any, line: str) -> None:
+    assert plumbline(*shlex.split(line)[1:]).exit_code == 0

@@ -116,3 +116,9 @@ def test_sentences_from_the_end_of_one_on_are_those_of_the_whole_text(text: str)
     whole = sentences(text)
     for index, span in enumerate(whole):
         assert sentences(text, span.end) == whole[index + 1 :]
+
+
+@pytest.mark.parametrize("row", [".", "!", ". ", ", ", "\u2026", "a!", "5!", "?!"])
+def test_a_long_row_of_marks_is_normalised_as_fast_as_any_text(row: str) -> None:
+    text = f"a{row * 4_000}b"  # with a pattern that tries every split of the row this would never end
+    assert normalise(text).endswith("b")

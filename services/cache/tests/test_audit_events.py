@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,16 +13,18 @@ from plumbline.cache.v1 import cache_service_pb2 as service_pb
 from plumbline.common.v1.answer_pb2 import Answer, Passage, ReleaseRef
 from plumbline_cache.adapters.memory import MemoryStore, WordEncoder
 from plumbline_cache.domain.audit import wilson
+from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import AUDITORS
 from plumbline_cache.wiring import Parts
-from plumbline_contracts.topics import AUDIT_REQUESTED, HIT_AUDITED
+from plumbline_contracts.topics import AUDIT_REQUESTED, ENTRY_INVALIDATED, EVALUATION_COMPLETED, HIT_AUDITED
 from plumbline_kit.bus import MemoryBus
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release
 
 SEMANTIC = service_pb.CACHE_TIER_SEMANTIC
+EXACT = service_pb.CACHE_TIER_EXACT
 LAMP = "What does the Aurora lamp cost?"
 COSTS = "The Aurora lamp costs 49 euros."
 
@@ -57,7 +60,13 @@ class Auditing:
             release=fields.pop("release", self.ref),
             question=LAMP,
             served_answer_id=served,
-            hit=pb.AuditedHit(entry_id="entry", tier=fields.pop("tier", SEMANTIC), similarity=0.97, scope_key="key"),
+            hit=pb.AuditedHit(
+                entry_id=fields.pop("entry_id", "entry"),
+                answer_id=fields.pop("answer_id", "answer-0"),
+                tier=fields.pop("tier", SEMANTIC),
+                similarity=0.97,
+                scope_key="key",
+            ),
             cached_answer=Answer(text=cached, sources=[passage]),
             fresh_answer_id="fresh-1",
             fresh_answer=Answer(text=fresh, sources=[passage]),
@@ -69,6 +78,13 @@ class Auditing:
         """What was told once everything that was answered twice was compared."""
         await self._handle(AUDITORS, self.parts.audit_requests().subscriptions())
         return [record.body for record in self.bus.records(HIT_AUDITED) if record.body is not None]
+
+    async def fill(self) -> None:
+        """Return once the store has heard of all that changes it."""
+        await self._handle("cache-test", self.parts.subscriptions())
+
+    def entries(self) -> list[Entry]:
+        return list(self.parts.store.of_tenant("acme"))
 
     async def hear(self) -> None:
         """Return once every event on the log was handled by a process that has just started."""
@@ -155,3 +171,45 @@ async def test_a_request_that_names_no_tier_is_dead_lettered_and_the_next_is_com
     await auditing.answered_twice(COSTS, COSTS)
     assert len(await auditing.compare()) == 1
     assert len(auditing.bus.raw_records(AUDIT_REQUESTED.dead_letters(AUDITORS))) == 1
+
+
+async def admitted(auditing: Auditing, evaluated: Any, answer_id: str, minute: int) -> str:
+    """The entry of an answer that was generated then, as the log tells of it."""
+    time = SystemClock().now() - timedelta(minutes=60 - minute)
+    event = evaluated(("prices", 1, "h1"), answer_id=answer_id, question=LAMP, generate_time=time)
+    await auditing.bus.publish(EVALUATION_COMPLETED, answer_id, event)
+    await auditing.fill()
+    return next((one.id for one in auditing.entries() if one.answer_id == answer_id), "")
+
+
+async def test_an_exact_hit_with_another_answer_than_the_fresh_one_goes_and_the_fresh_one_may_come(
+    auditing: Auditing, evaluated: Any
+) -> None:
+    entry_id = await admitted(auditing, evaluated, "old", minute=0)
+    shade = "Its shade is made of linen."
+    await auditing.answered_twice(COSTS, shade, tier=EXACT, entry_id=entry_id, answer_id="old")
+    await auditing.compare()
+    await auditing.fill()
+    assert auditing.entries() == []
+    [record] = auditing.bus.records(ENTRY_INVALIDATED)
+    assert record.body is not None
+    assert (record.body.cause, record.body.answer_id) == (pb.INVALIDATION_CAUSE_AUDITED, "old")
+    assert await admitted(auditing, evaluated, "fresh", minute=1) == entry_id
+
+
+@pytest.mark.parametrize(
+    ("fresh", "hit"),
+    [
+        (COSTS, {"tier": EXACT}),
+        ("Its shade is made of linen.", {"tier": SEMANTIC}),
+        ("Its shade is made of linen.", {"tier": EXACT, "answer_id": "another"}),
+    ],
+)
+async def test_a_right_answer_one_of_a_near_question_and_one_that_is_gone_take_nothing_away(
+    auditing: Auditing, evaluated: Any, fresh: str, hit: dict[str, Any]
+) -> None:
+    entry_id = await admitted(auditing, evaluated, "old", minute=0)
+    await auditing.answered_twice(COSTS, fresh, **{"entry_id": entry_id, "answer_id": "old"} | hit)
+    await auditing.compare()
+    await auditing.fill()
+    assert [one.answer_id for one in auditing.entries()] == ["old"]

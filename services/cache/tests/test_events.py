@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from opentelemetry import trace
 
@@ -216,3 +217,47 @@ async def test_an_admission_is_a_span_of_the_evaluations_trace(
     [span] = [span for span in spans() if span.name == "admit answer"]
     assert span.context.trace_id == trace_id
     assert span.attributes["plumbline.answer.id"] == "a1"
+
+
+async def test_a_passage_near_a_cached_question_is_compared_by_its_direction(
+    running: Running, evaluated: Make, changed: Make
+) -> None:
+    await running.hear(evaluated(("prices", 3, "h1"), question="What does the lamp cost?"))
+    far, near = changed(3, 4), changed(4, 5)
+    for change, text in [(far, "opening hours"), (near, "what the lamp does cost")]:
+        vector = await WordEncoder().encode(text)
+        change.added_passage_hashes.append("new")
+        change.added_vectors = np.rint(vector / vector.max() * 127).astype(np.int8).tobytes()
+        change.added_encoder_id = WordEncoder.id
+    await running.hear(far)
+    assert [entry.mark for entry in running.store.of_tenant("acme")] == [None]
+    await running.hear(near)
+    [entry] = running.store.of_tenant("acme")
+    assert entry.mark is not None
+    assert (entry.mark.document, entry.mark.version, entry.mark.passage) == ("prices", 5, "new")
+
+
+@pytest.mark.parametrize(
+    ("vectors", "encoder_id", "marked"),
+    [(b"", "", True), (b"", WordEncoder.id, True), (b"x" * 384, "another@1", False)],
+)
+async def test_what_cannot_be_compared_marks_all_unless_another_encoder_made_it(
+    running: Running, evaluated: Make, changed: Make, vectors: bytes, encoder_id: str, marked: bool
+) -> None:
+    change = changed(3, 4)
+    change.added_passage_hashes.append("new")
+    change.added_vectors, change.added_encoder_id = vectors, encoder_id
+    await running.hear(evaluated(("prices", 3, "h1")))
+    await running.hear(change)
+    [entry] = running.store.of_tenant("acme")
+    assert (entry.mark is not None) is marked
+
+
+async def test_vectors_that_do_not_fit_their_hashes_are_dead_lettered(
+    running: Running, evaluated: Make, changed: Make
+) -> None:
+    change = changed(3, 4, ["h1"])
+    change.added_passage_hashes.extend(["new", "newer"])
+    change.added_vectors, change.added_encoder_id = b"x" * 383, WordEncoder.id
+    await running.hear(evaluated(("prices", 3, "h1")), change)
+    assert len(running.bus.raw_records(DOCUMENT_CHANGED.dead_letters("cache-test"))) == 1

@@ -14,6 +14,13 @@ def test_every_default_is_local() -> None:
     assert settings.state_dir == Path(".plumbline/cache")
 
 
+def test_a_server_takes_the_place_of_the_engine_in_the_process() -> None:
+    assert Settings.from_env({}).server.url == ""
+    values = {"QDRANT_URL": "http://qdrant:6334", "QDRANT_API_KEY": "k", "QDRANT_SHARDS": "3", "QDRANT_REPLICAS": "2"}
+    server = Settings.from_env(values).server
+    assert (server.url, server.api_key, server.shards, server.replicas) == ("http://qdrant:6334", "k", 3, 2)
+
+
 def test_a_wrong_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="PORT"):
         Settings.from_env({"PORT": "first"})

@@ -25,6 +25,7 @@ from plumbline_gateway.domain import (
 from plumbline_gateway.handlers.writing import MOST_CHARACTERS
 from plumbline_gateway.testing import FakeGenerator, FakeSearch, an_answer
 from plumbline_kit.errors import Exhausted, Unavailable
+from plumbline_kit.testing import eventually
 
 Door = Callable[..., Any]
 ANNA = Caller("acme", ("sales",))
@@ -92,14 +93,24 @@ async def test_who_comes_late_has_the_text_so_far_at_once_and_then_the_rest(door
 
 
 async def test_the_one_who_began_may_leave_and_the_others_are_answered(door: Any) -> None:
-    first, second = asking(door), asking(door)
-    permit(door, 1)
-    await asyncio.sleep(0)
-    first.cancel()
-    permit(door, 2)
-    assert (await second)[-1].result.origin is Origin.GENERATED
-    assert first.cancelled()
-    assert not door.generator.stopped_early
+    async with aclosing(door.use_case(WHY, ANNA)) as first, aclosing(door.use_case(WHY, ANNA)) as second:
+        permit(door, 1)
+        assert await until_delta(first) == await until_delta(second)
+        await first.aclose()
+        permit(door, 2)
+        assert (await everything(second))[-1].result.origin is Origin.GENERATED
+    assert len(door.generator.assignments) == 1
+
+
+async def test_one_who_is_about_to_join_what_just_ended_is_answered_anew(door: Any) -> None:
+    async with aclosing(door.use_case(WHY, ANNA)) as first, aclosing(door.use_case(WHY, ANNA)) as second:
+        permit(door, 1)
+        await until_delta(first)
+        await anext(second)
+        await first.aclose()
+        permit(door)
+        end = (await everything(second))[-1]
+    assert (end.result.origin, end.result.coalesced_with) == (Origin.GENERATED, "")
 
 
 async def test_the_last_to_leave_ends_the_writing_and_frees_its_slot(front_door: Door) -> None:
@@ -215,3 +226,29 @@ async def test_the_next_after_the_end_is_answered_anew(door: Any) -> None:
     await asking(door)
     assert (await asking(door))[-1].result.coalesced_with == ""
     assert len(door.generator.assignments) == 2
+
+
+async def test_who_wants_the_newest_reads_no_answer_from_a_document_that_changed_meanwhile(door: Any) -> None:
+    async with aclosing(door.use_case(WHY, ANNA)) as first:
+        permit(door, 1)
+        await until_delta(first)
+        door.search.current = False
+        newest = asking(door)
+        await eventually(lambda: len(door.generator.assignments) == 2)
+        door.search.current = True
+        late = asking(door)
+        await eventually(lambda: len(door.search.verified) == 3)
+        permit(door, 2 * STEPS - 1)
+        assert (await newest)[-1].result.coalesced_with == ""
+        assert (await late)[-1].result.coalesced_with == (await newest)[-1].answer_id
+        await everything(first)
+
+
+async def test_what_cannot_be_verified_is_not_joined(door: Any) -> None:
+    async with aclosing(door.use_case(WHY, ANNA)) as first:
+        permit(door, 1)
+        await until_delta(first)
+        door.search.current = False
+        second = asking(door)
+        permit(door, 2 * STEPS)
+        assert (await second)[-1].result.coalesced_with == ""

@@ -19,6 +19,7 @@ from plumbline_gateway.domain import (
     Lookup,
     Origin,
     Outcome,
+    Passage,
     Question,
     Started,
     Tier,
@@ -118,6 +119,43 @@ async def test_a_hit_that_cannot_be_verified_is_not_served(front_door: Door) -> 
     door = front_door(cache=remembering(), search=FakeSearch(error=AWAY))
     with pytest.raises(Unavailable):
         await door.ask()
+
+
+def revalidating() -> FakeCache:
+    """A cache that does not know whether a new passage changes the answer that it holds."""
+    return FakeCache(Lookup(miss_reason="revalidating", to_revalidate=Hit("answer-0", kept(an_answer()), Tier.EXACT)))
+
+
+async def test_where_a_search_finds_the_passages_of_a_cached_answer_and_no_other_it_is_served(
+    front_door: Door, completed: Last
+) -> None:
+    door = front_door(cache=revalidating())
+    done = completed(await door.ask())
+    assert (done.result.origin, done.result.cached_answer_id) == (Origin.CACHED, "answer-0")
+    assert not door.generator.assignments
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        (),
+        (a_passage(document_id="another"),),
+        (a_passage(), a_passage(document_id="another")),
+    ],
+    ids=["none", "another", "one_more"],
+)
+async def test_where_a_search_finds_anything_else_the_question_is_answered_afresh(
+    front_door: Door, completed: Last, found: tuple[Passage, ...]
+) -> None:
+    door = front_door(cache=revalidating(), search=FakeSearch(found))
+    assert completed(await door.ask()).result.origin is Origin.GENERATED
+
+
+async def test_a_cached_answer_that_a_search_found_unchanged_is_still_verified(
+    front_door: Door, completed: Last
+) -> None:
+    door = front_door(cache=revalidating(), search=FakeSearch(current=False))
+    assert completed(await door.ask()).result.origin is Origin.GENERATED
 
 
 async def test_bypass_asks_no_cache(front_door: Door, completed: Last) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from plumbline.retrieval.v1 import retrieval_service_pb2 as pb
@@ -33,7 +34,7 @@ from plumbline_retrieval.adapters.change_records import ChangeMapping, ChangeRec
 from plumbline_retrieval.adapters.memory import MemoryIndex, WordEncoder, word_offsets
 from plumbline_retrieval.adapters.models import Models
 from plumbline_retrieval.adapters.reading import SandboxedReader
-from plumbline_retrieval.domain.chunking import Cutting
+from plumbline_retrieval.domain.chunking import Cutting, cut
 from plumbline_retrieval.domain.document import DocumentKey
 from plumbline_retrieval.domain.fact import Fact
 from plumbline_retrieval.domain.head import Head, State
@@ -158,16 +159,35 @@ async def test_a_change_names_the_passages_that_stay(running: Running, document:
     assert not third.kept_passage_hashes  # what was answered rested on the title too
 
 
+async def test_a_change_tells_the_directions_of_what_was_added_and_who_may_read_it(
+    running: Running, document: Make
+) -> None:
+    await running.submit(document("costs 12", "is grey"))
+    await running.index_all()
+    new = document("costs 13", "is grey", groups=("sales",))
+    await running.submit(new)
+    await running.index_all()
+    await running.delete("lamp")
+    await running.index_all()
+    first, second, third = (record.body for record in running.changed())
+    assert (len(first.added_passage_hashes), list(first.groups)) == (2, [])
+    assert (list(second.groups), second.added_encoder_id, third.added_vectors) == (["sales"], WordEncoder.id, b"")
+    [row] = np.frombuffer(second.added_vectors, np.int8).reshape(1, -1).astype(np.float32)
+    [passage, _] = cut(new.text, Cutting(word_offsets))
+    [vector] = await WordEncoder().encode([passage.embedded(new.title)])
+    assert float(row @ vector) / float(np.linalg.norm(row)) == pytest.approx(1.0, abs=0.01)
+
+
 async def test_an_index_beside_another_tells_nothing_until_it_is_whole(running: Running, document: Make) -> None:
-    told, readiness = BusAnnouncer(running.bus), Readiness(complete=False)
+    told, readiness = BusAnnouncer(running.bus, "words@1"), Readiness(complete=False)
     await running.submit(document("costs 12"))
     await running.index_all()
     head, beside = await running.head(), WholeAnnouncer(told, readiness)
-    await beside.document_changed(head)
+    await beside.document_changed(head, {})
     await beside.document_rejected(head, "corpus[0]")
     assert (len(running.changed()), len(running.rejected())) == (1, 0)
     readiness.complete = True
-    await beside.document_changed(head)
+    await beside.document_changed(head, {})
     first, again = running.changed()
     assert first.event_id == again.event_id
     await beside.document_rejected(head, "corpus[0]")

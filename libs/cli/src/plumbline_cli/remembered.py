@@ -17,7 +17,7 @@ NOTHING: Final = "-"
 
 def render_stats(stats: pb.GetStatsResponse) -> RenderableType:
     """The totals, then one row a scope."""
-    totals = Group(*_totals(stats))
+    totals = _totals(stats)
     return Group(totals, Text(), _scopes(stats)) if stats.scopes else totals
 
 
@@ -54,22 +54,26 @@ def saved_words(saving: pb.Saving) -> str:
     return ", ".join([f"{tokens:,} tokens", f"{seconds:,.1f} s", *costs])
 
 
-def _totals(stats: pb.GetStatsResponse) -> Iterator[Text]:
+def _totals(stats: pb.GetStatsResponse) -> Table:
     hits = stats.exact_hit_count + stats.semantic_hit_count
     asked = hits + stats.miss_count
-    since = stats.since_time.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    yield Text(f"{_entries(stats.entry_count)}; counted since {since}", style="bold")
     share = f" ({hits / asked:.0%})" if asked else ""
-    yield Text(
-        f"answered from memory  {hits:,} of {asked:,}{share}: "
-        f"{stats.exact_hit_count:,} exact, {stats.semantic_hit_count:,} near"
-    )
-    yield Text(f"saved                 {saved_words(stats.saved)}")
-    yield Text(f"wrong among near hits {_quality(stats)}")
-    yield Text(f"missed because        {_reasons(scope.miss_counts for scope in stats.scopes)}")
-    refused = _reasons(scope.refused_counts for scope in stats.scopes)
-    yield Text(f"taken in              {stats.admitted_count:,}; refused: {refused}")
-    yield Text(f"dropped               {_reasons(scope.invalidated_counts for scope in stats.scopes)}")
+    tiers = f"{stats.exact_hit_count:,} exact, {stats.semantic_hit_count:,} near"
+    rows = {
+        "held": _entries(stats.entry_count),
+        "counted since": stats.since_time.ToDatetime(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "answered from memory": f"{hits:,} of {asked:,}{share}: {tiers}",
+        "saved": saved_words(stats.saved),
+        "near hits found wrong": _quality(stats),
+        "missed because": _reasons(scope.miss_counts for scope in stats.scopes),
+        "taken in": f"{stats.admitted_count:,}",
+        "refused because": _reasons(scope.refused_counts for scope in stats.scopes),
+        "dropped because": _reasons(scope.invalidated_counts for scope in stats.scopes),
+    }
+    table = Table.grid(Column(style="dim"), Column(overflow="fold"), padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    return table
 
 
 def _quality(stats: pb.GetStatsResponse) -> str:
@@ -123,7 +127,9 @@ _WHY: Final = {
     pb.MISS_REASON_STALE: "a source of the answer has changed",
     pb.MISS_REASON_CATCHING_UP: "the cache has started and has not heard of every change yet",
     pb.MISS_REASON_EXPIRED: "the answer's time to live is over",
+    pb.MISS_REASON_REVALIDATING: "a passage has come that the answer might have been given",
     pb.MISS_REASON_NEVER_CACHED: "answers to questions like this change with time or person",
+    pb.MISS_REASON_DIFFERENT: "entries are near, and none asks the same",
     pb.MISS_REASON_UNREACHABLE: "the engine or the encoder failed, or took too long",
     pb.MISS_REASON_SWITCHED_OFF: "too many near hits of this scope were found wrong, so that the near tier is off",
     pb.MISS_REASON_DIFFERENT: "near questions are kept, but none surely asks the same",
@@ -131,7 +137,7 @@ _WHY: Final = {
 
 
 def _reach(told: pb.ExplainLookupResponse) -> Iterator[Text]:
-    groups = ", ".join(told.groups) or "no groups"
+    groups = ", ".join(told.groups) or "callers without groups"
     release = f"{told.release.application_id} {told.release.release_id}"
     yield Text(f"asked as   {told.normal_form}", style="dim")
     yield Text(f"reaches    entries of {groups}; release {release}; language {told.language or 'open'}", style="dim")

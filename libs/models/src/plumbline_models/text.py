@@ -76,9 +76,8 @@ _SIGN: Final = re.compile("[€$£%]")
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 _DIGIT: Final = re.compile(r"(?![0-9])\d")
-_MARKS: Final = r"(?:[.,;:?…。؟،]|(?<!\d)(?<!\))(?<!\b\w)!)+"
-_CLAUSE: Final = re.compile(rf"(?<=[^\W\d_]){_MARKS}(?=\s)")
-_LAST: Final = re.compile(rf"(?:\s|{_MARKS})+$")
+_CLOSES: Final = re.compile(r"[\s.,;:?…。؟،]|(?<!\d)(?<!\))(?<!\b\w)!")
+_CLAUSE: Final = re.compile(rf"(?<=[^\W\d_])(?:{_CLOSES.pattern})+(?=\s)")
 
 _WORD: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]\w*(?:'[^\W\d_]+|(?<=\d)\.\d+)*")
 _ENGLISH_NUMBER: Final = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)*")
@@ -112,7 +111,15 @@ def normalise(text: str) -> str:
     number, symbols and brackets stay, and "!" where it may be a factorial: they can change what is asked.
     """
     plain = _lowered(_CONTROL.sub("", text))
-    return _LAST.sub("", _CLAUSE.sub("", " ".join(plain.split()))).lstrip(" ¿¡")
+    return _open_ended(_CLAUSE.sub("", " ".join(plain.split()))).lstrip(" ¿¡")
+
+
+def _open_ended(text: str) -> str:
+    """Without the marks at its end. A pattern would look at each mark of a long row once more for all that follow."""
+    end = len(text)
+    while end and _CLOSES.match(text, end - 1):
+        end -= 1
+    return text[:end]
 
 
 def content_words(text: str) -> list[str]:

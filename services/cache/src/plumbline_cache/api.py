@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import grpc
@@ -91,7 +92,8 @@ class CacheService(CacheServiceServicer):
     ) -> pb.GetStatsResponse:
         """See the contract."""
         tenant = current_call().identity.tenant
-        response = stats_to_proto(self.tallies.total(tenant), self.tallies.of(tenant), self.entries.count(tenant))
+        held = await self.lookup.readers.run(partial(self.entries.count, tenant))
+        response = stats_to_proto(self.tallies.total(tenant), self.tallies.of(tenant), held)
         response.since_time.FromDatetime(self.since)
         response.maximum_entry_count = self.bounds.per_tenant
         response.MergeFrom(audits_to_proto(self.audits, tenant))

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from plumbline_cache.domain.addition import Addition
 from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.audit import Ruling
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
@@ -116,11 +117,39 @@ class WithdrawalKeeper(WithdrawalReader, Protocol):
         ...
 
 
+class AdditionKeeper(Protocol):
+    """Knows passages that came lately, and which questions they are near to; same promise as `EntryKeeper`."""
+
+    def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
+        """Keep it for answers that come later; without a vector only the newest of a tenant."""
+        ...
+
+    def added_near(self, tenant: str, vector: Vector, since: datetime, *, least: float) -> Sequence[Addition]:
+        """Those told from *since* on with a cosine of at least *least*, and the one without a vector."""
+        ...
+
+    def count_additions(self, tenant: str) -> int:
+        """How many of the tenant are kept with a vector."""
+        ...
+
+    def forget_additions(self, before: datetime, tenant: str | None = None) -> None:
+        """Drop those told before, of one tenant or of all."""
+        ...
+
+    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+        """Every entry of the tenant with a cosine of at least *least*, whatever its scope, nearest first."""
+        ...
+
+    def mark(self, entry: Entry) -> None:
+        """Replace the mark of the entry that is kept; nothing happens if it is gone or another answer has its place."""
+        ...
+
+
 class StoreReader(EntryReader, FloorReader, WithdrawalReader, Protocol):
     """What a lookup needs."""
 
 
-class Store(EntryKeeper, FloorKeeper, NoticeBox, WithdrawalKeeper, Protocol):
+class Store(EntryKeeper, FloorKeeper, NoticeBox, WithdrawalKeeper, AdditionKeeper, Protocol):
     """All together: one engine holds them, so that they live and die together."""
 
 

@@ -10,12 +10,23 @@ from plumbline_kit.settings import Env, ServiceSettings
 
 
 @dataclass(frozen=True)
+class ServerSettings:
+    """A Qdrant server; without a URL the engine runs in this process."""
+
+    url: str
+    api_key: str
+    shards: int
+    replicas: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """Every default works on the local platform."""
 
     service: ServiceSettings
     state_dir: Path
-    """Belongs to one process at a time."""
+    """Belongs to one process at a time; not used with a server."""
+    server: ServerSettings
     encoder_dir: Path
     encoder_memo_bytes: int
     """How much is kept of vectors of questions."""
@@ -28,6 +39,12 @@ class Settings:
         settings = cls(
             service=ServiceSettings.from_env(env, "cache"),
             state_dir=env.path("STATE_DIR", Path(".plumbline/cache")),
+            server=ServerSettings(
+                url=env.text("QDRANT_URL", ""),
+                api_key=env.text("QDRANT_API_KEY", ""),
+                shards=env.integer("QDRANT_SHARDS", 1, least=1),
+                replicas=env.integer("QDRANT_REPLICAS", 1, least=1),
+            ),
             bounds=Bounds(
                 env.integer("MAX_ENTRIES", 100_000, least=1), env.integer("MAX_ENTRIES_PER_TENANT", 20_000, least=1)
             ),

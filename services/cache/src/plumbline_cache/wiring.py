@@ -11,13 +11,14 @@ from plumbline.common.v1.answer_pb2 import ReleaseRef
 from plumbline_cache.adapters.audit_meters import measure
 from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_cache.adapters.meters import TallyMeters
+from plumbline_cache.adapters.opened import open_store
 from plumbline_cache.adapters.readiness import CatchingUp
-from plumbline_cache.adapters.state import open_state
 from plumbline_cache.adapters.turns import LoopTurns, ThreadTurns
 from plumbline_cache.api import SCOPES, CacheService
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.events import (
     AUDITORS,
+    AdditionReader,
     AuditEvents,
     AuditRequests,
     BusAnnouncer,
@@ -35,6 +36,8 @@ from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.releases import DropOtherReleases
+from plumbline_cache.handlers.retract import RetractAnswer
+from plumbline_cache.handlers.revalidate import ForgetAdditions, MarkEntries
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
@@ -88,14 +91,13 @@ class Parts:
             self.clock,
             application=self.release.application_id,
             release=self.release.id,
-            time_to_live=timedelta(hours=self.release.cache.time_to_live_hours),
+            time_to_live=self._time_to_live,
             room=RoomWatch(self._make_room),
         )
 
     def _events(self) -> CacheEvents:
-        return CacheEvents(
-            self._admit, FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        )
+        follow = FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock)
+        return CacheEvents(self._admit, follow, MarkEntries(self.store, self.writer), AdditionReader(self.encoder_id))
 
     def housekeeping(self) -> Housekeeping:
         """What is done from time to time."""
@@ -111,7 +113,12 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
         )
-        return Housekeeping([left, write, sweep, self._make_room], self.clock)
+        forget = ForgetAdditions(self.store, self.writer, self.clock, self._time_to_live)
+        return Housekeeping([left, write, sweep, forget, self._make_room], self.clock)
+
+    @property
+    def _time_to_live(self) -> timedelta:
+        return timedelta(hours=self.release.cache.time_to_live_hours)
 
     @cached_property
     def audits(self) -> AuditLedger:
@@ -124,7 +131,9 @@ class Parts:
 
     def audit_requests(self) -> AuditRequests:
         """What compares both answers of an audited hit."""
-        return AuditRequests(CompareAnswers(self.audits, self.auditor), self.publisher, self.release)
+        compare = CompareAnswers(self.audits, self.auditor)
+        retract = RetractAnswer(self.store, BusWithdrawals(self.publisher), self.auditor)
+        return AuditRequests(compare, retract, self.publisher, self.release)
 
     def api(self, readiness: Readiness, history: History) -> CacheService:
         """The answering side."""
@@ -177,10 +186,10 @@ class Parts:
 
 
 def build_service(settings: Settings, telemetry: Telemetry) -> Service:
-    """The service on its real parts; nothing runs yet. Opens the state folder."""
+    """The service on its real parts; nothing runs yet. Opens the store."""
     clock, common = SystemClock(), settings.service
     encoder = Encoder.load(settings.encoder_dir)
-    state = open_state(settings.state_dir, encoder_id=encoder.id, dimensions=encoder.dimensions)
+    opened = open_store(settings, encoder.id, encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
     encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
     questions = RememberingEncoder(
@@ -189,22 +198,23 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         told=lambda known: encoded.add(1, {names.REMEMBERED: known}),
     )
     parts = Parts(
-        state.store,
+        opened.store,
         EncodedQuestions(questions),
         encoder.id,
         publisher,
         load_release(common.release_file),
         SteadyClock(clock),
         settings.bounds,
+        readers=opened.readers,
     )
     TallyMeters(meter(), parts.tallies)
     consumer = KafkaConsumer(
         common.kafka_bootstrap_servers,
-        group=group_of(state.generation.id),
+        group=group_of(opened.generation),
         subscriptions=parts.subscriptions(),
         dead_letters=publisher,
         clock=clock,
-        alone=True,  # the folder that it fills is this process' own
+        alone=True,  # the folder is its own; of a server's store each replica hears all, and the first acts
     )
     measure(meter(), parts.audits)
     audit_reader, auditors = _audit_consumers(parts, common, publisher)
@@ -217,7 +227,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     async def close() -> None:
         await questions.aclose()
         parts.close()
-        state.close()
+        opened.close()
 
     return Service(
         common,

@@ -1,5 +1,8 @@
 """One suite for the fake and the real engine, which looks through a scope and, in a large store, through its cells."""
 
+import os
+import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -8,10 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.adapters.qdrant import LAID_FROM, PAGE, QdrantStore
-from plumbline_cache.domain.entry import Cost, Saving, Scope, Vector
+from plumbline_cache.adapters.server import ServerStore, connect
+from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.entry import Cost, Mark, Saving, Scope, Vector
 from plumbline_cache.domain.freshness import Cause, Floor, dropped, dropped_by, withdrawn
 from plumbline_cache.domain.withdrawal import Kind, Selection
 from plumbline_cache.ports import Store
@@ -20,15 +26,33 @@ Make = Callable[..., Any]
 SCOPE = Scope("acme", (), "default", "r1")
 
 
-@pytest.fixture(params=["memory", "qdrant", "qdrant in cells"])
+@pytest.fixture(params=["memory", "qdrant", "qdrant in cells", "imitation of a server", "server"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The client's imitation of a server shows what is asked and how answers are read, not what the engine does."""
     if request.param == "memory":
         yield MemoryStore()
-        return
-    laid_from = 1 if request.param == "qdrant in cells" else LAID_FROM
-    engine = QdrantStore.open(tmp_path / "shard", 4, laid_from=laid_from)
-    yield engine
-    engine.close()
+    elif request.param == "imitation of a server":
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Payload indexes have no effect in the local Qdrant")
+            warnings.filterwarnings("ignore", "Local mode performs exact")
+            yield from on_server(QdrantClient(":memory:"))
+    elif request.param == "server":
+        if not (url := os.environ.get("QDRANT_URL")):  # noqa: TID251  # a test's own setting
+            pytest.skip("not run: QDRANT_URL is not set, no Qdrant server to run against")
+        yield from on_server(connect(url))
+    else:
+        laid_from = 1 if request.param == "qdrant in cells" else LAID_FROM
+        engine = QdrantStore.open(tmp_path / "shard", 4, laid_from=laid_from)
+        yield engine
+        engine.close()
+
+
+def on_server(client: QdrantClient) -> Iterator[ServerStore]:
+    store = ServerStore(client, name := f"plumbline-test-{uuid.uuid4().hex[:12]}")
+    store.prepare(4)
+    yield store
+    client.delete_collection(name)
+    store.close()
 
 
 def direction(*values: float) -> Vector:
@@ -228,10 +252,11 @@ def test_more_notices_than_a_page_holds_can_be_replaced_and_removed_while_they_a
 
 def test_a_withdrawal_replaces_that_of_its_selection(store: Store, withdrawal: Make) -> None:
     prices, tenant = Selection(Kind.DOCUMENT, "prices"), Selection(Kind.TENANT)
-    for kept in (withdrawal(prices), withdrawal(prices, minute=2), withdrawal(tenant)):
+    by_audit = replace(withdrawal(tenant), audited=True)
+    for kept in (withdrawal(prices), withdrawal(prices, minute=2), by_audit):
         store.keep_withdrawal(kept)
     found = store.withdrawals("acme", [tenant, prices, prices, Selection(Kind.ERASED_DOCUMENT, "prices")])
-    assert set(found) == {withdrawal(prices, minute=2), withdrawal(tenant)}
+    assert set(found) == {withdrawal(prices, minute=2), by_audit}
     assert len(found) == 2
     assert list(store.withdrawals("globex", [tenant, prices])) == []
     assert list(store.withdrawals("acme", [])) == []
@@ -276,3 +301,52 @@ def test_hits_add_up_and_those_of_entries_that_are_gone_are_left_out(store: Stor
     assert store.find(kept.id) == replace(kept, hits=3)
     assert store.find(gone.id) is None
     assert store.count("acme") == 1
+
+
+def test_a_mark_is_kept_with_the_entry_and_stays_when_it_is_carried(store: Store, entry: Make) -> None:
+    kept = entry("Why?", ("prices", 1, "h1"))
+    store.put(kept, EAST)
+    marked = replace(kept, mark=Mark(kept.admit_time, "news", 3, "h9"))
+    store.mark(marked)
+    store.mark(replace(entry("gone"), mark=marked.mark))
+    assert store.find(kept.id) == marked
+    assert store.count("acme") == 1
+    carried = replace(marked, sources=(replace(kept.sources[0], version=2),))
+    assert store.carry(marked, carried)
+    assert store.find(kept.id) == carried
+
+
+def test_entries_of_a_tenant_are_found_by_nearness_in_every_scope(store: Store, entry: Make) -> None:
+    number = PAGE + 3
+    for i in range(number):
+        store.put(entry("Why?", scope=Scope("acme", (str(i),), "default", "r1")), EAST)
+    store.put(entry("far"), direction(0, 1))
+    store.put(entry("near", scope=Scope("globex", (), "default", "r1")), EAST)
+    assert len({neighbour.entry.id for neighbour in store.nearest_of_tenant("acme", EAST, least=0.9)}) == number
+
+
+def test_additions_are_found_by_tenant_time_and_nearness(store: Store, entry: Make) -> None:
+    noon = entry("q").admit_time
+
+    def addition(passage: str, minute: int, tenant: str = "acme") -> Addition:
+        return Addition(tenant, "news", 2, passage, frozenset(["a", "b"]), noon + timedelta(minutes=minute))
+
+    for kept, vector in [
+        (addition("early", 1), EAST),
+        (addition("near", 3), EAST),
+        (addition("far", 3), direction(0, 1)),
+        (addition("near", 3, "globex"), EAST),
+        (addition("", 5), None),
+        (addition("", 4), None),
+    ]:
+        store.keep_addition(kept, vector)
+    found = store.added_near("acme", EAST, noon + timedelta(minutes=2), least=0.9)
+    assert set(found) == {addition("near", 3), addition("", 5)}
+    assert (store.count_additions("acme"), store.count_additions("globex")) == (3, 1)
+    store.forget_additions(noon + timedelta(minutes=2))
+    assert store.count_additions("acme") == 2
+    store.forget_additions(noon + timedelta(minutes=9), "acme")
+    assert (store.count_additions("acme"), store.count_additions("globex")) == (0, 1)
+    assert list(store.added_near("acme", EAST, noon, least=0.9)) == [addition("", 5)]
+    assert list(store.nearest_of_tenant("acme", EAST, least=0.9)) == []
+    assert store.count("acme") == 0

@@ -52,6 +52,8 @@ def test_an_empty_or_oversized_question_is_invalid(question: str) -> None:
         ("¿Qué es lo que cuesta la lámpara del escritorio?", "es"),
         ("Сколько стоит лампа?", "cyrillic"),
         ("Aurora?", ""),
+        ("Who was in?", "en"),
+        ("Was in?", "en"),
         ("", ""),
     ],
 )

@@ -13,6 +13,7 @@ from plumbline_cache.domain.room import Bounds
 from plumbline_cache.domain.withdrawal import Withdrawal
 from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
 from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
+from plumbline_cache.handlers.revalidate import MarkEntries
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.uses import Uses
@@ -46,6 +47,7 @@ class Writing:
         )
         self.sweep = SweepExpired(store, tell, turns, self.tallies, clock)
         self._follow = FollowChange(store, tell, turns, self.tallies, clock)
+        self.mark = MarkEntries(store, turns)
         self.withdraw = Withdraw(store, turns, self.tallies, clock)
         self._follow_withdrawal = FollowWithdrawal(self.withdraw, tell)
 

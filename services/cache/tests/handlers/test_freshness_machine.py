@@ -226,6 +226,8 @@ class FreshnessMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_served_that_a_heard_fact_forbids(self) -> None:
         heard = {(fact.document, fact.new_version) for fact in self.heard if isinstance(fact, Change)}
+        # From the moment that the floor is raised, also where the process died right afterwards.
+        heard |= {(floor.document, floor.version) for floor in self.store.floors("acme", DOCUMENTS).values()}
         withdrawals = [fact for fact in self.heard if isinstance(fact, Withdrawal)]
         for answer in self._served():
             assert not self.world.removals(answer) & heard

@@ -9,7 +9,7 @@ import pytest
 
 from plumbline_cache.adapters.memory import InlineTurns, MemoryStore, Ready, WordEncoder
 from plumbline_cache.domain.audit import Ruling
-from plumbline_cache.domain.entry import Entry, Neighbour, Scope
+from plumbline_cache.domain.entry import Entry, Mark, Neighbour, Scope
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
 from plumbline_cache.handlers.audits import AuditLedger
@@ -128,6 +128,21 @@ async def test_an_entry_under_the_floor_is_a_stale_miss(cache: Cache, entry: Mak
     miss = await cache.ask(question)
     assert isinstance(miss, Miss)
     assert miss.reason is MissReason.STALE
+
+
+@pytest.mark.parametrize("question", [LAMP, SAME_LAMP])
+async def test_a_marked_entry_is_not_served_until_there_is_a_fresh_answer(
+    cache: Cache, entry: Make, question: str
+) -> None:
+    marked = entry(LAMP, ("prices", 1, "h1"))
+    await cache.keep(replace(marked, mark=Mark(marked.admit_time, "news", 2, "h9")))
+    miss = await cache.ask(question)
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.REVALIDATING
+    assert miss.withheld is not None
+    assert miss.withheld.entry.id == marked.id
+    await cache.keep(entry(LAMP, ("prices", 1, "h1"), answer_id="fresh"))
+    assert isinstance(await cache.ask(question), Hit)
 
 
 async def test_a_fresh_answer_to_the_same_question_in_other_words_stands_in_for_a_stale_one(

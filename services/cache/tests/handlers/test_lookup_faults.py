@@ -61,7 +61,7 @@ class HangingEncoder:
 def lookup(store: MemoryStore, encoder: QuestionEncoder | None = None, readers: Turns | None = None) -> LookupAnswer:
     ledger = AuditLedger(0.03, SystemClock())
     parts = (store, encoder or WordEncoder(), Ready(), readers or InlineTurns(), Tallies(), Uses(), ledger)
-    return LookupAnswer(*parts, FakeClock(NOON), 0.85)
+    return LookupAnswer(*parts, FakeClock(NOON), 0.85, 0.8)
 
 
 async def timed(ask: LookupAnswer, question: str = LAMP) -> tuple[float, Hit | Miss]:

@@ -335,6 +335,8 @@ class Lookup:
     embedding: Embedding | None = None
     withheld: Hit | None = None
     """Never to be served: only to be compared with the fresh answer."""
+    to_revalidate: Hit | None = None
+    """To be served if a search finds the very passages of its answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What retrieval needs from outside, in its own words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -220,8 +220,11 @@ class ChangeReader(Protocol):
 class Announcer(Protocol):
     """Tells everybody else."""
 
-    async def document_changed(self, head: Head) -> None:
-        """`head.change` happened. The same head is the same fact, however often it is told. Raises `Unavailable`."""
+    async def document_changed(self, head: Head, vectors: Mapping[str, Vector]) -> None:
+        """`head.change` happened. The same head is the same fact, however often it is told. Raises `Unavailable`.
+
+        *vectors* are those of its passages by hash; empty where nobody has them any more.
+        """
         ...
 
     async def document_rejected(self, head: Head, log_part: str) -> None:

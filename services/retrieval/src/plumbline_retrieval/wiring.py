@@ -119,7 +119,7 @@ class Parts:
         self.known, self.registry = IndexKnown(index), held.registry
         self.uses = _use_cases(held, models, shared)
         self.registry_events = RegistryEvents(index)
-        announcer: Announcer = BusAnnouncer(shared.publisher)
+        announcer: Announcer = BusAnnouncer(shared.publisher, models.queries.id)
         self.events = CorpusEvents(
             IndexDocument(
                 index,

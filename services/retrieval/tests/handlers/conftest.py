@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from plumbline_retrieval.handlers.progress import Progress
 from plumbline_retrieval.handlers.readiness import Readiness
 from plumbline_retrieval.handlers.registry import Registry
 from plumbline_retrieval.handlers.search import SearchPassages
-from plumbline_retrieval.ports import Index
+from plumbline_retrieval.ports import Index, Vector
 
 
 class Crash(Exception):
@@ -67,10 +67,12 @@ class MemoryAnnouncer:
 
     def __init__(self) -> None:
         self.changed: list[Head] = []
+        self.vectors: list[Mapping[str, Vector]] = []
         self.rejected: list[tuple[Head, str]] = []
 
-    async def document_changed(self, head: Head) -> None:
+    async def document_changed(self, head: Head, vectors: Mapping[str, Vector]) -> None:
         self.changed.append(head)
+        self.vectors.append(vectors)
 
     async def document_rejected(self, head: Head, log_part: str) -> None:
         self.rejected.append((head, log_part))

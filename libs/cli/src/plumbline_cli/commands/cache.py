@@ -81,7 +81,7 @@ def explain(
 def invalidate(
     context: typer.Context,
     document: Annotated[str, typer.Option(help="Entries that rest on this document.")] = "",
-    erase: Annotated[str, typer.Option(help="The same, and no fact of it tells a question any more.")] = "",
+    erase: Annotated[str, typer.Option(help="The same, and what is told of it holds no question.")] = "",
     question: Annotated[str, typer.Option(help="Entries of this question, whoever asked it.")] = "",
     entry: Annotated[str, typer.Option(help="The entry of this id.")] = "",
     application: Annotated[str, typer.Option(help="Entries of this application.")] = "",

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from plumbline_cache.domain.addition import Addition
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -28,6 +29,8 @@ class MemoryStore:
         self._floors: dict[tuple[str, str], Floor] = {}
         self._notices: dict[str, Notice] = {}
         self._withdrawals: dict[tuple[str, Selection], Withdrawal] = {}
+        self._additions: dict[tuple[str, str, int, str], tuple[Addition, Vector]] = {}
+        self._blanks: dict[str, Addition] = {}
         self._random = Random(7)
 
     def find(self, entry_id: str) -> Entry | None:
@@ -123,6 +126,42 @@ class MemoryStore:
         """See `WithdrawalKeeper`."""
         key = (withdrawal.tenant, withdrawal.selection)
         self._withdrawals[key] = max(self._withdrawals.get(key, withdrawal), withdrawal, key=lambda one: one.time)
+
+    def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
+        """See `AdditionKeeper`."""
+        if vector is not None:
+            key = (addition.tenant, addition.document, addition.version, addition.passage)
+            self._additions[key] = (addition, vector)
+        elif (known := self._blanks.get(addition.tenant)) is None or known.time < addition.time:
+            self._blanks[addition.tenant] = addition
+
+    def added_near(self, tenant: str, vector: Vector, since: datetime, *, least: float) -> Sequence[Addition]:
+        """See `AdditionKeeper`."""
+        mine = [(one, kept) for one, kept in self._additions.values() if one.tenant == tenant and one.time >= since]
+        near = [one for one, kept in mine if float(kept @ vector) >= least]
+        return [*near, self._blanks[tenant]] if tenant in self._blanks else near
+
+    def count_additions(self, tenant: str) -> int:
+        """See `AdditionKeeper`."""
+        return sum(addition.tenant == tenant for addition, _ in self._additions.values())
+
+    def forget_additions(self, before: datetime, tenant: str | None = None) -> None:
+        """See `AdditionKeeper`."""
+        for key, (addition, _) in list(self._additions.items()):
+            if addition.time < before and tenant in (None, addition.tenant):
+                del self._additions[key]
+
+    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+        """See `AdditionKeeper`."""
+        mine = [(entry, kept) for entry, kept in self._entries.values() if entry.scope.tenant == tenant]
+        near = [Neighbour(entry, float(kept @ vector)) for entry, kept in mine if float(kept @ vector) >= least]
+        yield from sorted(near, key=lambda neighbour: -neighbour.similarity)
+
+    def mark(self, entry: Entry) -> None:
+        """See `AdditionKeeper`."""
+        kept, vector = self._entries.get(entry.id, (entry, None))
+        if vector is not None and kept.answer_id == entry.answer_id:
+            self._entries[entry.id] = (replace(kept, mark=entry.mark), vector)
 
 
 class WordEncoder:

@@ -1,27 +1,38 @@
 """Entries, floors, notices and withdrawals as payloads of the engine, and back."""
 
+import json
+import uuid
 from base64 import b64decode, b64encode
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from plumbline_cache.domain.entry import Cost, Entry, Saving, Scope, Source
+from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.entry import Cost, Entry, Mark, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
 from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
 
 Payload: TypeAlias = dict[str, Any]  # the engine's own type
 
+_FLOORS: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
+_ADDITIONS: Final = uuid.UUID("4b8f6f0a-6a0e-5f0e-9d43-2c1f0b7a9e66")
+_WITHDRAWALS: Final = uuid.UUID("9f0f7a52-3b7e-5c19-8e41-7d2f3c6a1b08")
+
 ENTRY: Final = "entry"
 FLOOR: Final = "floor"
 NOTICE: Final = "notice"
 WITHDRAWAL: Final = "withdrawal"
+ADDITION: Final = "addition"
 
 NO_CELL: Final = "none"
 """Of an entry that has not got its cell yet: finding those that have no value would mean to look at all."""
 
-FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents")
+FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents", "added_to")
 """What the engine keeps an index of."""
 EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
+
+TOLD: Final = "told"
+"""Of an addition: seconds since 1970, likewise."""
 
 
 def entry_payload(entry: Entry) -> Payload:
@@ -50,6 +61,7 @@ def entry_payload(entry: Entry) -> Payload:
         "least_similarity": entry.least_similarity,
         "hits": entry.hits,
         **sources_payload(entry),
+        **mark_payload(entry),
     }
 
 
@@ -68,6 +80,12 @@ def cell_name(scope_key: str, cell: int) -> str:
     return f"{scope_key}/{cell}"
 
 
+def mark_payload(entry: Entry) -> Payload:
+    """The part of an entry that a new passage rewrites."""
+    mark = entry.mark
+    return {"mark": mark and [mark.time.isoformat(), mark.document, mark.version, mark.passage]}
+
+
 def entry_from(point_id: str, payload: Payload) -> Entry:
     """The other way."""
     return Entry(
@@ -83,8 +101,13 @@ def entry_from(point_id: str, payload: Payload) -> Entry:
         expire_time=datetime.fromisoformat(payload["expire_time"]),
         saving=_saving_from(payload["saving"]),
         least_similarity=payload["least_similarity"],
+        mark=_mark_from(payload["mark"]),
         hits=payload["hits"],
     )
+
+
+def _mark_from(mark: list[Any] | None) -> Mark | None:
+    return None if mark is None else Mark(datetime.fromisoformat(mark[0]), *mark[1:])
 
 
 def _scope_from(payload: Payload) -> Scope:
@@ -186,10 +209,69 @@ def withdrawal_payload(withdrawal: Withdrawal) -> Payload:
         "selects": withdrawal.selection.kind.value,
         "name": withdrawal.selection.name,
         "time": withdrawal.time.isoformat(),
+        "audited": withdrawal.audited,
     }
 
 
 def withdrawal_from(payload: Payload) -> Withdrawal:
     """The other way."""
     selection = Selection(Kind(payload["selects"]), payload["name"])
-    return Withdrawal(payload["id"], payload["tenant"], selection, datetime.fromisoformat(payload["time"]))
+    time = datetime.fromisoformat(payload["time"])
+    return Withdrawal(payload["id"], payload["tenant"], selection, time, payload["audited"])
+
+
+def addition_payload(addition: Addition) -> Payload:
+    """Everything of an addition but its vector."""
+    return {
+        "kind": ADDITION,
+        "tenant": addition.tenant,
+        "added_to": addition.tenant,  # of additions alone, as `holder` is of entries
+        "document": addition.document,
+        "version": addition.version,
+        "passage": addition.passage,
+        "groups": sorted(addition.groups),
+        TOLD: addition.time.timestamp(),
+        "time": addition.time.isoformat(),
+    }
+
+
+def addition_from(payload: Payload) -> Addition:
+    """The other way."""
+    return Addition(
+        payload["tenant"],
+        payload["document"],
+        payload["version"],
+        payload["passage"],
+        frozenset(payload["groups"]),
+        datetime.fromisoformat(payload["time"]),
+    )
+
+
+def floor_id(tenant: str, document: str) -> str:
+    """Where the floor of a tenant's document lies."""
+    return str(uuid.uuid5(uuid.uuid5(_FLOORS, tenant), document))
+
+
+def withdrawal_id(tenant: str, selection: Selection) -> str:
+    """Where the withdrawal of what a tenant selected lies."""
+    name = json.dumps([selection.kind.value, selection.name])
+    return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
+
+
+def is_point_id(text: str) -> bool:
+    """Whether a point can be called that."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def addition_id(addition: Addition) -> str:
+    """Where an addition with a vector lies."""
+    name = json.dumps([addition.document, addition.version, addition.passage])
+    return str(uuid.uuid5(uuid.uuid5(_ADDITIONS, addition.tenant), name))
+
+
+def blank_id(tenant: str) -> str:
+    """Where a tenant's newest addition without a vector lies."""
+    return str(uuid.uuid5(_ADDITIONS, tenant))

@@ -1,7 +1,5 @@
 """`Store` on one embedded shard of Qdrant's engine."""
 
-import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from qdrant_edge import (
     RangeFloat,
     Record,
     Sample,
+    ScoredPoint,
     ScrollRequest,
     UpdateOperation,
 )
@@ -27,6 +26,7 @@ from qdrant_edge import (
 from plumbline_cache.adapters import payloads
 from plumbline_cache.adapters.cells import LANDMARKS, Cells
 from plumbline_cache.adapters.shard import FLUSH_EVERY, VECTOR, Shard
+from plumbline_cache.domain.addition import Addition
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 PAGE: Final = 128
 MOST_TENANTS: Final = 1_000_000
-
-_NAMESPACE: Final = uuid.UUID("c3d7b1f4-90a5-5b0e-a0a5-6c1f1f1c2f7e")
-_WITHDRAWALS: Final = uuid.UUID("9f0f7a52-3b7e-5c19-8e41-7d2f3c6a1b08")
 
 
 LAID_FROM: Final = 8_192
@@ -74,7 +71,7 @@ class QdrantStore:
 
     def find(self, entry_id: str) -> Entry | None:
         """See `EntryReader`."""
-        if not _is_point_id(entry_id):
+        if not payloads.is_point_id(entry_id):
             return None
         records = [r for r in self._shard.retrieve([entry_id]) if _payload(r)["kind"] == payloads.ENTRY]
         return payloads.entry_from(entry_id, _payload(records[0])) if records else None
@@ -149,7 +146,7 @@ class QdrantStore:
 
     def floors(self, tenant: str, documents: Sequence[str]) -> Floors:
         """See `FloorReader`."""
-        ids = [_floor_id(tenant, document) for document in dict.fromkeys(documents)]
+        ids = [payloads.floor_id(tenant, document) for document in dict.fromkeys(documents)]
         found = [payloads.floor_from(_payload(record)) for record in self._shard.retrieve(ids)]
         return {floor.document: floor for floor in found}
 
@@ -157,7 +154,7 @@ class QdrantStore:
         """See `FloorKeeper`."""
         if self.floors(floor.tenant, [floor.document]).get(floor.document) != instead_of:
             return False
-        self._upsert(Point(_floor_id(floor.tenant, floor.document), {}, payloads.floor_payload(floor)))
+        self._upsert(Point(payloads.floor_id(floor.tenant, floor.document), {}, payloads.floor_payload(floor)))
         return True
 
     def add_notice(self, notice: Notice) -> None:
@@ -175,7 +172,7 @@ class QdrantStore:
 
     def withdrawals(self, tenant: str, selections: Sequence[Selection]) -> Sequence[Withdrawal]:
         """See `WithdrawalReader`."""
-        ids = [_withdrawal_id(tenant, selection) for selection in dict.fromkeys(selections)]
+        ids = [payloads.withdrawal_id(tenant, selection) for selection in dict.fromkeys(selections)]
         return [payloads.withdrawal_from(_payload(record)) for record in self._shard.retrieve(ids)]
 
     def keep_withdrawal(self, withdrawal: Withdrawal) -> None:
@@ -183,8 +180,64 @@ class QdrantStore:
         known = self.withdrawals(withdrawal.tenant, [withdrawal.selection])
         if any(one.time > withdrawal.time for one in known):
             return
-        point_id = _withdrawal_id(withdrawal.tenant, withdrawal.selection)
+        point_id = payloads.withdrawal_id(withdrawal.tenant, withdrawal.selection)
         self._upsert(Point(point_id, {}, payloads.withdrawal_payload(withdrawal)))
+
+    def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
+        """See `AdditionKeeper`."""
+        payload = payloads.addition_payload(addition)
+        if vector is not None:
+            self._upsert(Point(payloads.addition_id(addition), {VECTOR: vector.tolist()}, payload))
+        elif all(known.time < addition.time for known in self._blank(addition.tenant)):
+            self._upsert(Point(payloads.blank_id(addition.tenant), {}, payload | {"added_to": "", payloads.TOLD: None}))
+
+    def added_near(self, tenant: str, vector: Vector, since: datetime, *, least: float) -> Sequence[Addition]:
+        """See `AdditionKeeper`."""
+        told = FieldCondition(payloads.TOLD, range=RangeFloat(gte=since.timestamp()))
+        points = self._near([_equals("added_to", tenant), told], vector, least)
+        return [*(payloads.addition_from(point.payload or {}) for point in points), *self._blank(tenant)]
+
+    def count_additions(self, tenant: str) -> int:
+        """See `AdditionKeeper`."""
+        return self._shard.count(_equals("added_to", tenant))
+
+    def forget_additions(self, before: datetime, tenant: str | None = None) -> None:
+        """See `AdditionKeeper`."""
+        told = FieldCondition(payloads.TOLD, range=RangeFloat(lt=before.timestamp()))
+        conditions: list[ConditionType] = [told] if tenant is None else [_equals("added_to", tenant), told]
+        self._shard.update(UpdateOperation.delete_points_by_filter(Filter(must=conditions)))
+
+    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+        """See `AdditionKeeper`."""
+        for point in self._near([_equals("holder", tenant)], vector, least):
+            yield Neighbour(payloads.entry_from(str(point.id), point.payload or {}), point.score)
+
+    def mark(self, entry: Entry) -> None:
+        """See `AdditionKeeper`."""
+        kept = self.find(entry.id)
+        if kept is not None and kept.answer_id == entry.answer_id:
+            self._shard.update(UpdateOperation.set_payload([entry.id], payloads.mark_payload(entry)))
+
+    def _blank(self, tenant: str) -> Sequence[Addition]:
+        return [
+            payloads.addition_from(_payload(record)) for record in self._shard.retrieve([payloads.blank_id(tenant)])
+        ]
+
+    def _near(self, conditions: "list[ConditionType]", vector: Vector, least: float) -> Sequence[ScoredPoint]:
+        """All of them: mostly there are few, and where the limit cuts some off it is asked for again."""
+        limit = PAGE
+        while True:
+            request = QueryRequest(
+                limit=limit,
+                query=Query.Nearest(vector.tolist(), using=VECTOR),
+                filter=Filter(must=conditions),
+                score_threshold=least,
+                with_payload=True,
+            )
+            points = self._shard.query(request)
+            if len(points) < limit:
+                return points
+            limit *= 8
 
     def _around(self, scope: Scope, vector: Vector) -> FieldCondition:
         """Where the nearest of the scope are: everywhere in it until all have their cell."""
@@ -262,19 +315,3 @@ def _payload(record: Record) -> payloads.Payload:
 def _vector(record: Record) -> Vector:
     vectors = record.vector
     return np.asarray(vectors[VECTOR] if isinstance(vectors, dict) else vectors, np.float32)
-
-
-def _floor_id(tenant: str, document: str) -> str:
-    return str(uuid.uuid5(uuid.uuid5(_NAMESPACE, tenant), document))
-
-
-def _withdrawal_id(tenant: str, selection: Selection) -> str:
-    name = json.dumps([selection.kind.value, selection.name])
-    return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
-
-
-def _is_point_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

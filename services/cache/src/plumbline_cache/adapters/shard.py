@@ -71,7 +71,8 @@ class Shard:
         engine = EdgeShard.create(str(folder), config)
         for field in payloads.FILTERED_FIELDS:
             engine.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
-        engine.update(UpdateOperation.create_field_index(payloads.EXPIRES, PayloadSchemaType.Float))
+        for field in (payloads.EXPIRES, payloads.TOLD):
+            engine.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Float))
         return cls(engine, flush_every=flush_every)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from plumbline_cache.domain.normal import normal_form
 from plumbline_kit.errors import Invalid
-from plumbline_models.language import languages
+from plumbline_models.language import ENGLISH, languages
 
 Vector: TypeAlias = npt.NDArray[np.float32]
 
@@ -86,6 +86,17 @@ class Saving:
         )
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A passage came after an answer was begun that might have changed it. Ordered by time."""
+
+    time: datetime
+    document: str
+    version: int
+    passage: str
+    """Its hash; empty where the passages of the change could not be compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One answer that may be served again within its scope."""
@@ -105,6 +116,8 @@ class Entry:
     saving: Saving = Saving()
     least_similarity: float | None = None
     """The least cosine of a source with the question, in [-1, 1]; None where one is unknown."""
+    mark: Mark | None = None
+    """Why it is not served until there is a fresh answer: the newest passage that might have changed it."""
     hits: int = 0
     """How often it was served, as last written down."""
 
@@ -139,8 +152,13 @@ def _key_of(scope: Scope) -> str:
 
 
 def language_of(question: str) -> str:
-    """The language of *question* by ISO 639-1, or its script; empty where its words leave it open."""
+    """The language of *question* by ISO 639-1, or its script; empty where its words leave it open.
+
+    English where they leave that open: else one question in two wordings would often be in two scopes.
+    """
     found = languages(question)
+    if ENGLISH in found:
+        return ENGLISH
     return next(iter(found)) if len(found) == 1 else ""
 
 

@@ -106,6 +106,8 @@ class Cause(Enum):
     """Another release is active."""
     ERASED = "erased"
     """A document that it rests on was erased."""
+    AUDITED = "audited"
+    """An audit found another answer to the very same question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ def withdrawn(entry: Entry, withdrawal: Withdrawal, time: datetime) -> Notice:
     if withdrawal.erases:
         erased = _notice(entry, Cause.ERASED, withdrawal.selection.name, -1, time)
         return replace(erased, question="", withdrawal=withdrawal.id)
-    return replace(dropped(entry, Cause.BY_HAND, time), withdrawal=withdrawal.id)
+    cause = Cause.AUDITED if withdrawal.audited else Cause.BY_HAND
+    return replace(dropped(entry, cause, time), withdrawal=withdrawal.id)
 
 
 def dropped(entry: Entry, cause: Cause, time: datetime) -> Notice:

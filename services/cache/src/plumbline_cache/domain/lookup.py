@@ -20,6 +20,8 @@ class MissReason(Enum):
     STALE = "stale"
     CATCHING_UP = "catching_up"
     EXPIRED = "expired"
+    REVALIDATING = "revalidating"
+    """A passage came that its answer might have been given."""
     NEVER_CACHED = "never_cached"
     UNREACHABLE = "unreachable"
     """The engine or the encoder failed, or took too long."""
@@ -46,4 +48,4 @@ class Miss:
     reason: MissReason
     vector: Vector | None
     withheld: Hit | None = None
-    """What would have been served if its tier were on."""
+    """What would have been served if its tier were on, or may be if a search finds its passages and no other."""

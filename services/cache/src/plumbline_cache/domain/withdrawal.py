@@ -63,6 +63,8 @@ class Withdrawal:
     tenant: str
     selection: Selection
     time: datetime
+    audited: bool = False
+    """Whether an audit wants it, not a person."""
 
     @property
     def erases(self) -> bool:
@@ -73,6 +75,12 @@ class Withdrawal:
         """Whether *entry* is selected and was begun before."""
         mine = entry.scope.tenant == self.tenant and self.selection in selections_of(entry)
         return mine and entry.begin_time <= self.time + CLOCKS_APART
+
+
+def wrong_answer(withdrawal_id: str, entry: Entry) -> Withdrawal:
+    """That the answer of *entry* is wrong: it goes, and none that was begun later."""
+    selection = Selection(Kind.ENTRY, entry.id)
+    return Withdrawal(withdrawal_id, entry.scope.tenant, selection, entry.begin_time - CLOCKS_APART, audited=True)
 
 
 def selections_of(entry: Entry) -> tuple[Selection, ...]:

@@ -1,5 +1,6 @@
 """Kafka in and out."""
 
+from plumbline_cache.events.additions import AdditionReader
 from plumbline_cache.events.audits import AUDITORS, AuditEvents, AuditRequests
 from plumbline_cache.events.entries import BusAnnouncer, CacheEvents, group_of
 from plumbline_cache.events.history import LoggedEvaluations
@@ -7,6 +8,7 @@ from plumbline_cache.events.withdrawals import BusWithdrawals, WithdrawalEvents
 
 __all__ = [
     "AUDITORS",
+    "AdditionReader",
     "AuditEvents",
     "AuditRequests",
     "BusAnnouncer",

@@ -15,6 +15,7 @@ from plumbline_cache.domain.comparison import Told
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.compare import CompareAnswers, Finding
+from plumbline_cache.handlers.retract import RetractAnswer
 from plumbline_cache.translation.stats import false_hit_rate
 from plumbline_contracts.topics import AUDIT_REQUESTED, HIT_AUDITED
 from plumbline_kit.bus.messages import Publisher, Received, Subscription
@@ -63,8 +64,9 @@ class AuditEvents:
 class AuditRequests:
     """Compares what was answered twice."""
 
-    def __init__(self, compare: CompareAnswers, publisher: Publisher, release: Release) -> None:
+    def __init__(self, compare: CompareAnswers, retract: RetractAnswer, publisher: Publisher, release: Release) -> None:
         self._compare = compare
+        self._retract = retract
         self._publisher = publisher
         self._release = release
         self._audits = meter().create_counter(
@@ -89,6 +91,7 @@ class AuditRequests:
         outcome = finding.audit.outcome.value
         self._audits.add(1, {names.CACHE_TIER: finding.audit.tier.value, names.AUDIT_OUTCOME: outcome})
         await self._publisher.publish(HIT_AUDITED, event.tenant_id, _fact(event, finding), event_id=event.audit_id)
+        await self._retract(finding.audit, event.hit.answer_id)
 
 
 def _is_of(release: Release, ref: common.ReleaseRef) -> bool:

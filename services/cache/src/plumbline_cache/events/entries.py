@@ -14,8 +14,10 @@ from plumbline.retrieval.v1.retrieval_events_pb2 import DocumentChanged
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Cost, Saving, Scope, Source, language_of, require_question
 from plumbline_cache.domain.freshness import Cause, Change, Notice
+from plumbline_cache.events.additions import AdditionReader
 from plumbline_cache.handlers.admit import AdmitAnswer, Admitted
 from plumbline_cache.handlers.invalidate import FollowChange
+from plumbline_cache.handlers.revalidate import MarkEntries
 from plumbline_contracts.topics import DOCUMENT_CHANGED, ENTRY_INVALIDATED, EVALUATION_COMPLETED, M, tenant_key
 from plumbline_kit.bus.messages import Publisher, Received, Subscription
 from plumbline_kit.errors import Invalid
@@ -29,6 +31,7 @@ _CAUSES: Final = {
     Cause.ERASED: pb.INVALIDATION_CAUSE_ERASED,
     Cause.EXPIRED: pb.INVALIDATION_CAUSE_EXPIRED,
     Cause.EVICTED: pb.INVALIDATION_CAUSE_EVICTED,
+    Cause.AUDITED: pb.INVALIDATION_CAUSE_AUDITED,
 }
 
 
@@ -40,9 +43,11 @@ def group_of(generation: str) -> str:
 class CacheEvents:
     """What the cache listens to."""
 
-    def __init__(self, admit: AdmitAnswer, follow: FollowChange) -> None:
+    def __init__(self, admit: AdmitAnswer, follow: FollowChange, mark: MarkEntries, additions: AdditionReader) -> None:
         self._admit = admit
         self._follow = follow
+        self._mark = mark
+        self._additions = additions
         self._admissions = meter().create_counter(
             names.CACHE_ADMISSIONS, description="Evaluated answers by why they were refused; empty: admitted."
         )
@@ -63,7 +68,10 @@ class CacheEvents:
         self._admissions.add(1, {names.CACHE_REFUSAL: refusal})
 
     async def _document_changed(self, received: Received[DocumentChanged]) -> None:
-        await self._follow(_change(_body(received)))
+        event = _body(received)
+        added = self._additions.added(received, event)
+        await self._follow(_change(event))
+        await self._mark(added)
 
 
 class BusAnnouncer:

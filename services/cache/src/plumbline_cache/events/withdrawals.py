@@ -27,7 +27,7 @@ class WithdrawalEvents:
         if event is None or not (event.tenant_id and event.invalidation_id and event.HasField("request_time")):
             raise Invalid("a request to invalidate needs an id, a tenant and a time")
         selection, time = selection_from_proto(event.request), event.request_time.ToDatetime(tzinfo=UTC)
-        await self._follow(Withdrawal(event.invalidation_id, event.tenant_id, selection, time))
+        await self._follow(Withdrawal(event.invalidation_id, event.tenant_id, selection, time, event.audited))
 
 
 class BusWithdrawals:
@@ -39,6 +39,8 @@ class BusWithdrawals:
     async def append(self, withdrawal: Withdrawal) -> None:
         """See `WithdrawalLog`."""
         request = selection_to_proto(withdrawal.selection)
-        fact = pb.InvalidationRequested(invalidation_id=withdrawal.id, tenant_id=withdrawal.tenant, request=request)
+        fact = pb.InvalidationRequested(
+            invalidation_id=withdrawal.id, tenant_id=withdrawal.tenant, request=request, audited=withdrawal.audited
+        )
         fact.request_time.FromDatetime(withdrawal.time)
         await self._publisher.publish(INVALIDATION_REQUESTED, withdrawal.tenant, fact, event_id=withdrawal.id)

@@ -6,8 +6,9 @@ from functools import partial
 
 import structlog
 
+from plumbline_cache.domain.addition import least_similarity, newest_mark
 from plumbline_cache.domain.admission import Candidate, Refusal
-from plumbline_cache.domain.entry import Entry, Vector
+from plumbline_cache.domain.entry import Entry, Mark, Vector
 from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, is_orphaned, withdrawn
 from plumbline_cache.domain.lifetime import untimely
 from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
@@ -70,18 +71,27 @@ class AdmitAnswer:
         if held is not None and not self._gives_way(held, entry):
             return Refusal.OLDER_ANSWER
         # The question is asked as often whichever answer it has.
-        self.store.put(entry if held is None else replace(entry, hits=held.hits), vector)
-        return self._look_again(entry)
+        marked = replace(entry, mark=self._mark_of(entry, vector), hits=0 if held is None else held.hits)
+        self.store.put(marked, vector)
+        return self._look_again(marked, vector)
 
-    def _look_again(self, entry: Entry) -> Admitted | Refusal:
+    def _mark_of(self, entry: Entry, vector: Vector) -> Mark | None:
+        """By what came before the answer did, and after it was begun."""
+        least = least_similarity(entry)
+        added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time, least=least)
+        return newest_mark(entry, [one for one in added if one.concerns(entry) and not one.was_seen_for(entry)])
+
+    def _look_again(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
         # Whoever raises a floor looks for entries afterwards, and who keeps an entry looks at the floors afterwards:
-        # whichever comes second sees the first. The same holds for withdrawals.
+        # whichever comes second sees the first. The same holds for withdrawals and new passages.
         if self._withdrawal_of(entry) is not None:
             self.store.drop(entry)
             return Refusal.WITHDRAWN
         if not is_fresh(entry, self.store.floors(entry.scope.tenant, entry.documents)):
             self.store.drop(entry)
             return Refusal.SOURCE_CHANGED
+        if (mark := self._mark_of(entry, vector)) != entry.mark:
+            self.store.mark(replace(entry, mark=mark))
         return Admitted(entry.id, anew=True)
 
     def _kept_before(self, held: Entry) -> Admitted | Refusal:

@@ -37,6 +37,8 @@ class _Found:
     best: Neighbour | None = None
     stale: bool = False
     expired: bool = False
+    marked: Neighbour | None = None
+    """The best that only a search can tell whether it may be served."""
     different: bool = False
     unreachable: bool = False
     """The engine or the encoder failed, or took too long."""
@@ -86,7 +88,17 @@ class LookupAnswer:
         near = await self._semantic(shared, question, None if exact.unreachable else vector)
         if near.best is not None:
             return self._unless_off(Hit(near.best.entry, Tier.SEMANTIC, near.best.similarity, vector))
-        return Miss(_reason(exact, near), vector)
+        reason = _reason(exact, near)
+        to_revalidate = self._to_revalidate(exact, near) if reason is MissReason.REVALIDATING else None
+        return Miss(reason, vector, withheld=to_revalidate)
+
+    def _to_revalidate(self, exact: _Found, near: _Found) -> Hit | None:
+        if exact.marked is not None:
+            return Hit(exact.marked.entry, Tier.EXACT, exact.marked.similarity)
+        if near.marked is None:
+            return None
+        hit = self._unless_off(Hit(near.marked.entry, Tier.SEMANTIC, near.marked.similarity))
+        return hit if isinstance(hit, Hit) else None
 
     def _unless_off(self, hit: Hit) -> Hit | Miss:
         scope = hit.entry.scope
@@ -146,7 +158,9 @@ class LookupAnswer:
         documents = [document for neighbour in alive for document in neighbour.entry.documents]
         floors = self.store.floors(scope.tenant, documents) if documents else {}
         fresh = [neighbour for neighbour in alive if is_fresh(neighbour.entry, floors)]
-        return _Found(next(iter(fresh), None), stale=len(fresh) < len(alive), expired=expired)
+        valid = [neighbour for neighbour in fresh if neighbour.entry.mark is None]
+        stale, marked = len(fresh) < len(alive), next((one for one in fresh if one.entry.mark is not None), None)
+        return _Found(next(iter(valid), None), stale=stale, expired=expired, marked=marked)
 
     def _wanted(self, scope: Scope, found: Sequence[Neighbour]) -> Sequence[Neighbour]:
         """Without what somebody wants gone and is about to go."""
@@ -174,6 +188,8 @@ def _is_same(entry: Entry, scope: Scope, question: str) -> bool:
 def _reason(*found: _Found) -> MissReason:
     if any(tier.unreachable for tier in found):
         return MissReason.UNREACHABLE
+    if any(tier.marked is not None for tier in found):
+        return MissReason.REVALIDATING
     if any(tier.stale for tier in found):
         return MissReason.STALE
     if any(tier.expired for tier in found):

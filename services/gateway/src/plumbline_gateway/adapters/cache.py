@@ -14,6 +14,7 @@ _MISS_REASONS = {
     pb.MISS_REASON_CATCHING_UP: "catching_up",
     pb.MISS_REASON_EXPIRED: "expired",
     pb.MISS_REASON_NEVER_CACHED: "never_cached",
+    pb.MISS_REASON_REVALIDATING: "revalidating",
     pb.MISS_REASON_UNREACHABLE: "unreachable",
     pb.MISS_REASON_SWITCHED_OFF: "switched_off",
     pb.MISS_REASON_DIFFERENT: "different",
@@ -41,10 +42,13 @@ class GrpcAnswerCache:
 def _lookup(response: pb.LookupAnswerResponse) -> Lookup:
     embedding = _embedding(response)
     if not response.HasField("hit"):
+        withheld = _hit(response.withheld) if response.HasField("withheld") else None
+        revalidating = response.miss_reason == pb.MISS_REASON_REVALIDATING
         return Lookup(
             miss_reason=_MISS_REASONS.get(response.miss_reason, "unknown"),
             embedding=embedding,
-            withheld=_hit(response.withheld) if response.HasField("withheld") else None,
+            withheld=None if revalidating else withheld,
+            to_revalidate=withheld if revalidating else None,
         )
     return Lookup(_hit(response.hit), embedding=embedding)
 

@@ -1,6 +1,6 @@
 """The use case of the front door: answer a question from memory, else from the documents."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from plumbline_gateway.domain import (
     Generated,
     Hit,
     Lookup,
+    PassageRef,
     Question,
     ReleaseRef,
     Started,
@@ -25,7 +26,7 @@ from plumbline_gateway.domain import (
 )
 from plumbline_gateway.handlers.slots import Slots
 from plumbline_gateway.handlers.write import CALLERS_ERRORS, WriteAnswer, read_answer
-from plumbline_gateway.handlers.writing import Writings
+from plumbline_gateway.handlers.writing import Writing, Writings
 from plumbline_gateway.ports import Announcer, AnswerCache, AnswerGenerator, PassageSearch, QuestionCondenser
 from plumbline_kit.clock import Clock
 from plumbline_kit.errors import NotFound, PlumblineError
@@ -116,24 +117,28 @@ class AskQuestion:
         def completed(asked: Asked, result: Hit | Generated) -> Completed:
             return Completed(answer_id, self._release, asked, result, self._clock.monotonic() - began)
 
-        asked, lookup, writing = Asked(question.text), Lookup(), self._writings.under_way(key)
-        if writing is not None:
+        freshness = self._freshness_of(question)
+        left = partial(self._left, None if seconds is None else began + seconds - self._reserve_seconds)
+        asked, lookup, writing = Asked(question.text), Lookup(), None
+        if joins := self._writings.under_way(key) is not None:
             yield started
-        else:
+            writing = await self._join(key, freshness, left)
+        if writing is None:
             with self._slots.one():
-                yield started
+                if not joins:
+                    yield started
                 asked = await self._condense(question)
-                lookup = await self._recall(asked, self._freshness_of(question))
+                lookup = await self._recall(asked, freshness)
                 if lookup.hit is not None:
                     yield Delta(lookup.hit.answer.text)
                     yield completed(asked, lookup.hit)
                     return
+                writing = await self._join(key, freshness, left)
             annotate({names.CACHE_MISS_REASON: lookup.miss_reason})
             # The slot is the writing's from here on: nothing waits between giving it back and taking it.
-            writing = self._writings.under_way(key) or self._writings.begin(
+            writing = writing or self._writings.begin(
                 key, answer_id, self._write(asked, self._assignment(answer_id, asked, question), lookup.embedding)
             )
-        left = partial(self._left, None if seconds is None else began + seconds - self._reserve_seconds)
         with nullcontext() if writing.answer_id == answer_id else self._waiting.one():
             only_by_a_model = bool(question.json_schema)
             async with aclosing(read_answer(writing, answer_id, left, only_by_a_model=only_by_a_model)) as pieces:
@@ -167,8 +172,8 @@ class AskQuestion:
         """A hit that may be served, else why there is none."""
         if freshness is Freshness.BYPASS:
             return Lookup(miss_reason="bypass")
-        lookup = await self._look_up(asked)
-        if lookup.hit is None or freshness is Freshness.EVENTUAL or await self._is_current(lookup.hit):
+        lookup = await self._revalidated(await self._look_up(asked), asked)
+        if lookup.hit is None or freshness is Freshness.EVENTUAL or await self._are_current(lookup.hit.answer.sources):
             return lookup
         return Lookup(miss_reason="not_current", embedding=lookup.embedding)
 
@@ -179,12 +184,48 @@ class AskQuestion:
             log.warning("cache_skipped", reason=str(error))
             return Lookup(miss_reason="unreachable")
 
-    async def _is_current(self, hit: Hit) -> bool:
+    async def _revalidated(self, lookup: Lookup, asked: Asked) -> Lookup:
+        """A hit if a passage came that might have changed the answer, and the search finds those it was given."""
+        hit = lookup.to_revalidate
+        if hit is None:
+            return lookup
         try:
-            return await self._search.all_current(hit.answer.sources)
+            found = await self._write.find(asked.wordings, lookup.embedding)
         except PlumblineError as error:
-            log.warning("cached_answer_not_verified", cached_answer_id=hit.cached_answer_id, reason=str(error))
+            log.warning("cached_answer_not_revalidated", cached_answer_id=hit.cached_answer_id, reason=str(error))
+            return lookup
+        same = _names(passage.ref for passage in found) == _names(hit.answer.sources)
+        return Lookup(hit, embedding=lookup.embedding) if same else lookup
+
+    async def _are_current(self, sources: Sequence[PassageRef]) -> bool:
+        try:
+            return await self._search.all_current(sources)
+        except PlumblineError as error:
+            log.warning("sources_not_verified", reason=str(error))
             return False
+
+    async def _join(
+        self, key: tuple[str, Caller] | None, freshness: Freshness, left: Callable[[], float | None]
+    ) -> Writing | None:
+        """What is being written for others and may be read here too, if the caller reads before it waits again.
+
+        Its passages may have been found before a document changed that this caller knows to have changed: with `STRICT`
+        they are verified as those of a hit.
+        """
+        while (writing := self._writings.under_way(key)) is not None:
+            if freshness is Freshness.EVENTUAL:
+                return writing
+            sources = [passage.ref for passage in await writing.found(left)]
+            if await self._are_current(sources) and writing.is_open:
+                return writing
+            if self._writings.under_way(key) is writing:
+                return None  # and the caller's own takes its place
+        return None
+
+
+def _names(passages: Iterable[PassageRef]) -> list[tuple[str, str]]:
+    """Without their versions: an unchanged passage keeps its hash from one to the next."""
+    return sorted((passage.document_id, passage.passage_hash) for passage in passages)
 
 
 def _attributes(completed: Completed) -> dict[str, str]:

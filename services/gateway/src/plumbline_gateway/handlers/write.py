@@ -45,13 +45,14 @@ class WriteAnswer:
 
         Raises `Unavailable` when the documents cannot be searched, and what searching and generating raise.
         """
-        passages = await self._find(asked.wordings, embedding)
+        passages = await self.find(asked.wordings, embedding)
         yield passages
         async with aclosing(self.generator.generate(replace(assignment, passages=passages))) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _find(self, wordings: Sequence[str], embedding: Embedding | None) -> tuple[Passage, ...]:
+    async def find(self, wordings: Sequence[str], embedding: Embedding | None) -> tuple[Passage, ...]:
+        """The passages that would be written from. Raises as above."""
         try:
             return await self.search.search(wordings, self.count, embedding)
         except Invalid as error:
@@ -59,7 +60,7 @@ class WriteAnswer:
                 raise
             # The question is valid, so the vector is not: cache and index run different encoders for now.
             log.warning("question_vector_refused", encoder_id=embedding.encoder_id, reason=str(error))
-            return await self._find(wordings, None)
+            return await self.find(wordings, None)
         except Unavailable as error:
             raise Unavailable(f"the documents cannot be searched: {error}", retry_after=error.retry_after) from error
 

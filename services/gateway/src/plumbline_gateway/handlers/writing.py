@@ -52,6 +52,13 @@ class Writing:
         finally:
             await pieces.aclose()
 
+    async def found(self, left: Callable[[], float | None]) -> tuple[Passage, ...]:
+        """What it rests on, once it was searched for; nothing if it ended before. Raises `DeadlineExceeded`."""
+        while not (self._pieces or self._ended):
+            await self._more(left())
+        first = self._pieces[0] if self._pieces else ()
+        return first if isinstance(first, tuple) else ()
+
     async def read(self, left: Callable[[], float | None]) -> AsyncGenerator[Piece, None]:
         """What was written and what will be; text that is there already comes in one piece.
 

@@ -1,7 +1,7 @@
 """One record of the corpus into the index, safe to stop anywhere and to repeat."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -60,23 +60,25 @@ class IndexDocument:
     async def __call__(self, record: Submission) -> None:
         """Raises `Unavailable`; the record then has to come again."""
         before = (await self.heads.heads([record.key])).get(record.key)
+        vectors: dict[str, Vector] = {}
         if before is None or before.version < record.version:
-            head = await self._advance(before, record)
+            head = await self._advance(before, record, vectors)
         else:
             head = before
         self.progress.reached(record.key, head.version)
         if head.version == record.version:
-            await self._finish(head, record.log_part)
+            await self._finish(head, record.log_part, vectors)
 
-    async def _advance(self, before: Head | None, record: Submission) -> Head:
+    async def _advance(self, before: Head | None, record: Submission, vectors: dict[str, Vector]) -> Head:
         if before is not None:
             # Its own record may never come again: the log forgets a version once there is a newer one.
-            await self._finish(before, record.log_part)
-        head = await self._made_of(next_head(before, record.key, record.version, self.clock.now()), record)
+            await self._finish(before, record.log_part, {})
+        head = await self._made_of(next_head(before, record.key, record.version, self.clock.now()), record, vectors)
         await self.heads.put_head(head)
         return head
 
-    async def _made_of(self, head: Head, record: Submission) -> Head:
+    async def _made_of(self, head: Head, record: Submission, by_hash: dict[str, Vector]) -> Head:
+        """*by_hash* is filled with the vectors of its passages."""
         document = record.document
         if document is None:
             return deleted(head)
@@ -90,6 +92,7 @@ class IndexDocument:
             vectors = await self._vectors(head, document, passages)
         except Invalid as error:
             return rejected(_seen_by(head, record.groups), str(error))
+        by_hash.update(zip((passage.hash for passage in passages), vectors, strict=True))
         await self.passages.stage(head.key, head.version, document, passages, vectors, record.submitted_at)
         return published(head, document, passages, record.submitted_at, sketched)
 
@@ -102,7 +105,7 @@ class IndexDocument:
         known |= dict(zip(new, await self.encoder.encode(new), strict=True))
         return np.stack([known[text] for text in texts])
 
-    async def _finish(self, head: Head, log_part: str) -> None:
+    async def _finish(self, head: Head, log_part: str, vectors: Mapping[str, Vector]) -> None:
         """Take the old passages away and tell what became of the version, unless that was done."""
         if head.told:
             return
@@ -110,7 +113,7 @@ class IndexDocument:
             await self.announcer.document_rejected(head, log_part)
         else:
             await self.passages.remove_others(head.key, head.live.version)
-            await self.announcer.document_changed(head)
+            await self.announcer.document_changed(head, vectors)
         await self.heads.put_head(replace(head, told=True))
         log.debug("document_indexed", document_id=head.key.document_id, document_version=head.version)
 

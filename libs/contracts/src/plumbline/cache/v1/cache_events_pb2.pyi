@@ -63,6 +63,8 @@ class _InvalidationCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Inv
     """Its time to live was over."""
     INVALIDATION_CAUSE_EVICTED: _InvalidationCause.ValueType  # 10
     """There were too many entries, and others save more."""
+    INVALIDATION_CAUSE_AUDITED: _InvalidationCause.ValueType  # 11
+    """An audit found another answer to the very same question."""
 
 class InvalidationCause(_InvalidationCause, metaclass=_InvalidationCauseEnumTypeWrapper): ...
 
@@ -78,6 +80,8 @@ INVALIDATION_CAUSE_EXPIRED: InvalidationCause.ValueType  # 9
 """Its time to live was over."""
 INVALIDATION_CAUSE_EVICTED: InvalidationCause.ValueType  # 10
 """There were too many entries, and others save more."""
+INVALIDATION_CAUSE_AUDITED: InvalidationCause.ValueType  # 11
+"""An audit found another answer to the very same question."""
 Global___InvalidationCause: _TypeAlias = InvalidationCause  # noqa: Y015
 
 @_typing.final
@@ -148,8 +152,11 @@ class InvalidationRequested(_message.Message):
     TENANT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    AUDITED_FIELD_NUMBER: _builtins.int
     invalidation_id: _builtins.str
     tenant_id: _builtins.str
+    audited: _builtins.bool
+    """An audit asked for it, not a person."""
     @_builtins.property
     def request(self) -> _cache_service_pb2.InvalidateEntriesRequest: ...
     @_builtins.property
@@ -163,10 +170,11 @@ class InvalidationRequested(_message.Message):
         tenant_id: _builtins.str = ...,
         request: _cache_service_pb2.InvalidateEntriesRequest | None = ...,
         request_time: _timestamp_pb2.Timestamp | None = ...,
+        audited: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request", "request_time", b"request_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invalidation_id", b"invalidation_id", "request", b"request", "request_time", b"request_time", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audited", b"audited", "invalidation_id", b"invalidation_id", "request", b"request", "request_time", b"request_time", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,6 +58,8 @@ class _MissReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MissReason
     """Questions of this class are never answered from memory: live facts, personal, relative to now."""
     MISS_REASON_UNREACHABLE: _MissReason.ValueType  # 6
     """The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
+    MISS_REASON_REVALIDATING: _MissReason.ValueType  # 7
+    """An entry was there, but a passage has come since that its answer might have been given."""
     MISS_REASON_SWITCHED_OFF: _MissReason.ValueType  # 8
     """An entry is near enough, and too many such hits were found wrong: see withheld."""
     MISS_REASON_DIFFERENT: _MissReason.ValueType  # 9
@@ -77,6 +79,8 @@ MISS_REASON_NEVER_CACHED: MissReason.ValueType  # 5
 """Questions of this class are never answered from memory: live facts, personal, relative to now."""
 MISS_REASON_UNREACHABLE: MissReason.ValueType  # 6
 """The index or the encoder failed or took too long. Told within 30 ms and never as an error."""
+MISS_REASON_REVALIDATING: MissReason.ValueType  # 7
+"""An entry was there, but a passage has come since that its answer might have been given."""
 MISS_REASON_SWITCHED_OFF: MissReason.ValueType  # 8
 """An entry is near enough, and too many such hits were found wrong: see withheld."""
 MISS_REASON_DIFFERENT: MissReason.ValueType  # 9
@@ -177,7 +181,8 @@ class LookupAnswerResponse(_message.Message):
     @_builtins.property
     def withheld(self) -> Global___CacheHit:
         """With SWITCHED_OFF the entry that would have been served: to be compared with the fresh
-        answer, never to be served.
+        answer, never to be served. With REVALIDATING the one that may be served if a search finds the very
+        passages of its answer and no other.
         """
 
     def __init__(

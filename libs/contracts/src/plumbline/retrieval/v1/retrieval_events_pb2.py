@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from plumbline.retrieval.v1 import retrieval_service_pb2 as plumbline_dot_retrieval_dot_v1_dot_retrieval__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-plumbline/retrieval/v1/retrieval_events.proto\x12\x16plumbline.retrieval.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.plumbline/retrieval/v1/retrieval_service.proto\"\x8b\x01\n\x11\x44ocumentSubmitted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x32\n\x08\x64ocument\x18\x02 \x01(\x0b\x32 .plumbline.retrieval.v1.Document\x12/\n\x0bsubmit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x80\x02\n\x0f\x44ocumentChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x13\n\x0bold_version\x18\x03 \x01(\x03\x12\x13\n\x0bnew_version\x18\x04 \x01(\x03\x12\x0f\n\x07\x64\x65leted\x18\x05 \x01(\x08\x12\x1e\n\x16removed_passage_hashes\x18\x06 \x03(\t\x12\x1c\n\x14\x61\x64\x64\x65\x64_passage_hashes\x18\x07 \x03(\t\x12/\n\x0b\x63hange_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13kept_passage_hashes\x18\t \x03(\t\"\x9c\x01\n\x10\x44ocumentRejected\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12/\n\x0breject_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x01\n\x10SourceRegistered\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12.\n\x06source\x18\x02 \x01(\x0b\x32\x1e.plumbline.retrieval.v1.Source\x12\x31\n\rregister_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x0fSourceConfirmed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x30\n\x0c\x63onfirm_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x01\n\x0c\x46\x61\x63tRecorded\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12*\n\x04\x66\x61\x63t\x18\x03 \x01(\x0b\x32\x1c.plumbline.retrieval.v1.Fact\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-plumbline/retrieval/v1/retrieval_events.proto\x12\x16plumbline.retrieval.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a.plumbline/retrieval/v1/retrieval_service.proto\"\x8b\x01\n\x11\x44ocumentSubmitted\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x32\n\x08\x64ocument\x18\x02 \x01(\x0b\x32 .plumbline.retrieval.v1.Document\x12/\n\x0bsubmit_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc1\x02\n\x0f\x44ocumentChanged\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x13\n\x0bold_version\x18\x03 \x01(\x03\x12\x13\n\x0bnew_version\x18\x04 \x01(\x03\x12\x0f\n\x07\x64\x65leted\x18\x05 \x01(\x08\x12\x1e\n\x16removed_passage_hashes\x18\x06 \x03(\t\x12\x1c\n\x14\x61\x64\x64\x65\x64_passage_hashes\x18\x07 \x03(\t\x12/\n\x0b\x63hange_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13kept_passage_hashes\x18\t \x03(\t\x12\x15\n\radded_vectors\x18\n \x01(\x0c\x12\x18\n\x10\x61\x64\x64\x65\x64_encoder_id\x18\x0b \x01(\t\x12\x0e\n\x06groups\x18\x0c \x03(\t\"\x9c\x01\n\x10\x44ocumentRejected\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0e\n\x06origin\x18\x05 \x01(\t\x12/\n\x0breject_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x01\n\x10SourceRegistered\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12.\n\x06source\x18\x02 \x01(\x0b\x32\x1e.plumbline.retrieval.v1.Source\x12\x31\n\rregister_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x0fSourceConfirmed\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\t\x12\x30\n\x0c\x63onfirm_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x01\n\x0c\x46\x61\x63tRecorded\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12*\n\x04\x66\x61\x63t\x18\x03 \x01(\x0b\x32\x1c.plumbline.retrieval.v1.Fact\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTSUBMITTED']._serialized_start=155
   _globals['_DOCUMENTSUBMITTED']._serialized_end=294
   _globals['_DOCUMENTCHANGED']._serialized_start=297
-  _globals['_DOCUMENTCHANGED']._serialized_end=553
-  _globals['_DOCUMENTREJECTED']._serialized_start=556
-  _globals['_DOCUMENTREJECTED']._serialized_end=712
-  _globals['_SOURCEREGISTERED']._serialized_start=715
-  _globals['_SOURCEREGISTERED']._serialized_end=851
-  _globals['_SOURCECONFIRMED']._serialized_start=853
-  _globals['_SOURCECONFIRMED']._serialized_end=958
-  _globals['_FACTRECORDED']._serialized_start=961
-  _globals['_FACTRECORDED']._serialized_end=1108
+  _globals['_DOCUMENTCHANGED']._serialized_end=618
+  _globals['_DOCUMENTREJECTED']._serialized_start=621
+  _globals['_DOCUMENTREJECTED']._serialized_end=777
+  _globals['_SOURCEREGISTERED']._serialized_start=780
+  _globals['_SOURCEREGISTERED']._serialized_end=916
+  _globals['_SOURCECONFIRMED']._serialized_start=918
+  _globals['_SOURCECONFIRMED']._serialized_end=1023
+  _globals['_FACTRECORDED']._serialized_start=1026
+  _globals['_FACTRECORDED']._serialized_end=1173
 # @@protoc_insertion_point(module_scope)

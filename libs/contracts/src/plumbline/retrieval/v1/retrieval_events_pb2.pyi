@@ -70,6 +70,9 @@ class DocumentChanged(_message.Message):
     ADDED_PASSAGE_HASHES_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_FIELD_NUMBER: _builtins.int
     KEPT_PASSAGE_HASHES_FIELD_NUMBER: _builtins.int
+    ADDED_VECTORS_FIELD_NUMBER: _builtins.int
+    ADDED_ENCODER_ID_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     document_id: _builtins.str
     old_version: _builtins.int
@@ -77,6 +80,13 @@ class DocumentChanged(_message.Message):
     new_version: _builtins.int
     deleted: _builtins.bool
     """True when the new version is "deleted"."""
+    added_vectors: _builtins.bytes
+    """The vectors of the added passages, in the order of their hashes: one signed byte a number, each vector
+    by a scale of its own, so that only directions compare. Empty where nothing was added, where there are
+    more than 4,000, and where the fact is told again after a crash.
+    """
+    added_encoder_id: _builtins.str
+    """What made them, as in Embedding; empty in events of earlier builds."""
     @_builtins.property
     def removed_passage_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Hashes of passages of the old version that the new one does not hold."""
@@ -93,6 +103,10 @@ class DocumentChanged(_message.Message):
         older version is out of date, also where another generation of the index cut it.
         """
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who may read the document now; empty: everybody in the tenant."""
+
     def __init__(
         self,
         *,
@@ -105,10 +119,13 @@ class DocumentChanged(_message.Message):
         added_passage_hashes: _abc.Iterable[_builtins.str] | None = ...,
         change_time: _timestamp_pb2.Timestamp | None = ...,
         kept_passage_hashes: _abc.Iterable[_builtins.str] | None = ...,
+        added_vectors: _builtins.bytes = ...,
+        added_encoder_id: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_passage_hashes", b"added_passage_hashes", "change_time", b"change_time", "deleted", b"deleted", "document_id", b"document_id", "kept_passage_hashes", b"kept_passage_hashes", "new_version", b"new_version", "old_version", b"old_version", "removed_passage_hashes", b"removed_passage_hashes", "tenant_id", b"tenant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_encoder_id", b"added_encoder_id", "added_passage_hashes", b"added_passage_hashes", "added_vectors", b"added_vectors", "change_time", b"change_time", "deleted", b"deleted", "document_id", b"document_id", "groups", b"groups", "kept_passage_hashes", b"kept_passage_hashes", "new_version", b"new_version", "old_version", b"old_version", "removed_passage_hashes", b"removed_passage_hashes", "tenant_id", b"tenant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,61 @@
+"""New passages, and which cached answers might have been given them.
+
+An answer saw what its search found. A passage that came later and lies as near to the question as the farthest that
+the answer was given could have been among them. Whether it would change the answer nobody knows before one looks.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from plumbline_cache.domain.entry import Entry, Mark
+
+LEAST: Final = 0.3
+"""Cosine of question and passage below which a passage counts as near to no question."""
+UNKNOWN: Final = 0.4
+"""The same for an entry of whose sources one was found by its words alone: how near they are is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A passage that a document had not before."""
+
+    tenant: str
+    document: str
+    version: int
+    passage: str
+    """The passage's hash; empty for all of a change of which the vectors are not known."""
+    groups: frozenset[str]
+    """Who may read it; empty: everybody."""
+    time: datetime
+    """When the change was told: a search from then on finds the passage."""
+
+    @property
+    def mark(self) -> Mark:
+        """What an entry keeps of it."""
+        return Mark(self.time, self.document, self.version, self.passage)
+
+    def concerns(self, entry: Entry) -> bool:
+        """Whether whoever asks for *entry* could be given the passage, and its answer was begun without it."""
+        readable = not self.groups or not self.groups.isdisjoint(entry.scope.groups)
+        return entry.scope.tenant == self.tenant and readable and entry.begin_time <= self.time
+
+    def was_seen_for(self, entry: Entry) -> bool:
+        """Whether *entry*, as it was generated, rests on the version that has the passage: its search found that."""
+        return any(source.document == self.document and source.version >= self.version for source in entry.sources)
+
+    def might_answer(self, entry: Entry, similarity: float) -> bool:
+        """The same, and near enough. *similarity* is the cosine of the passage and the question."""
+        return self.concerns(entry) and similarity >= least_similarity(entry)
+
+
+def least_similarity(entry: Entry) -> float:
+    """How near a passage must be to have been among those of *entry*."""
+    return UNKNOWN if entry.least_similarity is None else max(LEAST, entry.least_similarity)
+
+
+def newest_mark(entry: Entry, additions: Iterable[Addition]) -> Mark | None:
+    """The mark that *entry* has, or that of one of *additions* if that is newer."""
+    marks = [addition.mark for addition in additions]
+    return max(marks if entry.mark is None else [entry.mark, *marks], default=None)
