@@ -6,6 +6,7 @@ that can change the answer is looked at by itself; in doubt two questions differ
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from plumbline_cache.domain.sameness.certainty import certainty
@@ -54,5 +55,6 @@ def compare(a: str, b: str, similarity: float) -> Comparison:
     return Comparison(found, 0.0 if differs else certainty(one, other, similarity))
 
 
+@lru_cache(maxsize=8_192)  # as readings are
 def _is_known(question: str) -> bool:
     return len(question) <= MOST_CHARACTERS and languages(question) == {ENGLISH}

@@ -61,8 +61,9 @@ def _negation(a: Reading, b: Reading) -> Check:
 
 
 def _polarity(a: Reading, b: Reading) -> Check:
+    words = _singular(a), _singular(b)
     for pair in lexicon.OPPOSITES:
-        left, right = pair & _singular(a), pair & _singular(b)
+        left, right = pair & words[0], pair & words[1]
         if left and right and left != right:
             return Check("polarity", Outcome.DIFFERS, " / ".join(sorted(pair)))
     return Check("polarity", Outcome.AGREES)

@@ -1,7 +1,8 @@
 """Whether two questions agree in every word of weight: what is asked of questions with one normal form."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from plumbline_models.text import content_words
@@ -38,7 +39,8 @@ def asks_the_same(a: str, b: str) -> bool:
     return turned and sorted(words_a) == sorted(words_b)
 
 
-def _weighty(question: str) -> list[str]:
+@lru_cache(maxsize=8_192)  # a question is compared with eight neighbours, and popular entries are near to many
+def _weighty(question: str) -> Sequence[str]:
     return [stem for word in _words(question) if word not in _FILLERS for stem in _stems(word)]
 
 
