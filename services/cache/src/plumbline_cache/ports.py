@@ -164,8 +164,12 @@ class Turns(Protocol):
 class QuestionEncoder(Protocol):
     """Turns a question into a vector."""
 
-    async def encode(self, question: str) -> Vector:
-        """L2-normalised. Raises `Unavailable`, and what the encoder raises."""
+    async def encode(self, question: str, *, patience: float) -> Vector:
+        """L2-normalised. Raises `Unavailable`, and what the encoder raises.
+
+        It waits behind other questions as long as it takes, but for an encoder that finishes nothing no longer than
+        *patience* seconds.
+        """
         ...
 
 

@@ -170,7 +170,7 @@ class WordEncoder:
     id = "words@1"
     dimensions = 384
 
-    async def encode(self, question: str) -> Vector:
+    async def encode(self, question: str, *, patience: float = 1.0) -> Vector:
         """See `QuestionEncoder`."""
         vector = np.zeros(self.dimensions, dtype=np.float32)
         for word in re.findall(r"\w+", question.casefold()):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -18,6 +19,9 @@ from plumbline_cache.ports import QuestionEncoder, Store, Turns
 from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
+
+ENCODER_SECONDS: Final = 10.0
+"""Nobody waits for an admission; only an encoder that hangs is worth coming again for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class AdmitAnswer:
         entry = candidate.admitted(now, self.time_to_live)
         if (refusal := untimely(entry, now)) is not None:
             return refusal
-        vector = await self.encoder.encode(candidate.question)
+        vector = await self.encoder.encode(candidate.question, patience=ENCODER_SECONDS)
         return await self.writer.run(partial(self._keep, entry, vector))
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:

@@ -15,6 +15,7 @@ from plumbline_cache.domain.withdrawal import selections_of
 from plumbline_cache.handlers.lookup import NEIGHBOURS, LookupAnswer
 
 ANY_SIMILARITY: Final = -1.0
+ENCODER_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ExplainLookup:
     async def __call__(self, scope: Scope, question: str) -> Explanation:
         """Raises `Invalid` for an empty or oversized question; what the engine or the encoder raises."""
         result = await self.lookup(scope, question)
-        vector = await self.lookup.encoder.encode(question)
+        vector = await self.lookup.encoder.encode(question, patience=ENCODER_SECONDS)
         entries = await self.lookup.readers.run(partial(self._explain, scope, question, vector))
         threshold = self.lookup.semantic_threshold
         return Explanation(scope, normal_form(question), class_of(question), result, threshold, entries)
