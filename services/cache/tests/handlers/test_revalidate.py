@@ -123,6 +123,17 @@ async def test_a_change_whose_passages_are_not_told_marks_all_that_could_be_give
     assert is_marked(cache, "late")
 
 
+async def test_a_later_change_for_others_takes_no_mark_from_an_answer_that_comes_after_both(
+    writing: Make, candidate: Make
+) -> None:
+    cache = writing()
+    for_everybody, _ = await added("", minute=2)
+    for_sales, _ = await added("", minute=3, groups=("sales",))
+    await cache.mark([(for_everybody, None), (for_sales, None)])
+    await cache.admit(candidate(QUESTION, ("prices", 1, "h1"), answer_id="lamp", minute=1))
+    assert is_marked(cache)
+
+
 async def test_where_too_many_passages_came_to_be_kept_an_answer_begun_before_is_marked(
     writing: Make, candidate: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ the answer was given could have been among them. Whether it would change the ans
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -35,6 +35,14 @@ class Addition:
     def mark(self) -> Mark:
         """What an entry keeps of it."""
         return Mark(self.time, self.document, self.version, self.passage)
+
+    @property
+    def line(self) -> "Addition":
+        """What concerns everything of the tenant that was begun before, in place of this one and all earlier ones.
+
+        A tenant has one line, so it may not say which document's or whose: it stands for others too.
+        """
+        return replace(self, document="", passage="", groups=frozenset())
 
     def concerns(self, entry: Entry) -> bool:
         """Whether whoever asks for *entry* could be given the passage, and its answer was begun without it."""

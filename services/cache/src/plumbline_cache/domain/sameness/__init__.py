@@ -55,6 +55,10 @@ def compare(a: str, b: str, similarity: float) -> Comparison:
     return Comparison(found, 0.0 if differs else certainty(one, other, similarity))
 
 
-@lru_cache(maxsize=8_192)  # as readings are
 def _is_known(question: str) -> bool:
-    return len(question) <= MOST_CHARACTERS and languages(question) == {ENGLISH}
+    return len(question) <= MOST_CHARACTERS and _is_english(question)
+
+
+@lru_cache(maxsize=8_192)  # as readings are
+def _is_english(question: str) -> bool:
+    return languages(question) == {ENGLISH}
