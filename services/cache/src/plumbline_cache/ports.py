@@ -96,6 +96,10 @@ class NoticeBox(Protocol):
         """Every notice that has this document as cause. They may be replaced and removed meanwhile."""
         ...
 
+    def waiting(self, limit: int) -> Sequence[Notice]:
+        """At most *limit* notices, whoever's they are; none only if there are none."""
+        ...
+
     def remove_notice(self, notice_id: str) -> None:
         """Forget a notice; nothing happens if there is none."""
         ...

@@ -209,6 +209,13 @@ class ServerStore:
         for record in self._scroll(_of_kind(payloads.NOTICE, tenant, document)):
             yield payloads.notice_from(record.payload or {})
 
+    def waiting(self, limit: int) -> Sequence[Notice]:
+        """See `NoticeBox`."""
+        kept = _all([_is("kind", payloads.NOTICE)])
+        with _failures():
+            records, _ = self._client.scroll(self._collection, kept, limit, timeout=WRITE_SECONDS)
+        return [payloads.notice_from(record.payload or {}) for record in records]
+
     def remove_notice(self, notice_id: str) -> None:
         """See `NoticeBox`."""
         self._delete(_one(notice_id))
