@@ -1,6 +1,7 @@
 """A new passage near a cached question keeps its answer from being served until there is a fresh one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -96,6 +97,20 @@ async def test_an_answer_in_the_making_is_marked_unless_it_rests_on_the_new_vers
     assert is_marked(cache)
     await cache.admit(candidate(QUESTION, ("news", 2, "h1"), answer_id="seen", minute=3, saving=slow))
     assert not is_marked(cache, "seen")
+
+
+@pytest.mark.parametrize(("late", "marked"), [(0.09, True), (0.11, False)])
+async def test_an_answer_that_was_begun_within_what_clocks_differ_counts_as_begun_before(
+    writing: Make, candidate: Make, late: float, marked: bool
+) -> None:
+    answer = candidate(QUESTION, ("prices", 1, "h1"), answer_id="lamp", minute=2)
+    answer = replace(answer, generate_time=answer.generate_time + timedelta(seconds=late))
+    passage = await added(NEAR, minute=2)
+    for order in permutations([answer, passage]):
+        cache = writing()
+        for fact in order:
+            await (cache.mark([fact]) if fact is passage else cache.admit(fact))
+        assert is_marked(cache) is marked
 
 
 async def test_an_entry_that_was_carried_to_the_new_version_did_not_see_it(

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from plumbline_cache.domain.entry import Entry, Mark
+from plumbline_cache.domain.withdrawal import CLOCKS_APART
 
 LEAST: Final = 0.3
 """Cosine of question and passage below which a passage counts as near to no question."""
@@ -47,7 +48,8 @@ class Addition:
     def concerns(self, entry: Entry) -> bool:
         """Whether whoever asks for *entry* could be given the passage, and its answer was begun without it."""
         readable = not self.groups or not self.groups.isdisjoint(entry.scope.groups)
-        return entry.scope.tenant == self.tenant and readable and entry.begin_time <= self.time
+        begun_before = entry.begin_time <= self.time + CLOCKS_APART
+        return entry.scope.tenant == self.tenant and readable and begun_before
 
     def was_seen_for(self, entry: Entry) -> bool:
         """Whether *entry*, as it was generated, rests on the version that has the passage: its search found that."""

@@ -12,7 +12,7 @@ from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Mark, Vector
 from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, is_orphaned, withdrawn
 from plumbline_cache.domain.lifetime import untimely
-from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
+from plumbline_cache.domain.withdrawal import CLOCKS_APART, Withdrawal, selections_of, withdrawn_by
 from plumbline_cache.handlers.room import RoomWatch
 from plumbline_cache.handlers.tallies import Admission, Tallies
 from plumbline_cache.ports import QuestionEncoder, Store, Turns
@@ -82,7 +82,7 @@ class AdmitAnswer:
     def _mark_of(self, entry: Entry, vector: Vector) -> Mark | None:
         """By what came before the answer did, and after it was begun."""
         least = least_similarity(entry)
-        added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time, least=least)
+        added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time - CLOCKS_APART, least=least)
         return newest_mark(entry, [one for one in added if one.concerns(entry) and not one.was_seen_for(entry)])
 
     def _look_again(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
