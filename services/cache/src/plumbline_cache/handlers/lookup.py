@@ -49,6 +49,11 @@ class _Found:
     unreachable: bool = False
     """The engine or the encoder failed, or took too long."""
 
+    def after(self, earlier: "_Found") -> "_Found":
+        """With what kept entries of an *earlier* place, which comes first, from being served."""
+        stale, expired = self.stale or earlier.stale, self.expired or earlier.expired
+        return replace(self, stale=stale, expired=expired, marked=earlier.marked or self.marked)
+
 
 @dataclass(frozen=True)
 class LookupAnswer:
@@ -137,7 +142,7 @@ class LookupAnswer:
         for scope in scopes:
             entry = self.store.find(entry_id(scope, question))
             same = [] if entry is None or not _is_same(entry, scope, question) else [Neighbour(entry, 1.0)]
-            found = self._first_fresh(scope, same)
+            found = self._first_fresh(scope, same).after(found)
             if found.best is not None:
                 break
         return found
