@@ -54,6 +54,10 @@ def compare(a: str, b: str, similarity: float) -> Comparison:
     return Comparison(found, 1.0 if strict else certainty(one, other, similarity))
 
 
-@lru_cache(maxsize=8_192)  # as readings are
 def _is_known(question: str) -> bool:
-    return len(question) <= MOST_CHARACTERS and ENGLISH in languages(question)
+    return len(question) <= MOST_CHARACTERS and _is_english(question)
+
+
+@lru_cache(maxsize=8_192)  # as readings are
+def _is_english(question: str) -> bool:
+    return ENGLISH in languages(question)

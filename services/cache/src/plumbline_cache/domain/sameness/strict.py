@@ -27,6 +27,10 @@ _DIRECTIONS: Final = frozenset(
 """Words that give the order of the others a meaning."""
 
 
+REMEMBERED_UP_TO: Final = 400
+"""Characters. The words of 8,000 are 100 kB, and somebody may ask thousands of them."""
+
+
 def asks_the_same(a: str, b: str) -> bool:
     """Whether *a* and *b* agree in every number, negation, name and other word of weight.
 
@@ -39,8 +43,16 @@ def asks_the_same(a: str, b: str) -> bool:
     return turned and sorted(words_a) == sorted(words_b)
 
 
-@lru_cache(maxsize=8_192)  # a question is compared with eight neighbours, and popular entries are near to many
 def _weighty(question: str) -> Sequence[str]:
+    return _read(question) if len(question) > REMEMBERED_UP_TO else _remembered(question)
+
+
+@lru_cache(maxsize=8_192)  # a question is compared with eight neighbours, and popular entries are near to many
+def _remembered(question: str) -> Sequence[str]:
+    return _read(question)
+
+
+def _read(question: str) -> Sequence[str]:
     return [stem for word in _words(question) if word not in _FILLERS for stem in _stems(word)]
 
 
