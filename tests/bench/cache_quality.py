@@ -10,8 +10,9 @@ import json
 import re
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,7 @@ TRAINED_ON: Final = 3_500
 SHRINKAGE: Final = 3.0
 NEWTON_STEPS: Final = 30
 MOST_FALSE, LEAST_SERVED, MOST_FALSE_ON_SLICES = 0.03, 0.2, 0.02
+DIFFERENT: Final = "DIFFERENT"
 SCOPE: Final = Scope("bench", (), "default", "r1")
 PICTURE: Final = Path("docs/cache-quality.svg")
 JUDGED: Final = Path(__file__).with_name("adjudicated_questions.csv")
@@ -80,10 +82,10 @@ def main(*, train: bool) -> None:
         chosen = pairs.half(held_out=False)[:TRAINED_ON]
         _write(_fitted(chosen, vectors_of(chosen, encoder, console)))
         return
-    held_out = pairs.half(held_out=True)
-    vectors = vectors_of(held_out, encoder, console)
+    stored, held_out = pairs.half(held_out=True), pairs.unseen()
+    vectors = vectors_of(stored, encoder, console)
     release = load_release(RELEASE).cache
-    asked = ask(pairs, held_out, vectors, release.semantic_threshold)
+    asked = ask(pairs, stored, held_out, vectors, release.semantic_threshold)
     _keep_served(asked, release.semantic_certainty)
     told = [*_pairs(held_out, vectors, release.semantic_certainty), *_plain(asked)]
     told += _decided(asked, release.semantic_certainty)
@@ -110,14 +112,14 @@ def vectors_of(pairs: Sequence[Pair], encoder: Encoder, console: Console) -> Vec
     return {text: known[text] for text in texts}
 
 
-def ask(pairs: Pairs, half: Sequence[Pair], vectors: Vectors, least: float) -> list[Asked]:
-    """Store the first question of every pair and ask the second, unless it is stored word by word."""
+def ask(pairs: Pairs, half: Sequence[Pair], unseen: Sequence[Pair], vectors: Vectors, least: float) -> list[Asked]:
+    """Store the first question of every pair of *half*, ask the second of each *unseen*, unless it is stored itself."""
     stored = {entry_id(SCOPE, pair.first): pair for pair in half}
     with tempfile.TemporaryDirectory(prefix="plumbline-quality-") as folder:
         store = QdrantStore.open(Path(folder) / "shard", len(vectors[half[0].first]))
         for key, pair in stored.items():
             store.put(_entry(key, pair), vectors[pair.first])
-        new = [pair for pair in half if entry_id(SCOPE, pair.second) not in stored]
+        new = [pair for pair in unseen if entry_id(SCOPE, pair.second) not in stored]
         asked = [_asked(store, pairs, pair, vectors[pair.second], least) for pair in new]
         store.close()
     return asked
@@ -177,6 +179,8 @@ def _decided(asked: Sequence[Asked], point: float) -> Iterator[Figure]:
     for least in CERTAINTIES:
         served = [(one, one.surest_is_right) for one in asked if one.certainty >= least]
         yield from _at(f"certainty {least:g}", served, asked)
+        if least > point:
+            yield from _adjudicated(f"certainty {least:g}", [one for one, _ in served], least)
     served = [(one, one.surest_is_right) for one in asked if one.certainty >= point]
     share = figures.share("decision: duplicates served", _reached(served, asked))
     yield Figure(
@@ -187,7 +191,7 @@ def _decided(asked: Sequence[Asked], point: float) -> Iterator[Figure]:
         goal=f">= {LEAST_SERVED}",
         met=(share.value or 0) >= LEAST_SERVED,
     )
-    yield from _adjudicated([one for one, _ in served], _doubtful(asked, point))
+    yield from _adjudicated("decision", [one for one, _ in served], point, goal=True)
 
 
 def _at(name: str, served: Sequence[tuple[Asked, bool]], asked: Sequence[Asked]) -> Iterator[Figure]:
@@ -200,33 +204,31 @@ def _reached(served: Sequence[tuple[Asked, bool]], asked: Sequence[Asked]) -> li
     return [one.pair.line in reached for one in asked if one.pair.duplicate]
 
 
-def _adjudicated(served: Sequence[Asked], doubtful: Sequence[Asked]) -> Iterator[Figure]:
-    """False of served where a person judged what the labels do not vouch for.
-
-    Of a sample the interval is that of the judged ones, scaled to all doubtful ones.
-    """
+def _adjudicated(name: str, served: Sequence[Asked], least: float, *, goal: bool = False) -> Iterator[Figure]:
+    """False of served where people read what the labels do not vouch for: by each one's word, and where all say so."""
     judged = judgements()
+    doubtful = _doubtful(served, least)
     verdicts = [judged[key] for one in doubtful if (key := (one.surest, one.pair.line)) in judged]
-    yield Figure("decision: doubtful by label, judged", len(verdicts) / max(1, len(doubtful)))
-    if not verdicts:
-        yield Figure("decision: false of served, as adjudicated", None)
+    yield Figure(f"{name}: doubtful by label, judged", len(verdicts) / max(1, len(doubtful)))
+    if len(verdicts) < len(doubtful):
         return
-    if len(verdicts) == len(doubtful):
+    rest = [False] * (len(served) - len(doubtful))
+    for who, wrong in (("any judge", any), ("every judge", all)):
         share = figures.share(
-            "", [verdict == "DIFFERENT" for verdict in verdicts] + [False] * (len(served) - len(doubtful))
+            f"{name}: false of served, by {who}",
+            [wrong(told == DIFFERENT for told in each) for each in verdicts] + rest,
         )
-        value, low, high = share.value or 0.0, share.low, share.high
-    else:
-        share, scale = figures.share("", [verdict == "DIFFERENT" for verdict in verdicts]), len(doubtful) / len(served)
-        value, low, high = (share.value or 0.0) * scale, (share.low or 0.0) * scale, (share.high or 0.0) * scale
-    name = "decision: false of served, as adjudicated"
-    yield Figure(name, value, low, high, goal=f"<= {MOST_FALSE}", met=value <= MOST_FALSE)
+        met = (share.value or 0.0) <= MOST_FALSE
+        yield replace(share, goal=f"<= {MOST_FALSE}", met=met) if goal else share
 
 
-def judgements() -> dict[tuple[int, int], str]:
-    """By the lines of the stored and of the asked question: "SAME" or "DIFFERENT"."""
+def judgements() -> dict[tuple[int, int], list[str]]:
+    """What judges said, by the lines of the stored and of the asked question: "SAME" or "DIFFERENT"."""
+    judged: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
     with JUDGED.open(encoding="utf-8", newline="") as file:
-        return {(int(row["stored_line"]), int(row["asked_line"])): row["verdict"] for row in csv.DictReader(file)}
+        for row in csv.DictReader(file):
+            judged[int(row["stored_line"]), int(row["asked_line"])].append(row["verdict"])
+    return judged
 
 
 def _slices(half: Sequence[Pair], vectors: Vectors, encoder: Encoder, least: float) -> Iterator[Figure]:
@@ -317,7 +319,7 @@ def _fitted(pairs: Sequence[Pair], vectors: Vectors) -> dict[str, float]:
     rows, outcomes = [], []
     for pair in pairs:
         one, other = read(pair.first), read(pair.second)
-        known = all(languages(text) == {ENGLISH} for text in (pair.first, pair.second))
+        known = all(ENGLISH in languages(text) for text in (pair.first, pair.second))
         told = any(check.outcome is Outcome.DIFFERS for check in checks(one, other))
         if known and not told and normal_form(pair.first) != normal_form(pair.second):
             rows.append(measures(one, other, float(vectors[pair.first] @ vectors[pair.second])))

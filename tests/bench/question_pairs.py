@@ -52,17 +52,28 @@ class Pairs:
     def __init__(self, data: Path) -> None:
         rows = [json.loads(line) for line in gzip.decompress((data / FILE).read_bytes()).splitlines()]
         self.pairs = [Pair(at, row["q1"], row["q2"], bool(row["duplicate"])) for at, row in enumerate(rows)]
-        connected, same = _Groups(), _Groups()
+        connected, same, again = _Groups(), _Groups(), _Groups()
         for pair in self.pairs:
+            again.join(_plain(pair.first), _plain(pair.second))
             first, second = place(pair.first), place(pair.second)
             connected.join(first, second)
             if pair.duplicate:
                 same.join(first, second)
-        self._connected, self._same = connected, same
+        self._connected, self._same, self._again = connected, same, again
 
     def half(self, *, held_out: bool) -> Sequence[Pair]:
         """Those to report on, or those to choose by."""
         return [pair for pair in self.pairs if self._is_held_out(pair.first) is held_out]
+
+    def unseen(self) -> Sequence[Pair]:
+        """Those of the half to report on that are held out by the second split too.
+
+        The decision was chosen on one half, measured, and changed on a half of another split: nothing was on these.
+        """
+        return [pair for pair in self.half(held_out=True) if self._is_held_out_again(pair.first)]
+
+    def _is_held_out_again(self, question: str) -> bool:
+        return bool(hashlib.sha256(self._again.find(_plain(question)).encode()).digest()[-1] & 1)
 
     def ask_the_same(self, one: str, other: str) -> bool:
         """By the labels, and by what follows from them."""
@@ -70,6 +81,10 @@ class Pairs:
 
     def _is_held_out(self, question: str) -> bool:
         return bool(hashlib.sha256(self._connected.find(place(question)).encode()).digest()[0] & 1)
+
+
+def _plain(question: str) -> str:
+    return " ".join(question.lower().split())
 
 
 def place(question: str) -> str:

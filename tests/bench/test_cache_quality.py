@@ -7,7 +7,7 @@ from tests.bench.swapped_roles import LOOKED_AT, swapped
 
 
 def test_every_judgement_says_whether_both_ask_the_same() -> None:
-    assert set(judgements().values()) == {"SAME", "DIFFERENT"}
+    assert {verdict for each in judgements().values() for verdict in each} == {"SAME", "DIFFERENT"}
 
 
 def test_there_are_as_many_reversed_roles_nobody_looked_at() -> None:
@@ -17,7 +17,7 @@ def test_there_are_as_many_reversed_roles_nobody_looked_at() -> None:
 
 
 def test_of_known_relations_none_is_answered_the_other_way_round() -> None:
-    assert not [pair for pair in swapped(unseen=False) if compare(*pair, 1.0).is_same(0.8)]
+    assert not [pair for pair in swapped(unseen=False) if compare(*pair, 1.0).is_same(0.7)]
 
 
 def test_a_question_is_the_same_whatever_its_case_spaces_and_quotes() -> None:

@@ -49,10 +49,9 @@ def compare(a: str, b: str, similarity: float) -> Comparison:
         )
     one, other = read(a), read(b)
     found = checks(one, other)
-    if strict:
-        return Comparison(found, 1.0)
-    differs = any(check.outcome is Outcome.DIFFERS for check in found)
-    return Comparison(found, 0.0 if differs else certainty(one, other, similarity))
+    if any(check.outcome is Outcome.DIFFERS for check in found):
+        return Comparison(found, 0.0)
+    return Comparison(found, 1.0 if strict else certainty(one, other, similarity))
 
 
 def _is_known(question: str) -> bool:
@@ -61,4 +60,4 @@ def _is_known(question: str) -> bool:
 
 @lru_cache(maxsize=8_192)  # as readings are
 def _is_english(question: str) -> bool:
-    return languages(question) == {ENGLISH}
+    return ENGLISH in languages(question)
