@@ -48,12 +48,18 @@ class WriteUses:
     writer: Turns
 
     async def __call__(self) -> None:
-        """Raises what the store raises; then nothing counted is lost."""
+        """Raises what the store raises; then nothing counted is lost. Cancelled, a turn that was begun goes on."""
         left = dict(self.uses.take())
         try:
             while some := dict(islice(left.items(), AT_ONCE)):
-                await self.writer.run(partial(self.entries.add_hits, some))
                 left = {entry_id: hits for entry_id, hits in left.items() if entry_id not in some}
-        except BaseException:
+                await self._write(some)
+        finally:
             self.uses.give_back(left)
+
+    async def _write(self, some: Mapping[str, int]) -> None:
+        try:
+            await self.writer.run(partial(self.entries.add_hits, some))
+        except Exception:
+            self.uses.give_back(some)
             raise
