@@ -116,6 +116,12 @@ eval-answerability: setup  ## how well it is known beforehand that no passage fo
 train-answerability: setup  ## choose its weights anew on half of the questions, then measure on the other half (PLUMBLINE_DATA)
 	$(BIN)/python -m tests.bench.answerability --train
 
+eval-cache: setup  ## repeated questions that are answered from memory, and how many wrongly: cosine alone and the whole decision (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.cache_quality
+
+train-sameness: setup  ## choose the weights of that decision anew on half of the pairs (PLUMBLINE_DATA)
+	$(BIN)/python -m tests.bench.cache_quality --train
+
 results: setup  ## write docs/results.md from the newest figures
 	$(BIN)/python -m tests.bench.results
 
@@ -123,4 +129,4 @@ clean:  ## stop the platform and remove all that was made, data included
 	test ! -x $(BIN)/plumbline || $(BIN)/plumbline down
 	rm -rf .venv .plumbline out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-cache bench-cache-store bench-invalidation bench-generation bench-prompts train-guards eval-guards eval-grounding eval-leaks eval-audits eval-conversation eval-answers eval-answerability train-answerability results clean
+.PHONY: help setup lock protos fresh format lint types test up down status demo bench-retrieval bench-freshness bench-growth bench-path bench-cache bench-cache-store bench-invalidation bench-generation bench-prompts train-guards eval-guards eval-grounding eval-leaks eval-audits eval-conversation eval-answers eval-answerability train-answerability eval-cache train-sameness results clean

@@ -140,7 +140,7 @@ class Remembering:
     encoder: Encoder
     vectors: dict[str, np.ndarray] = field(default_factory=dict)
 
-    async def encode(self, question: str) -> np.ndarray:
+    async def encode(self, question: str, *, patience: float) -> np.ndarray:
         """See `QuestionEncoder`."""
         if question not in self.vectors:
             [self.vectors[question]] = self.encoder.encode([question])

@@ -333,9 +333,10 @@ async def test_a_lookup_is_explained_without_being_counted(served: Served) -> No
     [own] = told.entries
     assert (own.entry_id, own.tier, own.question) == (entry_id, pb.CACHE_TIER_EXACT, LAMP)
     assert {check.name: check.passed for check in own.checks} == {
-        "words": True,
+        "normal form": True,
         "time to live": True,
         "sources": True,
+        "new passages": True,
         "wanted": True,
     }
     stranger = await served.caller(groups=["hr"]).call("ExplainLookup", pb.ExplainLookupRequest(question=LAMP))

@@ -261,3 +261,13 @@ async def test_vectors_that_do_not_fit_their_hashes_are_dead_lettered(
     change.added_vectors, change.added_encoder_id = b"x" * 383, WordEncoder.id
     await running.hear(evaluated(("prices", 3, "h1")), change)
     assert len(running.bus.raw_records(DOCUMENT_CHANGED.dead_letters("cache-test"))) == 1
+
+
+async def test_vectors_that_do_not_fit_their_hashes_keep_no_entry_alive(
+    running: Running, evaluated: Make, changed: Make
+) -> None:
+    change = changed(3, 4, ["another"])
+    change.added_passage_hashes.extend(["new", "newer"])
+    change.added_vectors, change.added_encoder_id = b"x" * 383, WordEncoder.id
+    await running.hear(evaluated(("prices", 3, "h1")), change)
+    assert not list(running.store.of_tenant("acme"))

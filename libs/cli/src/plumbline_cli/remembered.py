@@ -129,7 +129,6 @@ _WHY: Final = {
     pb.MISS_REASON_EXPIRED: "the answer's time to live is over",
     pb.MISS_REASON_REVALIDATING: "a passage has come that the answer might have been given",
     pb.MISS_REASON_NEVER_CACHED: "answers to questions like this change with time or person",
-    pb.MISS_REASON_DIFFERENT: "entries are near, and none asks the same",
     pb.MISS_REASON_UNREACHABLE: "the engine or the encoder failed, or took too long",
     pb.MISS_REASON_SWITCHED_OFF: "too many near hits of this scope were found wrong, so that the near tier is off",
     pb.MISS_REASON_DIFFERENT: "near questions are kept, but none surely asks the same",

@@ -129,7 +129,7 @@ class CacheSettings:
     """Of semantic hits that are answered afresh too, in [0, 1]; of exact ones a tenth of it."""
     target_false_hit_rate: float = 0.03
     """Where more semantic hits than this may be wrong, in (0, 1], they are withheld."""
-    semantic_certainty: float = 0.8
+    semantic_certainty: float = 0.9
     """How sure it must be that a near question asks the same, in (0, 1]; at 1 all words of weight must be equal."""
 
     def __post_init__(self) -> None:

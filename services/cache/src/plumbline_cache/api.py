@@ -10,7 +10,7 @@ import grpc
 from plumbline.cache.v1 import cache_service_pb2 as pb
 from plumbline.cache.v1.cache_service_pb2_grpc import CacheServiceServicer
 from plumbline.common.v1.answer_pb2 import Answer, Embedding, ReleaseRef
-from plumbline_cache.domain.entry import Scope, Vector, language_of
+from plumbline_cache.domain.entry import Scope, Vector, language_of, require_question
 from plumbline_cache.domain.lookup import Hit, Miss
 from plumbline_cache.domain.room import Bounds
 from plumbline_cache.handlers.audits import AuditLedger
@@ -130,9 +130,9 @@ def _scope(identity: Identity, release: ReleaseRef, question: str, conversation:
         raise Invalid.field("release", "must name an application and its release")
     if len(conversation) > MAX_CONVERSATION_CHARACTERS:
         raise Invalid.field("conversation", f"is longer than {MAX_CONVERSATION_CHARACTERS} characters")
-    language = language_of(question)
+    require_question(question)
     who = (identity.tenant, identity.groups, release.application_id, release.release_id)
-    return Scope(*who, language, conversation)
+    return Scope(*who, language_of(question), conversation)
 
 
 def _warming_seconds(request: pb.WarmEntriesRequest) -> float:

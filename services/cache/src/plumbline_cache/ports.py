@@ -96,6 +96,10 @@ class NoticeBox(Protocol):
         """Every notice that has this document as cause. They may be replaced and removed meanwhile."""
         ...
 
+    def waiting(self, limit: int) -> Sequence[Notice]:
+        """At most *limit* notices, whoever's they are; none only if there are none."""
+        ...
+
     def remove_notice(self, notice_id: str) -> None:
         """Forget a notice; nothing happens if there is none."""
         ...
@@ -164,8 +168,12 @@ class Turns(Protocol):
 class QuestionEncoder(Protocol):
     """Turns a question into a vector."""
 
-    async def encode(self, question: str) -> Vector:
-        """L2-normalised. Raises `Unavailable`, and what the encoder raises."""
+    async def encode(self, question: str, *, patience: float) -> Vector:
+        """L2-normalised. Raises `Unavailable`, and what the encoder raises.
+
+        It waits behind other questions as long as it takes, but for an encoder that finishes nothing no longer than
+        *patience* seconds.
+        """
         ...
 
 

@@ -33,7 +33,7 @@ from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.compare import CompareAnswers
 from plumbline_cache.handlers.explain import ExplainLookup
 from plumbline_cache.handlers.housekeeping import Housekeeping
-from plumbline_cache.handlers.invalidate import AnnounceDrops, FollowChange
+from plumbline_cache.handlers.invalidate import AnnounceDrops, AnnounceRest, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.releases import DropOtherReleases
 from plumbline_cache.handlers.retract import RetractAnswer
@@ -114,7 +114,8 @@ class Parts:
             release=self.release.id,
         )
         forget = ForgetAdditions(self.store, self.writer, self.clock, self._time_to_live)
-        return Housekeeping([left, write, sweep, forget, self._make_room], self.clock)
+        rest = AnnounceRest(self._announce())
+        return Housekeeping([left, write, sweep, forget, self._make_room, rest], self.clock)
 
     @property
     def _time_to_live(self) -> timedelta:

@@ -13,6 +13,7 @@ from plumbline_kit.errors import Unavailable
 from plumbline_kit.testing import eventually
 
 VECTOR = np.ones(4, np.float32) / 2
+PATIENCE = 0.025
 
 
 @dataclass
@@ -37,11 +38,11 @@ def encoder() -> Encoder:
 
 @pytest.fixture
 def questions(encoder: Encoder) -> EncodedQuestions:
-    return EncodedQuestions(encoder, stuck_seconds=0.025, now=lambda: encoder.now)
+    return EncodedQuestions(encoder, now=lambda: encoder.now)
 
 
 async def asked(questions: EncodedQuestions, encoder: Encoder, number: int = 1) -> list[asyncio.Task[Any]]:
-    tasks = [asyncio.create_task(questions.encode("Why?")) for _ in range(number)]
+    tasks = [asyncio.create_task(questions.encode("Why?", patience=PATIENCE)) for _ in range(number)]
     await eventually(lambda: len(encoder.taken) >= number)
     return tasks
 
@@ -62,7 +63,7 @@ async def test_who_waits_for_a_stuck_encoder_is_told_and_who_comes_then_at_once(
     with pytest.raises(Unavailable):
         await waiting
     with pytest.raises(Unavailable):
-        await questions.encode("Who?")
+        await questions.encode("Who?", patience=PATIENCE)
     assert len(encoder.taken) == 1
 
 
@@ -73,7 +74,7 @@ async def test_an_encoder_that_moves_again_is_asked_again(questions: EncodedQues
         await waiting
     encoder.taken[0].set_result(VECTOR)
     await asyncio.sleep(0)
-    [again] = [asyncio.create_task(questions.encode("Who?"))]
+    [again] = [asyncio.create_task(questions.encode("Who?", patience=PATIENCE))]
     await eventually(lambda: len(encoder.taken) == 2)
     encoder.taken[1].set_result(VECTOR)
     assert (await again).tolist() == VECTOR.tolist()
@@ -85,7 +86,7 @@ async def test_what_was_remembered_says_nothing_of_an_encoder_that_is_stuck(
     [waiting] = await asked(questions, encoder)
     encoder.now += 0.02
     encoder.remembers = True
-    assert (await questions.encode("Who?")).tolist() == VECTOR.tolist()
+    assert (await questions.encode("Who?", patience=PATIENCE)).tolist() == VECTOR.tolist()
     encoder.now += 0.005
     with pytest.raises(Unavailable):
         await waiting
@@ -96,3 +97,15 @@ async def test_what_the_encoder_raises_comes_through(questions: EncodedQuestions
     encoder.taken[0].set_exception(ValueError("too odd"))
     with pytest.raises(ValueError, match="too odd"):
         await waiting
+
+
+async def test_who_has_more_patience_waits_on_when_others_have_left(
+    questions: EncodedQuestions, encoder: Encoder
+) -> None:
+    patient = asyncio.create_task(questions.encode("A long story?", patience=10))
+    [waiting] = await asked(questions, encoder)
+    encoder.now += 0.06
+    with pytest.raises(Unavailable):
+        await waiting
+    encoder.taken[0].set_result(VECTOR)
+    assert (await patient).tolist() == VECTOR.tolist()

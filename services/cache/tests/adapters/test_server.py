@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from plumbline_cache.adapters import server
 from plumbline_cache.adapters.memory import Ready, WordEncoder
@@ -76,6 +77,8 @@ def test_every_call_to_a_server_that_is_away_is_unavailable_and_its_address_is_n
         lambda: away.keep_floor(Floor("acme", "prices", 1)),
         lambda: away.add_notice(notice),
         lambda: list(away.notices("acme", "prices")),
+        lambda: away.waiting(1),
+        away.generation,
         lambda: away.remove_notice(notice.id),
     ]
     for call in calls:
@@ -113,3 +116,13 @@ async def test_a_lookup_on_a_silent_server_is_a_miss_within_30_ms_and_its_thread
     async with asyncio.timeout(10 * server.READ_SECONDS):
         assert await readers.run(lambda: "free") == "free"
     readers.close()
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+def test_all_processes_on_a_collection_go_by_the_mark_of_whoever_came_first() -> None:
+    client = QdrantClient(":memory:")
+    first, second = ServerStore(client, "plumbline-test"), ServerStore(client, "plumbline-test")
+    first.prepare(4)
+    mark = first.generation()
+    assert [second.generation(), first.generation()] == [mark, mark]
+    first.close()

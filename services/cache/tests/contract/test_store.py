@@ -231,6 +231,8 @@ def test_notices_stay_until_removed(store: Store, entry: Make, change: Make, wit
     assert list(store.notices("acme", "prices")) == [by_change]
     assert list(store.notices("acme", "")) == [by_hand]
     assert list(store.notices("globex", "prices")) == []
+    assert {notice.id for notice in store.waiting(9)} == {by_change.id, by_hand.id}
+    assert len(store.waiting(1)) == 1
     store.remove_notice(by_change.id)
     store.remove_notice(by_change.id)
     assert list(store.notices("acme", "prices")) == []

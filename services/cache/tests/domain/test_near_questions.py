@@ -4,7 +4,7 @@ import pytest
 
 from plumbline_cache.domain.sameness import Outcome, compare
 
-LEAST = 0.8
+LEAST = 0.7
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,13 @@ def test_near_questions_in_other_words_ask_the_same(a: str, b: str) -> None:
         ("time", "Who is the owner of the shop?", "Who was the owner of the shop?"),
         ("modal", "Should I oil the desk?", "Can I oil the desk?"),
         ("pointing", "What is the price of this lamp?", "What is the price of a lamp?"),
+        ("pointing", "How do I fix this lamp?", "How can I fix this lamp?"),
+        ("endings", "What is integral?", "What is integrity?"),
+        ("endings", "Who is the administrator?", "Who is the administration?"),
+        ("form", "What is a dimmer?", "What does a dimmer do?"),
+        ("whose", "Where is my parcel?", "Where is your parcel?"),
+        ("modal", "Should I oil the desk?", "Do I oil the desk?"),
+        ("words", "How do I clean the desk?", "How do I clean the oak desk?"),
         ("words", "How do I clean the lamp?", "How do I clean the desk?"),
     ],
 )
@@ -58,8 +65,13 @@ def test_what_differs_is_told_in_words_of_the_questions() -> None:
 
 
 def test_one_word_more_needs_nearer_questions_than_other_words_for_the_same() -> None:
-    more = [compare("How do I clean the desk?", "How do I clean the oak desk?", at).certainty for at in (0.85, 0.99)]
-    same = [compare("How do I clean the desk?", "How can one clean a desk?", at).certainty for at in (0.85, 0.99)]
+    more = [
+        compare("What are the causes of rust?", "What are the main causes of rust?", at).certainty
+        for at in (0.85, 0.99)
+    ]
+    same = [
+        compare("What are the causes of rust?", "Which are the causes of rust?", at).certainty for at in (0.85, 0.99)
+    ]
     assert more[0] < LEAST <= more[1]
     assert same[0] > more[0]
 

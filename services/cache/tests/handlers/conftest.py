@@ -31,7 +31,7 @@ class Writing:
         self.store, self.announcer, self.tallies = store, announcer, Tallies()
         self.clock = FakeClock(NOON + timedelta(hours=1))  # all answers of the tests are older
         turns, clock = InlineTurns(), self.clock
-        tell = AnnounceDrops(store, announcer, turns)
+        self.tell = tell = AnnounceDrops(store, announcer, turns)
         self.uses = Uses()
         self.make_room = MakeRoom(store, tell, turns, self.uses, self.tallies, clock, bounds)
         self.admitting = AdmitAnswer(

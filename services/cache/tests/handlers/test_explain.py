@@ -1,7 +1,7 @@
 """What an operator is told about a lookup."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from plumbline_cache.adapters.memory import InlineTurns, MemoryStore, Ready, WordEncoder
 from plumbline_cache.domain.audit import Audit, Outcome
-from plumbline_cache.domain.entry import Neighbour, Scope, Vector
+from plumbline_cache.domain.entry import Mark, Neighbour, Scope, Vector
 from plumbline_cache.domain.explanation import Explained, Explanation
 from plumbline_cache.domain.freshness import Floor
 from plumbline_cache.domain.lookup import Hit, Miss, MissReason, Tier
@@ -96,6 +96,15 @@ async def test_a_stale_entry_names_the_document_and_both_versions(cache: Cache, 
     assert isinstance(told.result, Miss)
     assert told.result.reason is MissReason.STALE
     assert failed(told.entries[0]) == {"sources": "prices is at version 2, known to hold up to 1; gone is deleted"}
+
+
+async def test_an_entry_that_a_new_passage_marked_says_which_and_when(cache: Cache, entry: Make) -> None:
+    kept = entry(LAMP, ("prices", 1, "h1"))
+    await cache.keep(replace(kept, mark=Mark(kept.admit_time, "news", 2, "h9")))
+    told = await cache.explain(LAMP)
+    assert isinstance(told.result, Miss)
+    assert told.result.reason is MissReason.REVALIDATING
+    assert failed(told.entries[0])["new passages"].startswith("one of news came at 2026-03-01 12:00 UTC")
 
 
 async def test_an_entry_whose_time_is_over_says_until_when_it_was_served(cache: Cache, entry: Make) -> None:

@@ -283,6 +283,15 @@ async def test_in_a_conversation_what_everybody_is_told_is_found_too(cache: Cach
     assert isinstance(await cache.ask(question, TALK), Hit)
 
 
+async def test_a_conversations_own_answer_waits_for_a_search_too(cache: Cache, entry: Make) -> None:
+    kept = entry(LAMP, ("prices", 1, "h1"), scope=TALK)
+    await cache.keep(replace(kept, mark=Mark(kept.admit_time, "news", 2, "h9")))
+    miss = await cache.ask(LAMP, TALK)
+    assert isinstance(miss, Miss)
+    assert miss.reason is MissReason.REVALIDATING
+    assert miss.withheld is not None
+
+
 async def test_a_conversations_own_answer_comes_before_everybodys(cache: Cache, entry: Make) -> None:
     await cache.keep(
         entry(LAMP, ("prices", 1, "h1"), answer_id="everybody's"),

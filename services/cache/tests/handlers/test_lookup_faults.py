@@ -47,6 +47,37 @@ class Hanging(MemoryStore):
         return super().__getattribute__(name)
 
 
+class RealTime(FakeClock):
+    """It is always noon, and time passes."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class LateTurns:
+    """`Turns` whose first work takes nearly all the time that it has, and every later one for ever."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    async def run(self, work: Callable[[], Any], *, seconds: float | None = None) -> Any:
+        self.runs += 1
+        async with asyncio.timeout(seconds):
+            await asyncio.sleep((seconds or 0) * 0.9 if self.runs == 1 else 60)
+        return work()
+
+
+@dataclass
+class SlowEncoder:
+    """Takes *seconds* for each question."""
+
+    seconds: float
+
+    async def encode_one(self, text: str) -> Any:
+        await asyncio.sleep(self.seconds)
+        return await WordEncoder().encode(text)
+
+
 @dataclass
 class HangingEncoder:
     """Takes questions and finishes those that it is told to."""
@@ -61,7 +92,7 @@ class HangingEncoder:
 def lookup(store: MemoryStore, encoder: QuestionEncoder | None = None, readers: Turns | None = None) -> LookupAnswer:
     ledger = AuditLedger(0.03, SystemClock())
     parts = (store, encoder or WordEncoder(), Ready(), readers or InlineTurns(), Tallies(), Uses(), ledger)
-    return LookupAnswer(*parts, FakeClock(NOON), 0.85, 0.8)
+    return LookupAnswer(*parts, RealTime(NOON), 0.85, 0.8)
 
 
 async def timed(ask: LookupAnswer, question: str = LAMP) -> tuple[float, Hit | Miss]:
@@ -103,6 +134,16 @@ async def test_a_hanging_encoder_is_a_miss_within_30_ms(entry: Make) -> None:
     assert miss == Miss(MissReason.UNREACHABLE, None)
     found = [await timed(lookup(MemoryStore(), EncodedQuestions(HangingEncoder()))) for _ in range(ATTEMPTS)]
     assert min([seconds, *(each for each, _ in found)]) <= IN_ALL
+
+
+@pytest.mark.parametrize("encoder_seconds", [0.005, 60.0])
+async def test_faults_one_after_the_other_are_a_miss_within_30_ms_together(encoder_seconds: float) -> None:
+    found = [
+        await timed(lookup(MemoryStore(), EncodedQuestions(SlowEncoder(encoder_seconds)), LateTurns()))
+        for _ in range(ATTEMPTS)
+    ]
+    assert min(seconds for seconds, _ in found) <= IN_ALL
+    assert all(isinstance(miss, Miss) and miss.reason is MissReason.UNREACHABLE for _, miss in found)
 
 
 async def test_exact_hits_go_on_without_the_encoder(entry: Make) -> None:

@@ -1,6 +1,7 @@
 """A new passage near a cached question keeps its answer from being served until there is a fresh one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -98,6 +99,20 @@ async def test_an_answer_in_the_making_is_marked_unless_it_rests_on_the_new_vers
     assert not is_marked(cache, "seen")
 
 
+@pytest.mark.parametrize(("late", "marked"), [(0.09, True), (0.11, False)])
+async def test_an_answer_that_was_begun_within_what_clocks_differ_counts_as_begun_before(
+    writing: Make, candidate: Make, late: float, marked: bool
+) -> None:
+    answer = candidate(QUESTION, ("prices", 1, "h1"), answer_id="lamp", minute=2)
+    answer = replace(answer, generate_time=answer.generate_time + timedelta(seconds=late))
+    passage = await added(NEAR, minute=2)
+    for order in permutations([answer, passage]):
+        cache = writing()
+        for fact in order:
+            await (cache.mark([fact]) if fact is passage else cache.admit(fact))
+        assert is_marked(cache) is marked
+
+
 async def test_an_entry_that_was_carried_to_the_new_version_did_not_see_it(
     writing: Make, candidate: Make, change: Make
 ) -> None:
@@ -121,6 +136,17 @@ async def test_a_change_whose_passages_are_not_told_marks_all_that_could_be_give
     assert is_marked(cache)
     await cache.admit(candidate("Who repairs it?", ("manual", 1, "h1"), answer_id="late", minute=3))
     assert is_marked(cache, "late")
+
+
+async def test_a_later_change_for_others_takes_no_mark_from_an_answer_that_comes_after_both(
+    writing: Make, candidate: Make
+) -> None:
+    cache = writing()
+    for_everybody, _ = await added("", minute=2)
+    for_sales, _ = await added("", minute=3, groups=("sales",))
+    await cache.mark([(for_everybody, None), (for_sales, None)])
+    await cache.admit(candidate(QUESTION, ("prices", 1, "h1"), answer_id="lamp", minute=1))
+    assert is_marked(cache)
 
 
 async def test_where_too_many_passages_came_to_be_kept_an_answer_begun_before_is_marked(

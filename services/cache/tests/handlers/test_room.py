@@ -11,6 +11,7 @@ from plumbline_cache.adapters.memory import MemoryAnnouncer, MemoryStore
 from plumbline_cache.domain.entry import Saving, Scope
 from plumbline_cache.domain.freshness import Cause, Notice
 from plumbline_cache.domain.room import Bounds
+from plumbline_cache.handlers.invalidate import AnnounceRest
 from plumbline_kit.errors import Unavailable
 
 Make = Callable[..., Any]
@@ -95,6 +96,20 @@ async def test_a_flood_of_one_tenant_takes_nothing_from_others(writing: Make, en
     assert {tenant: counts[tenant] for tenant in others} == dict.fromkeys(others, 100)
     assert 100 <= counts["acme"] <= 200
     assert {notice.tenant for notice in cache.announcer.told} == {"acme"}
+
+
+async def test_what_was_left_untold_is_told_though_nothing_more_is_dropped(writing: Make, entry: Make) -> None:
+    cache = writing(announcer=Away())
+    cache.store.put(entry("old"), VECTOR)
+    cache.clock.advance(timedelta(days=7).total_seconds())
+    with pytest.raises(Unavailable):
+        await cache.sweep()
+    cache.announcer.away = False
+    await cache.sweep()
+    assert cache.announcer.told == []
+    await AnnounceRest(cache.tell)()
+    assert [notice.cause for notice in cache.announcer.told] == [Cause.EXPIRED]
+    assert cache.store.waiting(1) == []
 
 
 async def test_a_flood_does_not_push_out_what_its_own_tenant_asks_for(writing: Make, candidate: Make) -> None:

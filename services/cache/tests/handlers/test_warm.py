@@ -79,6 +79,19 @@ async def test_it_ends_in_time_and_goes_on_when_it_is_called_again(writing: Make
     assert (again.held, again.admitted, again.whole) == (3, 3, True)
 
 
+class Silent:
+    """A log that is away."""
+
+    async def of_tenant(self, tenant: str) -> AsyncGenerator[Candidate, None]:
+        await asyncio.Event().wait()
+        yield  # type: ignore[misc]  # it never comes to that
+
+
+async def test_it_ends_in_time_though_nothing_comes(writing: Make) -> None:
+    warm = WarmEntries(Silent(), writing().admitting, InlineTurns(), FakeClock())
+    assert await warm("acme", seconds=0.01) == Warmed()
+
+
 async def test_one_warming_is_enough_at_a_time(writing: Make, four: list[Candidate]) -> None:
     warm = warming(writing(), four)
     running = asyncio.create_task(warm("acme", seconds=60))

@@ -30,7 +30,7 @@ class History(Protocol):
     def read(self, topic: Topic[M]) -> AsyncIterator[Received[M]]:
         """Every record, oldest first within a partition; those that are not the topic's message are left out.
 
-        Raises `Unavailable` when the log cannot be read.
+        Raises `Unavailable` when the log is away at the beginning; where it goes away later, it is waited for.
         """
         ...
 

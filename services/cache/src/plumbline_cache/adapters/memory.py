@@ -113,6 +113,10 @@ class MemoryStore:
         """See `NoticeBox`."""
         yield from [n for n in self._notices.values() if (n.tenant, n.document) == (tenant, document)]
 
+    def waiting(self, limit: int) -> Sequence[Notice]:
+        """See `NoticeBox`."""
+        return list(islice(self._notices.values(), limit))
+
     def remove_notice(self, notice_id: str) -> None:
         """See `NoticeBox`."""
         self._notices.pop(notice_id, None)
@@ -170,7 +174,7 @@ class WordEncoder:
     id = "words@1"
     dimensions = 384
 
-    async def encode(self, question: str) -> Vector:
+    async def encode(self, question: str, *, patience: float = 1.0) -> Vector:
         """See `QuestionEncoder`."""
         vector = np.zeros(self.dimensions, dtype=np.float32)
         for word in re.findall(r"\w+", question.casefold()):

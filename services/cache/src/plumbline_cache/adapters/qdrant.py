@@ -166,6 +166,12 @@ class QdrantStore:
         for record in self._all(_all_of(payloads.NOTICE, tenant, document)):
             yield payloads.notice_from(_payload(record))
 
+    def waiting(self, limit: int) -> Sequence[Notice]:
+        """See `NoticeBox`."""
+        kept = Filter(must=[_equals("kind", payloads.NOTICE)])
+        records, _ = self._shard.scroll(ScrollRequest(limit=limit, filter=kept, with_payload=True))
+        return [payloads.notice_from(_payload(record)) for record in records]
+
     def remove_notice(self, notice_id: str) -> None:
         """See `NoticeBox`."""
         self._shard.update(UpdateOperation.delete_points([notice_id]))

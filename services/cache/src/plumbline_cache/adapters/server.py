@@ -7,7 +7,6 @@ read again.
 
 import hashlib
 import json
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,7 +37,6 @@ READ_SECONDS: Final = 1
 """The client's least. A lookup waits 20 ms; its thread is free again after this long."""
 WRITE_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5.0
-MARK_SECONDS: Final = 1.0
 
 ETAG: Final = "etag"
 """Of what changes on a condition: the hash of what a reader saw."""
@@ -93,9 +91,8 @@ class ServerStore:
 
     def generation(self) -> str:
         """The random name that the collection got when it was made: a new one is to be filled from the first event."""
-        if not self._retrieve([_MARK_ID]):
-            self._upsert(_MARK_ID, {"mark": uuid.uuid4().hex[:12]})
-            time.sleep(MARK_SECONDS)  # of two processes that find none at once, both take the later one's
+        # Of processes that come at once the first one's is taken.
+        self._upsert(_MARK_ID, {"mark": uuid.uuid4().hex[:12]}, mode=models.UpdateMode.INSERT_ONLY)
         return str((self._retrieve([_MARK_ID])[0].payload or {})["mark"])
 
     def close(self) -> None:
@@ -208,6 +205,13 @@ class ServerStore:
         """See `NoticeBox`."""
         for record in self._scroll(_of_kind(payloads.NOTICE, tenant, document)):
             yield payloads.notice_from(record.payload or {})
+
+    def waiting(self, limit: int) -> Sequence[Notice]:
+        """See `NoticeBox`."""
+        kept = _all([_is("kind", payloads.NOTICE)])
+        with _failures():
+            records, _ = self._client.scroll(self._collection, kept, limit, timeout=WRITE_SECONDS)
+        return [payloads.notice_from(record.payload or {}) for record in records]
 
     def remove_notice(self, notice_id: str) -> None:
         """See `NoticeBox`."""

@@ -5,11 +5,12 @@ the answer was given could have been among them. Whether it would change the ans
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from plumbline_cache.domain.entry import Entry, Mark
+from plumbline_cache.domain.withdrawal import CLOCKS_APART
 
 LEAST: Final = 0.3
 """Cosine of question and passage below which a passage counts as near to no question."""
@@ -36,10 +37,19 @@ class Addition:
         """What an entry keeps of it."""
         return Mark(self.time, self.document, self.version, self.passage)
 
+    @property
+    def line(self) -> "Addition":
+        """What concerns everything of the tenant that was begun before, in place of this one and all earlier ones.
+
+        A tenant has one line, so it may not say which document's or whose: it stands for others too.
+        """
+        return replace(self, document="", passage="", groups=frozenset())
+
     def concerns(self, entry: Entry) -> bool:
         """Whether whoever asks for *entry* could be given the passage, and its answer was begun without it."""
         readable = not self.groups or not self.groups.isdisjoint(entry.scope.groups)
-        return entry.scope.tenant == self.tenant and readable and entry.begin_time <= self.time
+        begun_before = entry.begin_time <= self.time + CLOCKS_APART
+        return entry.scope.tenant == self.tenant and readable and begun_before
 
     def was_seen_for(self, entry: Entry) -> bool:
         """Whether *entry*, as it was generated, rests on the version that has the passage: its search found that."""

@@ -69,9 +69,9 @@ class CacheEvents:
 
     async def _document_changed(self, received: Received[DocumentChanged]) -> None:
         event = _body(received)
-        added = self._additions.added(received, event)
         await self._follow(_change(event))
-        await self._mark(added)
+        # Afterwards: vectors that cannot be read must not keep the floor from being raised.
+        await self._mark(self._additions.added(received, event))
 
 
 class BusAnnouncer:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -11,13 +12,16 @@ from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Mark, Vector
 from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, is_orphaned, withdrawn
 from plumbline_cache.domain.lifetime import untimely
-from plumbline_cache.domain.withdrawal import Withdrawal, selections_of, withdrawn_by
+from plumbline_cache.domain.withdrawal import CLOCKS_APART, Withdrawal, selections_of, withdrawn_by
 from plumbline_cache.handlers.room import RoomWatch
 from plumbline_cache.handlers.tallies import Admission, Tallies
 from plumbline_cache.ports import QuestionEncoder, Store, Turns
 from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
+
+ENCODER_SECONDS: Final = 10.0
+"""Nobody waits for an admission; only an encoder that hangs is worth coming again for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class AdmitAnswer:
         entry = candidate.admitted(now, self.time_to_live)
         if (refusal := untimely(entry, now)) is not None:
             return refusal
-        vector = await self.encoder.encode(candidate.question)
+        vector = await self.encoder.encode(candidate.question, patience=ENCODER_SECONDS)
         return await self.writer.run(partial(self._keep, entry, vector))
 
     def _keep(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
@@ -78,7 +82,7 @@ class AdmitAnswer:
     def _mark_of(self, entry: Entry, vector: Vector) -> Mark | None:
         """By what came before the answer did, and after it was begun."""
         least = least_similarity(entry)
-        added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time, least=least)
+        added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time - CLOCKS_APART, least=least)
         return newest_mark(entry, [one for one in added if one.concerns(entry) and not one.was_seen_for(entry)])
 
     def _look_again(self, entry: Entry, vector: Vector) -> Admitted | Refusal:

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import RLock
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
@@ -38,7 +39,10 @@ class AuditedScope:
 
 
 class AuditLedger:
-    """Audits of one release, in memory: whoever starts hears all of them again. Safe within one thread."""
+    """Audits of one release, in memory: whoever starts hears all of them again. Safe among threads.
+
+    Metrics are read in one of their own, and a server's store is searched in many.
+    """
 
     def __init__(self, target: float, clock: Clock, *, scopes: int = SCOPES) -> None:
         """*target* is the share of semantic hits that may be wrong, in (0, 1]; *scopes* is how many are remembered."""
@@ -48,16 +52,19 @@ class AuditLedger:
         self._windows: OrderedDict[_Key, Window] = OrderedDict()
         self._tenants: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._false_up_to: OrderedDict[str, float] = OrderedDict()
+        self._lock = RLock()
 
     def add(self, audit: Audit) -> None:
         """Count it, once however often it is told and in whatever order, and say when that switches the tier."""
-        before = self.ruling(audit.scope_key, audit.tenant)
-        for level in Level:
-            self._window(level, audit).add(audit)
-        if audit.tier is Tier.SEMANTIC:
-            _touch(self._tenants, (audit.tenant, audit.scope_key), None, self._most_scopes)
-            self._learn(audit)
-        self._tell(audit, before, self.ruling(audit.scope_key, audit.tenant))
+        with self._lock:
+            before = self.ruling(audit.scope_key, audit.tenant)
+            for level in Level:
+                self._window(level, audit).add(audit)
+            if audit.tier is Tier.SEMANTIC:
+                _touch(self._tenants, (audit.tenant, audit.scope_key), None, self._most_scopes)
+                self._learn(audit)
+            after = self.ruling(audit.scope_key, audit.tenant)
+        self._tell(audit, before, after)
 
     def ruling(self, scope_key: str, tenant: str) -> Ruling:
         """Whether near questions are answered in the scope."""
@@ -79,15 +86,17 @@ class AuditLedger:
 
     def scopes_of(self, tenant: str) -> list[AuditedScope]:
         """The tenant's scopes with audited semantic hits, by their keys."""
-        return [
-            AuditedScope(key, self.hits_in(key, tenant, Tier.SEMANTIC), self.ruling(key, tenant))
-            for owner, key in sorted(self._tenants)
-            if owner == tenant
-        ]
+        with self._lock:
+            return [
+                AuditedScope(key, self.hits_in(key, tenant, Tier.SEMANTIC), self.ruling(key, tenant))
+                for owner, key in sorted(self._tenants)
+                if owner == tenant
+            ]
 
     def semantic_scopes(self) -> Mapping[str, list[AuditedScope]]:
         """The same of all tenants, by tenant."""
-        return {tenant: self.scopes_of(tenant) for tenant in {tenant for tenant, _ in self._tenants}}
+        with self._lock:
+            return {tenant: self.scopes_of(tenant) for tenant in {tenant for tenant, _ in self._tenants}}
 
     def _window(self, level: Level, audit: Audit) -> Window:
         key = _key(audit.tier, level, audit.scope_key, audit.tenant)
@@ -96,8 +105,9 @@ class AuditLedger:
         return window
 
     def _hits(self, key: _Key) -> FalseHits:
-        window = self._windows.get(key)
-        return FalseHits() if window is None else window.hits(self._clock.now())
+        with self._lock:  # what is too old goes with the look at it
+            window = self._windows.get(key)
+            return FalseHits() if window is None else window.hits(self._clock.now())
 
     def _learn(self, audit: Audit) -> None:
         if audit.outcome is Outcome.DIFFERENT:

@@ -9,12 +9,13 @@ from plumbline_cache.domain.entry import Neighbour, Scope, Vector, entry_id
 from plumbline_cache.domain.explanation import Check, Explained, Explanation, standing
 from plumbline_cache.domain.lookup import Tier
 from plumbline_cache.domain.normal import normal_form
-from plumbline_cache.domain.sameness import Outcome, asks_the_same, compare
+from plumbline_cache.domain.sameness import Outcome, compare
 from plumbline_cache.domain.uncacheable import class_of
 from plumbline_cache.domain.withdrawal import selections_of
 from plumbline_cache.handlers.lookup import NEIGHBOURS, LookupAnswer
 
 ANY_SIMILARITY: Final = -1.0
+ENCODER_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ExplainLookup:
     async def __call__(self, scope: Scope, question: str) -> Explanation:
         """Raises `Invalid` for an empty or oversized question; what the engine or the encoder raises."""
         result = await self.lookup(scope, question)
-        vector = await self.lookup.encoder.encode(question)
+        vector = await self.lookup.encoder.encode(question, patience=ENCODER_SECONDS)
         entries = await self.lookup.readers.run(partial(self._explain, scope, question, vector))
         threshold = self.lookup.semantic_threshold
         return Explanation(scope, normal_form(question), class_of(question), result, threshold, entries)
@@ -47,9 +48,8 @@ class ExplainLookup:
         entry = found.entry
         checks = [*self._nearness(found), *self._sameness(found, question)] if tier is Tier.SEMANTIC else []
         if tier is Tier.EXACT:
-            same = asks_the_same(entry.question, question)
-            told = "the same of weight" if same else "some that matter differ, or their order"
-            checks.append(Check("words", same, told))
+            same = normal_form(entry.question) == normal_form(question)
+            checks.append(Check("normal form", same, "the same" if same else "another"))
         floors = self.lookup.store.floors(entry.scope.tenant, entry.documents)
         withdrawals = self.lookup.store.withdrawals(entry.scope.tenant, selections_of(entry))
         checks += standing(entry, floors, withdrawals, self.lookup.clock.now())

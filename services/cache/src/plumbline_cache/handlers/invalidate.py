@@ -35,6 +35,11 @@ class AnnounceDrops:
         while waiting := await self.writer.run(partial(self._next, tenant, document)):
             await self._tell(waiting)
 
+    async def rest(self) -> None:
+        """The same for every notice that waits, whatever its cause and whoever's it is."""
+        while waiting := await self.writer.run(partial(self.notices.waiting, TOLD_AT_ONCE)):
+            await self._tell(waiting)
+
     def _next(self, tenant: str, document: str) -> Sequence[Notice]:
         return list(islice(self.notices.notices(tenant, document), TOLD_AT_ONCE))
 
@@ -46,6 +51,17 @@ class AnnounceDrops:
     async def _tell_one(self, notice: Notice) -> None:
         await self.announcer.entry_invalidated(notice)
         await self.writer.run(partial(self.notices.remove_notice, notice.id))
+
+
+@dataclass(frozen=True)
+class AnnounceRest:
+    """Tells of what a kill or a log that was away left untold: nothing that is heard again would."""
+
+    announce: AnnounceDrops
+
+    async def __call__(self) -> None:
+        """Raises `Unavailable`; the next call tells what is left."""
+        await self.announce.rest()
 
 
 class _Fate(Enum):

@@ -9,6 +9,7 @@ import structlog
 from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.freshness import Cause, dropped
 from plumbline_cache.handlers.invalidate import AnnounceDrops
+from plumbline_cache.handlers.room import BATCH
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.ports import Store, Turns
 from plumbline_kit.clock import Clock
@@ -39,7 +40,10 @@ class DropOtherReleases:
         for tenant in await self.operators.run(self.store.count_by_tenant):
             left = await self.operators.run(partial(self._left_behind, tenant))
             self._untold.add(tenant)
-            await self.writer.run(partial(self._drop, left))
+            for first in range(0, len(left), BATCH):
+                await self.writer.run(partial(self._drop, left[first : first + BATCH]))
+            if left:
+                log.info("release_left_behind", tenant_id=tenant, dropped=len(left))
         for tenant in sorted(self._untold):
             await self.announce(tenant, "")
         self._done = True
@@ -54,5 +58,3 @@ class DropOtherReleases:
             self.store.add_notice(dropped(entry, Cause.RELEASE, self.clock.now()))
             self.store.drop(entry)
             self.tallies.add(entry.scope, Cause.RELEASE)
-        if entries:
-            log.info("release_left_behind", tenant_id=entries[0].scope.tenant, dropped=len(entries))

@@ -54,8 +54,11 @@ class MarkEntries:
 
     def _keep(self, addition: Addition, vector: Vector | None) -> None:
         tenant = addition.tenant
-        if vector is not None and self.store.count_additions(tenant) >= MOST_ADDITIONS:
-            self.store.keep_addition(replace(addition, passage="", groups=frozenset()), None)
+        if vector is None:
+            self.store.keep_addition(addition.line, None)
+            return
+        if self.store.count_additions(tenant) >= MOST_ADDITIONS:
+            self.store.keep_addition(addition.line, None)
             self.store.forget_additions(addition.time, tenant)
         self.store.keep_addition(addition, vector)
 

@@ -4,9 +4,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
+from typing import Final
 
 from plumbline_cache.domain.entry import Entry
 from plumbline_cache.ports import EntryKeeper, Turns
+
+AT_ONCE: Final = 64
+"""Entries that one turn of the writer writes: some milliseconds, so that no change waits for all of them."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,18 @@ class WriteUses:
     writer: Turns
 
     async def __call__(self) -> None:
-        """Raises what the store raises; then nothing counted is lost."""
-        if not (taken := self.uses.take()):
-            return
+        """Raises what the store raises; then nothing counted is lost. Cancelled, a turn that was begun goes on."""
+        left = dict(self.uses.take())
         try:
-            await self.writer.run(partial(self.entries.add_hits, taken))
-        except BaseException:
-            self.uses.give_back(taken)
+            while some := dict(islice(left.items(), AT_ONCE)):
+                left = {entry_id: hits for entry_id, hits in left.items() if entry_id not in some}
+                await self._write(some)
+        finally:
+            self.uses.give_back(left)
+
+    async def _write(self, some: Mapping[str, int]) -> None:
+        try:
+            await self.writer.run(partial(self.entries.add_hits, some))
+        except Exception:
+            self.uses.give_back(some)
             raise

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -52,19 +52,20 @@ class WarmEntries:
         if self._one.locked():
             raise Exhausted("the cache is being warmed already", retry_after=seconds)
         async with self._one:
-            warmed = await self._warm(tenant, self.clock.monotonic() + seconds)
+            warmed = Warmed()
+            with suppress(TimeoutError):  # the log may be away, or all that it has be others'
+                async with asyncio.timeout(seconds):
+                    await self._warm(tenant, self.clock.monotonic() + seconds, warmed)
         log.info("cache_warmed", tenant_id=tenant, admitted=warmed.admitted, read=warmed.read, whole=warmed.whole)
         return warmed
 
-    async def _warm(self, tenant: str, until: float) -> Warmed:
-        warmed = Warmed()
+    async def _warm(self, tenant: str, until: float, warmed: Warmed) -> None:
         async with aclosing(self.answers.of_tenant(tenant)) as candidates:
             async for candidate in candidates:
                 if self.clock.monotonic() >= until:
-                    return warmed
+                    return
                 await self._take(candidate, warmed)
         warmed.whole = True
-        return warmed
 
     async def _take(self, candidate: Candidate, warmed: Warmed) -> None:
         # Asked before, so that what is refused anyway is neither counted nor logged as if it had been heard anew.

@@ -6,6 +6,7 @@ that can change the answer is looked at by itself; in doubt two questions differ
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from plumbline_cache.domain.sameness.certainty import certainty
@@ -48,11 +49,15 @@ def compare(a: str, b: str, similarity: float) -> Comparison:
         )
     one, other = read(a), read(b)
     found = checks(one, other)
-    if strict:
-        return Comparison(found, 1.0)
-    differs = any(check.outcome is Outcome.DIFFERS for check in found)
-    return Comparison(found, 0.0 if differs else certainty(one, other, similarity))
+    if any(check.outcome is Outcome.DIFFERS for check in found):
+        return Comparison(found, 0.0)
+    return Comparison(found, 1.0 if strict else certainty(one, other, similarity))
 
 
 def _is_known(question: str) -> bool:
-    return len(question) <= MOST_CHARACTERS and languages(question) == {ENGLISH}
+    return len(question) <= MOST_CHARACTERS and _is_english(question)
+
+
+@lru_cache(maxsize=8_192)  # as readings are
+def _is_english(question: str) -> bool:
+    return ENGLISH in languages(question)

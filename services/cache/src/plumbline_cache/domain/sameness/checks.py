@@ -8,7 +8,11 @@ from itertools import combinations
 from typing import Final
 
 from plumbline_cache.domain.sameness import lexicon
+from plumbline_cache.domain.sameness.endings import inflections_of, plural_of
 from plumbline_cache.domain.sameness.reading import Reading
+
+SHORT: Final = 2
+"""Words of weight in a question for what something is, and little else."""
 
 
 class Outcome(Enum):
@@ -61,8 +65,9 @@ def _negation(a: Reading, b: Reading) -> Check:
 
 
 def _polarity(a: Reading, b: Reading) -> Check:
+    words = _singular(a), _singular(b)
     for pair in lexicon.OPPOSITES:
-        left, right = pair & _singular(a), pair & _singular(b)
+        left, right = pair & words[0], pair & words[1]
         if left and right and left != right:
             return Check("polarity", Outcome.DIFFERS, " / ".join(sorted(pair)))
     return Check("polarity", Outcome.AGREES)
@@ -116,20 +121,42 @@ def _between(reading: Reading, first: str, last: str) -> set[str]:
 
 
 def _pointing(a: Reading, b: Reading) -> Check:
-    if a.pointing == b.pointing:
-        return Check("pointing", Outcome.AGREES if a.pointing else Outcome.UNKNOWN)
-    return Check("pointing", Outcome.DIFFERS, "only one speaks of something that is not in it")
+    """Two that say "this" may mean two things, whatever else they say."""
+    if a.pointing or b.pointing:
+        return Check("pointing", Outcome.DIFFERS, "speaks of something that is not in it")
+    return Check("pointing", Outcome.UNKNOWN)
 
 
 def _swap(a: Reading, b: Reading) -> Check:
-    """Something else in the same place, or more than one word more: so much always asks for something else."""
+    """Something else in the same place, or more than one word more, or one that narrows what is asked for."""
     left, right = only(a.words, b.words), only(b.words, a.words)
-    if (left and right) or len(left) + len(right) > 1:
+    more = [*left, *right]
+    if (left and right) or len(more) > 1 or not lexicon.HARMLESS.issuperset(more):
         return Check("words", Outcome.DIFFERS, f"{' '.join(left) or '-'} / {' '.join(right) or '-'}")
     return Check("words", Outcome.AGREES)
 
 
+def _endings(a: Reading, b: Reading) -> Check:
+    """Words of one stem may be two things: an engineer and engineering, integral and integrity."""
+    is_definition = a.forms == b.forms == ("what",) and len(a.words) <= SHORT
+    bases = plural_of if is_definition else inflections_of
+    for stem in sorted(a.spellings.keys() & b.spellings.keys() - {*a.numbers, *b.numbers}):
+        one, other = a.spellings[stem], b.spellings[stem]
+        if bases(one).isdisjoint(bases(other)):
+            return Check("endings", Outcome.DIFFERS, f"{one} / {other}")
+    return Check("endings", Outcome.AGREES)
+
+
+def _whose(a: Reading, b: Reading) -> Check:
+    """How to fold my shirt is how to fold yours; where my shirt is, is not."""
+    if a.forms == b.forms == ("how",) or not (a.whose and b.whose) or a.whose == b.whose:
+        return Check("whose", Outcome.UNKNOWN)
+    return Check("whose", Outcome.DIFFERS, f"{' '.join(sorted(a.whose))} / {' '.join(sorted(b.whose))}")
+
+
 def _modal(a: Reading, b: Reading) -> Check:
+    if a.forms == b.forms == ("whether",) and (a.modal == "should") != (b.modal == "should"):
+        return Check("modal", Outcome.DIFFERS, f"{a.modal or '-'} / {b.modal or '-'}")
     if a.modal and b.modal and a.modal != b.modal:
         return Check("modal", Outcome.DIFFERS, f"{a.modal} / {b.modal}")
     return Check("modal", Outcome.AGREES if a.modal and b.modal else Outcome.UNKNOWN)
@@ -153,5 +180,7 @@ _CHECKS: Final[Sequence[Callable[[Reading, Reading], Check]]] = (
     _pointing,
     _time,
     _modal,
+    _whose,
+    _endings,
     _swap,
 )

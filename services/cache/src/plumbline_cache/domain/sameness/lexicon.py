@@ -22,7 +22,7 @@ LIGHT: Final = words(
     them his her their some any really actually exactly very just also please so kindly simply
     basically truly even only what which who whom whose when where why how if whether people someone
     somebody anyone things thing stuff ever most more little much many lot lots such different currently
-    current presently now always usually possible available certain proper properly true own
+    current presently now always usually possible available certain proper properly true
     existing please thanks thank s re ve ll d m t
     """
 )
@@ -65,6 +65,7 @@ SAME_WORDS: Final = _table(
     laptop laptops notebook
     tip tips advice suggestion suggestions
     learn study learning studying
+    know tell
     cost price costs prices
     quit stop
     meaning mean means definition
@@ -125,6 +126,15 @@ OPPOSITES: Final = tuple(
 )
 """Words of which one answer turns round the other."""
 
+HARMLESS: Final = words(
+    """
+    best good way easili proper effect success effici normal various main major certain particular
+    specif simpl correct exact truli complet total easi everyon favorit mean import person human
+    start becom learn use through anybodi all differ tip while
+    """
+)
+"""Stems of words that may be added: whoever asks for the main causes is helped by an answer about the causes."""
+
 NEGATIONS: Final = words(
     """
     not no never without none nobody nothing neither nor cannot hardly unable non
@@ -144,6 +154,7 @@ WAYS: Final = frozenset(("from", "to", "into", "onto", "towards"))
 PAST: Final = frozenset(("was", "were", "did", "had"))
 MODALS: Final = {"can": "can", "could": "can", "will": "will", "would": "will", "should": "should", "must": "must"}
 """What a question asks about a deed, by the word for it."""
+WHOSE: Final = {"my": "my", "our": "my", "your": "your"}
 POINTING: Final = frozenset(("this", "these"))
 BETWEEN: Final = frozenset(("between", "or", "vs", "versus"))
 SAME_FORMS: Final[dict[str, str]] = {"whom": "who", "which": "what"}

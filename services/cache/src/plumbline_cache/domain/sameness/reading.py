@@ -1,7 +1,7 @@
 """What a question says, taken apart: the form of the question, its words of weight, and what turns its answer."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -51,6 +51,10 @@ class Reading:
     """Whether it speaks of something that is not in it: "this", "these"."""
     plain: frozenset[str]
     """Every word as it is written, in lower case."""
+    whose: frozenset[str]
+    """Whose things it speaks of: "my" or "your", as far as it says so."""
+    spellings: Mapping[str, str]
+    """How the words of weight are written, but for those that others stand for."""
 
 
 @lru_cache(maxsize=8_192)  # whatever is asked is compared with eight neighbours, and popular entries are near to many
@@ -81,6 +85,8 @@ def read(question: str) -> Reading:
         modal=next((lexicon.MODALS[token] for token in tokens[:3] if token in lexicon.MODALS), ""),
         pointing=not lexicon.POINTING.isdisjoint(tokens),
         plain=frozenset(tokens),
+        whose=frozenset(lexicon.WHOSE[token] for token in tokens if token in lexicon.WHOSE),
+        spellings={stem: token for token in tokens if token not in lexicon.SAME_WORDS for stem in _stems(token)},
     )
 
 
@@ -121,6 +127,13 @@ def _sequence(tokens: Sequence[str]) -> Iterator[str]:
             yield from _stems(token)
 
 
+def _purpose(tokens: Sequence[str]) -> str:
+    """What a thing does, and what it is for, is not what it is."""
+    if tokens[-1] in ("do", "for"):
+        return tokens[-1]
+    return "do" if "do with" in " ".join(tokens) else ""
+
+
 def _form(sentence: str) -> str:
     tokens: list[str] = _TOKEN.findall(sentence)
     for at, token in enumerate(tokens):
@@ -128,7 +141,8 @@ def _form(sentence: str) -> str:
             following = tokens[at + 1] if at + 1 < len(tokens) else ""
             if token == "how":
                 return f"how {following}" if following in _MEASURED else "how"
-            return lexicon.SAME_FORMS.get(token, token)
+            form = lexicon.SAME_FORMS.get(token, token)
+            return f"what {_purpose(tokens)}".strip() if form == "what" else form
         if at == 0 and token in _WHETHER:
             return "whether"
     return ""

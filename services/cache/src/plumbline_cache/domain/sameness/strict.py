@@ -1,7 +1,8 @@
 """Whether two questions agree in every word of weight: what is asked of questions with one normal form."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from plumbline_models.text import content_words
@@ -26,6 +27,10 @@ _DIRECTIONS: Final = frozenset(
 """Words that give the order of the others a meaning."""
 
 
+LONG: Final = 400
+"""Characters. The words of 8,000 are 100 kB and somebody may ask thousands of them: fewer are remembered."""
+
+
 def asks_the_same(a: str, b: str) -> bool:
     """Whether *a* and *b* agree in every number, negation, name and other word of weight.
 
@@ -34,12 +39,21 @@ def asks_the_same(a: str, b: str) -> bool:
     words_a, words_b = _weighty(a), _weighty(b)
     if words_a == words_b:
         return True
-    turned = ("of" in _words(a)) != ("of" in _words(b)) and _DIRECTIONS.isdisjoint(words_a)
-    return turned and sorted(words_a) == sorted(words_b)
+    turned = sorted(words_a) == sorted(words_b) and _DIRECTIONS.isdisjoint(words_a)
+    return turned and ("of" in _words(a)) != ("of" in _words(b))  # last: nobody remembers it
 
 
-def _weighty(question: str) -> list[str]:
+def _weighty(question: str) -> Sequence[str]:
+    return _long(question) if len(question) > LONG else _short(question)
+
+
+def _read(question: str) -> Sequence[str]:
     return [stem for word in _words(question) if word not in _FILLERS for stem in _stems(word)]
+
+
+# A question is compared with eight neighbours, and popular entries are near to many.
+_short: Final = lru_cache(maxsize=8_192)(_read)
+_long: Final = lru_cache(maxsize=256)(_read)
 
 
 def _words(question: str) -> list[str]:
