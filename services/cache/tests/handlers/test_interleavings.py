@@ -9,13 +9,11 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, pairwise
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
 from plumbline_cache.adapters.memory import InlineTurns, MemoryAnnouncer, MemoryStore, Ready, WordEncoder
-from plumbline_cache.adapters.qdrant import QdrantStore
 from plumbline_cache.domain.admission import Candidate
 from plumbline_cache.domain.entry import Scope
 from plumbline_cache.domain.freshness import Change, Notice, cause_of_drop, is_fresh
@@ -182,7 +180,7 @@ def observed(writing: Make, candidate: Make) -> Make:
     return make
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(25))
 async def test_any_order_serves_nothing_stale_and_ends_settled(observed: Make, seed: int) -> None:
     seen = observed(seed)
     for event in seen.world.events():
@@ -191,18 +189,7 @@ async def test_any_order_serves_nothing_stale_and_ends_settled(observed: Make, s
     await seen.assert_settled()
 
 
-@pytest.mark.parametrize("seed", range(10))
-async def test_the_same_holds_on_the_real_engine(observed: Make, tmp_path: Path, seed: int) -> None:
-    store = QdrantStore.open(tmp_path / "shard", WordEncoder.dimensions)
-    seen = observed(seed, store)
-    for event in seen.world.events():
-        await seen.hear(event)
-        await seen.assert_nothing_stale_is_served()
-    await seen.assert_settled()
-    store.close()
-
-
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(20))
 async def test_events_handled_at_the_same_time_end_settled(observed: Make, seed: int) -> None:
     seen = observed(seed)
     events = seen.world.events()
@@ -248,7 +235,7 @@ class UnsteadyAnnouncer(MemoryAnnouncer):
             raise Unavailable("the log has it, but did not say so")
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(25))
 async def test_a_crash_between_any_two_steps_is_healed_by_hearing_again(observed: Make, seed: int) -> None:
     rng = random.Random(seed + 1_000)
     seen = observed(seed, MortalStore(rng), UnsteadyAnnouncer(rng))
