@@ -86,7 +86,7 @@ class Load:
                 if int(price) < least.get(lamp, 0)
             ]
         elif answer.recorded:
-            self.ledger.recorded.add(answer.answer_id)
+            self.ledger.recorded.add(answer.coalesced_with or answer.answer_id)
 
     def _lamp(self, number: int) -> str:
         return f"Lamp{self.tag}{number}"

@@ -210,7 +210,7 @@ class AskCompleted(_message.Message):
     """Why the answer is degraded or refused; empty otherwise."""
     recorded: _builtins.bool
     """True when the event log acknowledged the answer, so that its evaluation is certain.
-    A cached answer was evaluated before it was admitted.
+    A cached answer was evaluated before it was admitted, a coalesced one as the answer it is coalesced with.
     """
     prompt_tokens: _builtins.int
     """Of condensing and answering together; 0 where no model was needed or it told none."""
