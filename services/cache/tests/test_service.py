@@ -28,7 +28,7 @@ Make = Callable[..., Any]
 
 ROOT = Path(__file__).parents[3]
 LAMP = "What is the price of the Aurora lamp?"
-SAME_LAMP = "Please, what's the Aurora lamp price?"
+SAME_LAMP = "Please, what's the price of the Aurora lamp?"
 
 
 def free_port() -> int:

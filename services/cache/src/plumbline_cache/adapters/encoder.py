@@ -53,4 +53,5 @@ class EncodedQuestions:
     def _finished(self, encoding: "asyncio.Future[Vector]") -> None:
         self._in_hand.discard(encoding)
         self._moved = self._now()
-        encoding.exception()  # nobody may be waiting for it any more
+        if not encoding.cancelled():
+            encoding.exception()  # nobody may be waiting for it any more
