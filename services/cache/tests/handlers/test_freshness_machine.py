@@ -64,13 +64,22 @@ LIFETIME = timedelta(days=7)
 SCOPE = Scope("acme", (), "default", "r1")
 PASSAGES = tuple(sorted(TEXTS))
 PLACES = {question: entry_id(SCOPE, question) for question in QUESTIONS}
-SELECTIONS = (
+OF_THE_FIRST = (
     Selection(Kind.TENANT),
     Selection.release("default", "r1"),
+    Selection(Kind.DOCUMENT, DOCUMENTS[0]),
+    Selection(Kind.ERASED_DOCUMENT, DOCUMENTS[0]),
+    Selection.question(QUESTIONS[0]),
+    Selection(Kind.ENTRY, PLACES[QUESTIONS[0]]),
+)
+"""Each selects answers to the first question that rest on the first document."""
+SELECTIONS = (
+    *OF_THE_FIRST,
     Selection.release("default", "r2"),
-    *(Selection(kind, name) for kind in (Kind.DOCUMENT, Kind.ERASED_DOCUMENT) for name in DOCUMENTS),
-    *map(Selection.question, QUESTIONS),
-    *(Selection(Kind.ENTRY, place) for place in PLACES.values()),
+    Selection(Kind.DOCUMENT, DOCUMENTS[1]),
+    Selection(Kind.ERASED_DOCUMENT, DOCUMENTS[1]),
+    *map(Selection.question, QUESTIONS[1:]),
+    *(Selection(Kind.ENTRY, PLACES[question]) for question in QUESTIONS[1:]),
 )
 
 
@@ -142,22 +151,24 @@ class FreshnessMachine(RuleBasedStateMachine):
 
     @rule(document=st.sampled_from(DOCUMENTS), passage=st.sampled_from(PASSAGES), order=ORDERS)
     def a_passage_goes_and_comes_back(self, document: str, passage: str, order: Random) -> None:
-        """An answer rests on what came back, and the document goes on: its going may be heard last."""
+        """An answer that rests on what came back is heard at once, the document's steps are in any order."""
         others = frozenset(PASSAGES) - {passage}
-        told: list[Fact] = [self.world.change(document, each) for each in (others, others | {passage})]
-        told.append(self.world.answer(QUESTIONS[0], [(document, self.world.ticks, passage)], ticks=0))
-        told += [
-            self.world.change(document, each) for each in (frozenset({passage, min(others)}), frozenset({passage}))
-        ]
-        self._hear_shuffled(told, order)
+        steps = [self.world.change(document, each) for each in (others, others | {passage})]
+        answer = self.world.answer(QUESTIONS[0], [(document, self.world.ticks, passage)], ticks=0)
+        further = (frozenset({passage, min(others)}), frozenset({passage}))
+        steps += [self.world.change(document, each) for each in further]
+        self._run(self._hear(answer))
+        self._hear_shuffled(steps, order)
 
-    @rule(document=st.sampled_from(DOCUMENTS), selection=st.sampled_from(SELECTIONS), order=ORDERS)
-    def the_same_is_wanted_gone_again(self, document: str, selection: Selection, order: Random) -> None:
-        """Between the two an answer is begun: the first wish may be heard last."""
-        told: list[Fact] = [self.world.change(document, frozenset(PASSAGES)), self.world.withdraw(selection)]
-        sources = [(document, self.world.histories[document][-1].number, PASSAGES[0])]
-        told += [self.world.answer(QUESTIONS[0], sources, ticks=0), self.world.withdraw(selection)]
-        self._hear_shuffled(told, order)
+    @rule(selection=st.sampled_from(OF_THE_FIRST), order=ORDERS)
+    def the_same_is_wanted_gone_again(self, selection: Selection, order: Random) -> None:
+        """An answer that was begun between the two is heard last, the wishes are in any order."""
+        change, first = self.world.change(DOCUMENTS[0], frozenset(PASSAGES)), self.world.withdraw(selection)
+        sources = [(DOCUMENTS[0], change.change.new_version, PASSAGES[0])]
+        answer = self.world.answer(QUESTIONS[0], sources, ticks=0)
+        self._run(self._hear(change))
+        self._hear_shuffled([first, self.world.withdraw(selection)], order)
+        self._run(self._hear(answer))
 
     @rule(order=ORDERS)
     def facts_are_heard_again_by_a_new_process(self, order: Random) -> None:
@@ -230,7 +241,7 @@ class FreshnessMachine(RuleBasedStateMachine):
         for what in data.draw(st.lists(st.sampled_from(weighted), min_size=3, max_size=6), label="happens"):
             self.on_their_way.append(happen[what](data))
 
-    def _hear_shuffled(self, told: list[Fact], order: Random) -> None:
+    def _hear_shuffled(self, told: Sequence[Fact], order: Random) -> None:
         for fact in order.sample(told, len(told)):
             self._run(self._hear(fact))
 
@@ -369,8 +380,8 @@ def on_the_engine(ending: ExitStack) -> Store:
 
 def test_no_answer_whose_source_changed_is_served(run: Callable[..., Counter[str]]) -> None:
     seen = run(in_memory, examples=30, steps=10)
-    assert seen["served under strict"] > 50
-    assert seen["changed before the cache heard of it"] > 50
+    assert seen["served under strict"]
+    assert seen["changed before the cache heard of it"]
 
 
 def test_the_same_holds_on_the_real_engine(run: Callable[..., Counter[str]]) -> None:
