@@ -125,7 +125,8 @@ def _origin(completed: pb.AskCompleted) -> Text:
 
 
 def _whereabouts(completed: pb.AskCompleted) -> Text:
-    evaluated = completed.cached_answer_id or (completed.answer_id if completed.recorded else "")
+    written = completed.coalesced_with or completed.answer_id
+    evaluated = completed.cached_answer_id or (written if completed.recorded else "")
     commands = [f"plumbline trace {completed.answer_id}"]
     commands += [f"plumbline evaluation {evaluated}"] if evaluated else []
     return Text("\n".join(commands), style="dim", no_wrap=True)
