@@ -274,7 +274,7 @@ async def test_stats_tell_what_audits_of_the_tenants_hits_found_and_what_follows
 
 async def test_a_miss_of_a_tier_that_is_off_carries_what_it_withholds(served: Served) -> None:
     question = "What does the old red lamp in the left window of the new shop at our corner cost?"
-    near, caller = f"Please, {question}", served.caller(groups=["sales"])
+    near, caller = question.replace("the old", "old"), served.caller(groups=["sales"])
     entry_id = await served.keep(question)
     assert (await caller.look_up(near)).hit.tier == pb.CACHE_TIER_SEMANTIC
     for number in range(20):
