@@ -266,7 +266,7 @@ async def test_vectors_that_do_not_fit_their_hashes_are_dead_lettered(
 async def test_vectors_that_do_not_fit_their_hashes_keep_no_entry_alive(
     running: Running, evaluated: Make, changed: Make
 ) -> None:
-    change = changed(3, 4, ["another"])
+    change = changed(3, 4, ["h1"])
     change.added_passage_hashes.extend(["new", "newer"])
     change.added_vectors, change.added_encoder_id = b"x" * 383, WordEncoder.id
     await running.hear(evaluated(("prices", 3, "h1")), change)
