@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -223,6 +224,7 @@ def _adjudicated(name: str, served: Sequence[Asked], least: float, *, goal: bool
         yield replace(share, goal=f"<= {MOST_FALSE}", met=met) if goal else share
 
 
+@lru_cache(maxsize=1)
 def judgements() -> dict[tuple[int, int], list[str]]:
     """What judges said, by the lines of the stored and of the asked question: "SAME" or "DIFFERENT"."""
     judged: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
@@ -237,11 +239,19 @@ def _slices(half: Sequence[Pair], vectors: Vectors, encoder: Encoder, least: flo
     for name, differ in (("numbers", _in_a_number), ("negations", _in_a_negation), ("one word", _in_a_word)):
         found = [pair for pair in half if not pair.duplicate and differ(_words(pair.first), _words(pair.second))]
         hits = [_compared(pair.first, pair.second, vectors) >= least for pair in found]
-        yield _slice(f"slice, {name} ({len(found)} pairs)", hits)
+        name = f"slice, {name} ({len(found)} pairs)"
+        yield figures.share(f"{name}: hits labelled different", hits)
+        yield _slice(name, [hit and not _is_read_as_same(pair) for pair, hit in zip(found, hits, strict=True)])
     for name, unseen in (("reversed roles", False), ("reversed roles, other relations", True)):
         made = swapped(unseen=unseen)
         known = dict(zip((texts := list({text for pair in made for text in pair})), encoder.encode(texts), strict=True))
         yield _slice(f"slice, {name} ({len(made)} pairs)", [_compared(*pair, known) >= least for pair in made])
+
+
+def _is_read_as_same(pair: Pair) -> bool:
+    """Whether all who read it say so; False where nobody did."""
+    verdicts = judgements().get((pair.line, pair.line), [])
+    return bool(verdicts) and DIFFERENT not in verdicts
 
 
 def _slice(name: str, hits: Sequence[bool]) -> Figure:
