@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 import structlog
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+from grpc._cython import cygrpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
@@ -19,7 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from plumbline_kit.errors import Exhausted, FieldViolation, Invalid, NotFound, PlumblineError, Unavailable, Unfulfilled
-from plumbline_kit.rpc import Server, current_call, open_channel, translate
+from plumbline_kit.rpc import Server, client, current_call, open_channel, server, translate
 from plumbline_kit.settings import SettingsError
 from plumbline_kit.telemetry import names
 from plumbline_kit.testing import eventually, make_verifier, test_settings, token
@@ -627,3 +629,11 @@ async def test_log_lines_of_a_call_name_its_request_method_and_tenant() -> None:
     async with serving(lambda: bound.update(structlog.contextvars.get_contextvars())) as (_, server):
         await call(server, "unary_unary", metadata=[("x-request-id", "r7")])
     assert bound == {"request_id": "r7", "method": "/test.Desk/unary_unary", "tenant_id": "acme"}
+
+
+@pytest.mark.parametrize(
+    "options", [client._options([]), server._options(test_settings("options"))], ids=["client", "server"]
+)
+def test_every_channel_option_is_one_that_the_library_knows(options: list[tuple[str, Any]]) -> None:
+    library = Path(cygrpc.__file__).read_bytes()  # it ignores others without a word
+    assert [name for name, _ in options if name.encode() + b"\0" not in library] == []

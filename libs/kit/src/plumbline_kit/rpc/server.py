@@ -219,7 +219,7 @@ def _options(settings: ServiceSettings) -> Sequence[tuple[str, int]]:
     return (
         ("grpc.so_reuseport", 0),  # a second process on the port must fail, not share it
         ("grpc.max_connection_age_ms", age),  # no grace: running calls stay on it, and each has a deadline
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
