@@ -11,7 +11,9 @@ from plumbline.gateway.v1 import gateway_service_pb2 as gateway_pb
 from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
 from tests.driver import Driver
 
-LAMPS = 12
+LAMPS = 6
+SECONDS_BETWEEN_CHANGES = 1.0
+"""Each marks or drops what is cached of all lamps, which are alike: some of it has to be asked for again before."""
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Load:
                 await self._change(lamp, price)
             except grpc.aio.AioRpcError:
                 self.ledger.refusals += 1
-            await self._pause(0.4)
+            await self._pause(SECONDS_BETWEEN_CHANGES)
 
     async def _change(self, lamp: str, price: int) -> None:
         version = await self.driver.submit(lamp, lamp, f"The {lamp} lamp costs {price} euros.", timeout=5)
