@@ -3,6 +3,7 @@
 import asyncio
 import random
 import re
+import time
 from dataclasses import dataclass, field
 
 import grpc
@@ -12,8 +13,10 @@ from plumbline.retrieval.v1 import retrieval_service_pb2 as retrieval_pb
 from tests.driver import Driver
 
 LAMPS = 6
-SECONDS_BETWEEN_CHANGES = 1.0
-"""Each marks or drops what is cached of all lamps, which are alike: some of it has to be asked for again before."""
+LEAST_SECONDS_BETWEEN_CHANGES = 0.5
+MOST_SECONDS_BETWEEN_CHANGES = 10.0
+"""Each marks or drops what is cached of all lamps, which are alike: the next one waits until something came from the
+cache again, and no longer than this."""
 
 
 @dataclass
@@ -52,12 +55,14 @@ class Load:
         price = 100
         while not self.stopped.is_set():
             price += 1
+            hits = self.ledger.hits
             lamp = self._lamp(choose.randrange(LAMPS))
             try:
                 await self._change(lamp, price)
             except grpc.aio.AioRpcError:
                 self.ledger.refusals += 1
-            await self._pause(SECONDS_BETWEEN_CHANGES)
+            await self._pause(LEAST_SECONDS_BETWEEN_CHANGES)
+            await self._until_hit_after(hits)
 
     async def _change(self, lamp: str, price: int) -> None:
         version = await self.driver.submit(lamp, lamp, f"The {lamp} lamp costs {price} euros.", timeout=5)
@@ -65,6 +70,11 @@ class Load:
         status = await self.driver.wait(lamp, version, timeout=15)
         assert status.state == retrieval_pb.DOCUMENT_STATE_LIVE, status
         self.ledger.live[lamp] = price
+
+    async def _until_hit_after(self, hits: int) -> None:
+        until = time.monotonic() + MOST_SECONDS_BETWEEN_CHANGES
+        while self.ledger.hits == hits and not self.stopped.is_set() and time.monotonic() < until:
+            await self._pause(0.1)
 
     async def _ask(self, caller: int) -> None:
         choose = random.Random(self.seed * 1000 + caller)

@@ -120,6 +120,10 @@ class WithdrawalKeeper(WithdrawalReader, Protocol):
         """Keep it as that of its selection, unless a later one is kept."""
         ...
 
+    def forget_withdrawals(self, before: datetime) -> None:
+        """Drop those asked for before, whoever's they are."""
+        ...
+
 
 class AdditionKeeper(Protocol):
     """Knows passages that came lately, and which questions they are near to; same promise as `EntryKeeper`."""

@@ -32,12 +32,13 @@ from plumbline_cache.handlers.admit import AdmitAnswer
 from plumbline_cache.handlers.audits import AuditLedger
 from plumbline_cache.handlers.compare import CompareAnswers
 from plumbline_cache.handlers.explain import ExplainLookup
+from plumbline_cache.handlers.forget import ForgetOld
 from plumbline_cache.handlers.housekeeping import Housekeeping
 from plumbline_cache.handlers.invalidate import AnnounceDrops, AnnounceRest, FollowChange
 from plumbline_cache.handlers.lookup import LookupAnswer
 from plumbline_cache.handlers.releases import DropOtherReleases
 from plumbline_cache.handlers.retract import RetractAnswer
-from plumbline_cache.handlers.revalidate import ForgetAdditions, MarkEntries
+from plumbline_cache.handlers.revalidate import MarkEntries
 from plumbline_cache.handlers.room import MakeRoom, RoomWatch, SweepExpired
 from plumbline_cache.handlers.tallies import Tallies
 from plumbline_cache.handlers.top import ListTopEntries
@@ -113,7 +114,7 @@ class Parts:
             application=self.release.application_id,
             release=self.release.id,
         )
-        forget = ForgetAdditions(self.store, self.writer, self.clock, self._time_to_live)
+        forget = ForgetOld(self.store, self.writer, self.clock, self._time_to_live)
         rest = AnnounceRest(self._announce())
         return Housekeeping([left, write, sweep, forget, self._make_room, rest], self.clock)
 
@@ -190,7 +191,8 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     """The service on its real parts; nothing runs yet. Opens the store."""
     clock, common = SystemClock(), settings.service
     encoder = Encoder.load(settings.encoder_dir)
-    opened = open_store(settings, encoder.id, encoder.dimensions)
+    release = load_release(common.release_file)
+    opened = open_store(settings, release.application_id, encoder.id, encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
     encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
     questions = RememberingEncoder(
@@ -203,7 +205,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         EncodedQuestions(questions),
         encoder.id,
         publisher,
-        load_release(common.release_file),
+        release,
         SteadyClock(clock),
         settings.bounds,
         readers=opened.readers,

@@ -262,6 +262,8 @@ def test_a_withdrawal_replaces_that_of_its_selection(store: Store, withdrawal: M
     assert len(found) == 2
     assert list(store.withdrawals("globex", [tenant, prices])) == []
     assert list(store.withdrawals("acme", [])) == []
+    store.forget_withdrawals(withdrawal(prices, minute=2).time)
+    assert list(store.withdrawals("acme", [tenant, prices])) == [withdrawal(prices, minute=2)]
 
 
 def test_entries_are_counted_by_tenant(store: Store, entry: Make) -> None:

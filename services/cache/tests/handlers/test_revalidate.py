@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from plumbline_cache.adapters.memory import InlineTurns, WordEncoder
+from plumbline_cache.adapters.memory import WordEncoder
 from plumbline_cache.domain.addition import Addition
 from plumbline_cache.domain.entry import Saving, Scope
 from plumbline_cache.handlers import revalidate
-from plumbline_cache.handlers.revalidate import Added, ForgetAdditions
+from plumbline_cache.handlers.revalidate import Added
 
 Make = Callable[..., Any]
 
@@ -161,12 +161,3 @@ async def test_where_too_many_passages_came_to_be_kept_an_answer_begun_before_is
     assert is_marked(cache)
     await cache.admit(candidate("Who repairs it?", ("manual", 1, "h1"), answer_id="new", minute=7))
     assert not is_marked(cache, "new")
-
-
-async def test_passages_older_than_any_entry_are_forgotten(writing: Make) -> None:
-    cache = writing()
-    await cache.mark([await added(NEAR)])
-    await ForgetAdditions(cache.store, InlineTurns(), cache.clock, timedelta(hours=1))()
-    assert cache.store.count_additions("acme") == 1
-    await ForgetAdditions(cache.store, InlineTurns(), cache.clock, timedelta(minutes=1))()
-    assert cache.store.count_additions("acme") == 0

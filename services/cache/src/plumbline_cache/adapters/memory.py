@@ -131,6 +131,10 @@ class MemoryStore:
         key = (withdrawal.tenant, withdrawal.selection)
         self._withdrawals[key] = max(self._withdrawals.get(key, withdrawal), withdrawal, key=lambda one: one.time)
 
+    def forget_withdrawals(self, before: datetime) -> None:
+        """See `WithdrawalKeeper`."""
+        self._withdrawals = {key: one for key, one in self._withdrawals.items() if one.time >= before}
+
     def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
         """See `AdditionKeeper`."""
         if vector is not None:

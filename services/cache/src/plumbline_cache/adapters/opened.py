@@ -28,18 +28,19 @@ class OpenStore:
     close: Callable[[], None]
 
 
-def open_store(settings: Settings, encoder_id: str, dimensions: int) -> OpenStore:
+def open_store(settings: Settings, application: str, encoder_id: str, dimensions: int) -> OpenStore:
     """Blocks. Raises `Unavailable` for a folder that another process has and for a server that is away."""
     if settings.server.url:
-        return _on_server(settings.server, encoder_id, dimensions)
+        return _on_server(settings.server, application, encoder_id, dimensions)
     state = open_state(settings.state_dir, encoder_id=encoder_id, dimensions=dimensions)
     return OpenStore(state.store, state.generation.id, LoopTurns(), state.close)
 
 
-def _on_server(settings: ServerSettings, encoder_id: str, dimensions: int) -> OpenStore:
+def _on_server(settings: ServerSettings, application: str, encoder_id: str, dimensions: int) -> OpenStore:
     from plumbline_cache.adapters.server import ServerStore, connect  # its client takes half a second to load
 
-    collection = f"plumbline-cache-{_UNFIT.sub('-', encoder_id)}-{FORMAT}"
+    # Each drops what releases other than its own left behind, so applications share nothing.
+    collection = "-".join(["plumbline-cache", _fit(application), _fit(encoder_id), str(FORMAT)])
     store = ServerStore(connect(settings.url, settings.api_key), collection)
     store.prepare(dimensions, shards=settings.shards, replicas=settings.replicas)
     readers = ThreadTurns("cache-reader", READERS)
@@ -49,3 +50,7 @@ def _on_server(settings: ServerSettings, encoder_id: str, dimensions: int) -> Op
         store.close()
 
     return OpenStore(store, store.generation(), readers, close)
+
+
+def _fit(name: str) -> str:
+    return _UNFIT.sub("-", name)

@@ -31,6 +31,8 @@ FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "document
 EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
 
+MADE: Final = "made"
+"""When a withdrawal was asked for, in seconds since 1970."""
 TOLD: Final = "told"
 """Of an addition: seconds since 1970, likewise."""
 
@@ -208,6 +210,7 @@ def withdrawal_payload(withdrawal: Withdrawal) -> Payload:
         "id": withdrawal.id,
         "selects": withdrawal.selection.kind.value,
         "name": withdrawal.selection.name,
+        MADE: withdrawal.time.timestamp(),
         "time": withdrawal.time.isoformat(),
         "audited": withdrawal.audited,
     }

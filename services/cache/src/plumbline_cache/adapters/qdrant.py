@@ -189,6 +189,11 @@ class QdrantStore:
         point_id = payloads.withdrawal_id(withdrawal.tenant, withdrawal.selection)
         self._upsert(Point(point_id, {}, payloads.withdrawal_payload(withdrawal)))
 
+    def forget_withdrawals(self, before: datetime) -> None:
+        """See `WithdrawalKeeper`."""
+        made = FieldCondition(payloads.MADE, range=RangeFloat(lt=before.timestamp()))
+        self._shard.update(UpdateOperation.delete_points_by_filter(Filter(must=[made])))
+
     def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
         """See `AdditionKeeper`."""
         payload = payloads.addition_payload(addition)

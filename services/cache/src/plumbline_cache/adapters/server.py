@@ -50,6 +50,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
     # A graph for each scope, and none across scopes, which nobody asks for.
     "scope": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     payloads.EXPIRES: models.PayloadSchemaType.FLOAT,
+    payloads.MADE: models.PayloadSchemaType.FLOAT,
     payloads.TOLD: models.PayloadSchemaType.FLOAT,
     AT: models.PayloadSchemaType.FLOAT,  # in strict mode a server refuses filters on fields without an index
 }
@@ -227,6 +228,11 @@ class ServerStore:
         point_id, at = payloads.withdrawal_id(withdrawal.tenant, withdrawal.selection), withdrawal.time.timestamp()
         payload = payloads.withdrawal_payload(withdrawal) | {AT: at}
         self._keep_latest(point_id, payload, at)
+
+    def forget_withdrawals(self, before: datetime) -> None:
+        """See `WithdrawalKeeper`."""
+        made = models.FieldCondition(key=payloads.MADE, range=models.Range(lt=before.timestamp()))
+        self._delete(_all([made]))
 
     def keep_addition(self, addition: Addition, vector: Vector | None) -> None:
         """See `AdditionKeeper`."""

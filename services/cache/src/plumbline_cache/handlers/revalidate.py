@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -12,7 +11,6 @@ import structlog
 from plumbline_cache.domain.addition import LEAST, Addition, newest_mark
 from plumbline_cache.domain.entry import Entry, Vector
 from plumbline_cache.ports import Store, Turns
-from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
 
@@ -67,18 +65,3 @@ class MarkEntries:
             return filter(addition.concerns, self.store.of_tenant(addition.tenant))
         near = self.store.nearest_of_tenant(addition.tenant, vector, least=LEAST)
         return (one.entry for one in near if addition.might_answer(one.entry, one.similarity))
-
-
-@dataclass(frozen=True)
-class ForgetAdditions:
-    """Lets go of passages that are older than any entry can be."""
-
-    store: Store
-    writer: Turns
-    clock: Clock
-    time_to_live: timedelta
-
-    async def __call__(self) -> None:
-        """Raises `Unavailable`."""
-        before = self.clock.now() - self.time_to_live
-        await self.writer.run(partial(self.store.forget_additions, before))
