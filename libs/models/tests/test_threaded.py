@@ -19,13 +19,14 @@ class GatedEncoder:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.gate = threading.Event()
-        self.second_batch = asyncio.Event()
+        self.begun, self.second_batch = asyncio.Event(), asyncio.Event()
         self.loop = asyncio.get_running_loop()
         self.batches: list[list[str]] = []
         self.error = error
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         self.batches.append(list(texts))
+        self.loop.call_soon_threadsafe(self.begun.set)
         if len(self.batches) == 2:
             self.loop.call_soon_threadsafe(self.second_batch.set)
         assert self.gate.wait(10)
@@ -80,6 +81,7 @@ async def test_a_caller_that_has_gone_does_not_disturb_the_others() -> None:
     await asyncio.sleep(0)
     running.cancel()
     queued.cancel()
+    await asyncio.sleep(0)  # in which it leaves the queue
     gated.gate.set()
     assert (await patient)[0] == 7
     assert gated.batches == [["running"], ["patient"]]
@@ -113,4 +115,18 @@ async def test_closing_finishes_what_was_asked_for_and_refuses_more() -> None:
 async def test_no_texts_need_no_worker() -> None:
     encoder = ThreadedEncoder(GatedEncoder())
     assert (await encoder.encode([])).shape == (0, 1)
+    await encoder.aclose()
+
+
+async def test_its_motion_stands_still_while_it_hangs_and_goes_on_when_it_finishes() -> None:
+    gated = GatedEncoder()
+    encoder = ThreadedEncoder(gated)
+    [task] = asking(encoder, "a")
+    await gated.begun.wait()
+    while (hanging := encoder.motion()) != encoder.motion():
+        pass
+    gated.gate.set()
+    await task
+    assert hanging.worked_seconds > 0
+    assert encoder.motion().finished > hanging.finished
     await encoder.aclose()

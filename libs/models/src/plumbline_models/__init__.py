@@ -2,6 +2,6 @@
 
 from plumbline_models.encoder import Encoder
 from plumbline_models.remembering import RememberingEncoder
-from plumbline_models.threaded import ThreadedEncoder
+from plumbline_models.threaded import Motion, ThreadedEncoder
 
-__all__ = ["Encoder", "RememberingEncoder", "ThreadedEncoder"]
+__all__ = ["Encoder", "Motion", "RememberingEncoder", "ThreadedEncoder"]

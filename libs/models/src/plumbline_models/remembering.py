@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from plumbline_models.encoder import Vectors
-from plumbline_models.threaded import ThreadedEncoder
+from plumbline_models.threaded import Motion, ThreadedEncoder
 
 ENTRY_BYTES: Final = 250
 """What is kept of a text beside the numbers of its vector: its hash, an array's head, a place in the order."""
@@ -50,6 +50,10 @@ class RememberingEncoder:
             under_way = self._under_way[key] = asyncio.create_task(self._encode(key, text))
             under_way.add_done_callback(partial(self._done, key))
         return await asyncio.shield(under_way)  # who leaves leaves it to the others
+
+    def motion(self) -> Motion:
+        """See `ThreadedEncoder`."""
+        return self._encoder.motion()
 
     async def aclose(self) -> None:
         """See `ThreadedEncoder`."""

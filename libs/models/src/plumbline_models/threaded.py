@@ -1,8 +1,11 @@
 """Encodes the texts of concurrent requests in worker threads."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -24,6 +27,16 @@ class TextEncoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How an encoder gets on, as its threads know it: the event loop may hear of it much later."""
+
+    finished: float
+    """When it last finished something, in seconds of `time.monotonic`."""
+    worked_seconds: float
+    """Processor time since then. It stands still where the encoder hangs and creeps where the machine is busy."""
+
+
 class ThreadedEncoder:
     """An encoder for one event loop.
 
@@ -37,7 +50,9 @@ class ThreadedEncoder:
         self.id = encoder.id
         self.dimensions = encoder.dimensions
         self._encoder = encoder
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="encoder")
+        self._clocks: list[int] = []
+        self._finished = time.monotonic(), 0.0
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="encoder", initializer=self._begin)
         self._running: set[asyncio.Future[Vectors]] = set()
         self._closed = False
 
@@ -51,6 +66,11 @@ class ThreadedEncoder:
         vectors = await self._run([text])
         return np.asarray(vectors[0])
 
+    def motion(self) -> Motion:
+        """How it gets on now."""
+        finished, worked = self._finished
+        return Motion(finished, self._worked_seconds() - worked)
+
     async def aclose(self) -> None:
         """Finish what was asked for, then refuse more with `RuntimeError`."""
         self._closed = True
@@ -61,7 +81,19 @@ class ThreadedEncoder:
     async def _run(self, texts: Sequence[str]) -> Vectors:
         if self._closed:
             raise RuntimeError("the encoder is closed")
-        running = asyncio.get_running_loop().run_in_executor(self._threads, self._encoder.encode, texts)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, self._encode, texts)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         return await running
+
+    def _begin(self) -> None:
+        self._clocks.append(time.pthread_getcpuclockid(threading.get_ident()))
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        try:
+            return self._encoder.encode(texts)
+        finally:
+            self._finished = time.monotonic(), self._worked_seconds()
+
+    def _worked_seconds(self) -> float:
+        return sum(map(time.clock_gettime, self._clocks))

@@ -11,6 +11,7 @@ import pytest
 from plumbline_cache.adapters.encoder import EncodedQuestions
 from plumbline_kit.errors import Unavailable
 from plumbline_kit.testing import eventually
+from plumbline_models import Motion
 
 VECTOR = np.ones(4, np.float32) / 2
 PATIENCE = 0.025
@@ -23,12 +24,21 @@ class Encoder:
     taken: list[asyncio.Future[Any]] = field(default_factory=list)
     now: float = 0.0
     remembers: bool = False
+    finished: float = 0.0
+    worked: float = 0.0
 
     def encode_one(self, text: str) -> Awaitable[Any]:
         self.taken.append(asyncio.get_running_loop().create_future())
         if self.remembers:
             self.taken[-1].set_result(VECTOR)
         return self.taken[-1]
+
+    def finish(self, number: int) -> None:
+        self.finished, self.worked = self.now, 0.0
+        self.taken[number].set_result(VECTOR)
+
+    def motion(self) -> Motion:
+        return Motion(self.finished, self.worked)
 
 
 @pytest.fixture
@@ -49,9 +59,9 @@ async def asked(questions: EncodedQuestions, encoder: Encoder, number: int = 1) 
 
 async def test_waiting_behind_others_is_no_fault(questions: EncodedQuestions, encoder: Encoder) -> None:
     waiting = await asked(questions, encoder, 20)
-    for task, future in zip(waiting, encoder.taken, strict=True):
+    for number, task in enumerate(waiting):
         encoder.now += 0.02
-        future.set_result(VECTOR)
+        encoder.finish(number)
         assert (await task).tolist() == VECTOR.tolist()
 
 
@@ -72,11 +82,11 @@ async def test_an_encoder_that_moves_again_is_asked_again(questions: EncodedQues
     encoder.now += 1.0
     with pytest.raises(Unavailable):
         await waiting
-    encoder.taken[0].set_result(VECTOR)
+    encoder.finish(0)
     await asyncio.sleep(0)
     [again] = [asyncio.create_task(questions.encode("Who?", patience=PATIENCE))]
     await eventually(lambda: len(encoder.taken) == 2)
-    encoder.taken[1].set_result(VECTOR)
+    encoder.finish(1)
     assert (await again).tolist() == VECTOR.tolist()
 
 
@@ -107,5 +117,37 @@ async def test_who_has_more_patience_waits_on_when_others_have_left(
     encoder.now += 0.06
     with pytest.raises(Unavailable):
         await waiting
-    encoder.taken[0].set_result(VECTOR)
+    encoder.finish(0)
     assert (await patient).tolist() == VECTOR.tolist()
+
+
+async def test_an_encoder_that_gets_little_of_a_busy_machine_is_waited_for(
+    questions: EncodedQuestions, encoder: Encoder
+) -> None:
+    [waiting] = await asked(questions, encoder)
+    for _ in range(10):
+        encoder.now += PATIENCE / 4
+        encoder.worked += PATIENCE / 20
+        await asyncio.wait({waiting}, timeout=PATIENCE)
+    encoder.finish(0)
+    assert (await waiting).tolist() == VECTOR.tolist()
+
+
+async def test_one_that_works_on_one_question_for_too_long_is_slow_however_busy_the_machine_is(
+    questions: EncodedQuestions, encoder: Encoder
+) -> None:
+    [waiting] = await asked(questions, encoder)
+    encoder.now += 2 * PATIENCE
+    encoder.worked += PATIENCE
+    with pytest.raises(Unavailable):
+        await waiting
+
+
+async def test_one_that_stops_amid_its_work_is_stuck(questions: EncodedQuestions, encoder: Encoder) -> None:
+    [waiting] = await asked(questions, encoder)
+    encoder.now += PATIENCE / 2
+    encoder.worked += PATIENCE / 10
+    await asyncio.wait({waiting}, timeout=PATIENCE)
+    encoder.now += PATIENCE / 2
+    with pytest.raises(Unavailable):
+        await waiting

@@ -59,6 +59,31 @@ def test_what_turns_the_answer_differs_however_near_the_questions_are(check: str
         assert check in {each.name for each in comparison.checks if each.outcome is Outcome.DIFFERS}
 
 
+LAMP = "What does the Aurora lamp do?"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Please tell me: What does the Aurora lamp do?",
+        "Please, what does the Aurora lamp do?",
+        "What does the Aurora lamp do, please?",
+        "Hello, what does the Aurora lamp do?",
+        "What does the Aurora lamp do? Thanks",
+        "What does the Aurora lamp do?  Thank you.",
+        "Tell me what does the Aurora lamp do?",
+    ],
+)
+def test_courtesy_asks_for_nothing(other: str) -> None:
+    assert compare(LAMP, other, 0.95).is_same(0.9)
+    assert compare(other, LAMP, 0.95).is_same(0.9)
+
+
+@pytest.mark.parametrize("more", ["What else?", "Where?", "Thanks, but why?", "My desk is from you."])
+def test_another_sentence_that_asks_or_tells_something_is_no_courtesy(more: str) -> None:
+    assert not compare(LAMP, f"{LAMP} {more}", 0.99).is_same(0.01)
+
+
 def test_what_differs_is_told_in_words_of_the_questions() -> None:
     comparison = compare("How do I pay the 3 invoices?", "How can I pay the 4 invoices?", 0.99)
     [numbers] = [check for check in comparison.checks if check.name == "numbers"]

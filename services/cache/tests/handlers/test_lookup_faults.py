@@ -22,6 +22,7 @@ from plumbline_cache.handlers.uses import Uses
 from plumbline_cache.ports import QuestionEncoder, Turns
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.testing import FakeClock
+from plumbline_models import Motion
 
 Make = Callable[..., Any]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -77,6 +78,9 @@ class SlowEncoder:
         await asyncio.sleep(self.seconds)
         return await WordEncoder().encode(text)
 
+    def motion(self) -> Motion:
+        return Motion(0.0, 0.0)
+
 
 @dataclass
 class HangingEncoder:
@@ -87,6 +91,9 @@ class HangingEncoder:
     def encode_one(self, text: str) -> Awaitable[Any]:
         self.taken.append(asyncio.get_running_loop().create_future())
         return self.taken[-1]
+
+    def motion(self) -> Motion:
+        return Motion(0.0, 0.0)
 
 
 def lookup(store: MemoryStore, encoder: QuestionEncoder | None = None, readers: Turns | None = None) -> LookupAnswer:

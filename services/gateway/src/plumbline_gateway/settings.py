@@ -17,7 +17,7 @@ class Settings:
     cache_address: str
     generation_address: str
     cache_seconds: float
-    """How long a question waits for the cache before it goes on without."""
+    """How long a question waits for a cache that answers nobody before it goes on without."""
     reserve_seconds: float
     """How much of the caller's time is kept from generation, to answer without it."""
     concurrent_asks: int

@@ -52,7 +52,7 @@ from plumbline_gateway.translation import (
 )
 from plumbline_kit.errors import DeadlineExceeded, Invalid, Unavailable
 from plumbline_kit.identity import Identity
-from plumbline_kit.rpc import Call, open_channel
+from plumbline_kit.rpc import Call, current_call, open_channel
 from plumbline_kit.rpc.call import enter
 
 RELEASE = ReleaseRef("default", "abc")
@@ -62,15 +62,17 @@ CONVERSATION = Question("And its weight?", "default", turns=(Turn(Role.USER, "Th
 
 @dataclass
 class Cache(CacheServiceServicer):
-    """Answers with *response*, or never."""
+    """Answers with *response*, or never; the question *held* when it may."""
 
     response: cache_pb.LookupAnswerResponse | None = None
     requests: list[cache_pb.LookupAnswerRequest] = field(default_factory=list)
+    held: str = ""
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def LookupAnswer(self, request: Any, context: Any) -> Any:  # noqa: N802  # the contract's name
         self.requests.append(request)
-        if self.response is None:
-            await asyncio.Event().wait()
+        if self.response is None or request.question == self.held:
+            await self.may_answer.wait()
         return self.response
 
 
@@ -142,7 +144,10 @@ async def channel_to(servicer: Any, add: Callable[[Any, grpc.aio.Server], None])
 
 
 @asynccontextmanager
-async def cache_of(servicer: Cache, limit_seconds: float = 5.0) -> AsyncIterator[GrpcAnswerCache]:
+async def cache_of(
+    servicer: Cache, limit_seconds: float = 5.0, seconds: float = 40.0
+) -> AsyncIterator[GrpcAnswerCache]:
+    enter(Call(Identity("acme", "tester"), "request-1", time.monotonic() + seconds, "token"))
     async with channel_to(servicer, add_CacheServiceServicer_to_server) as channel:
         yield GrpcAnswerCache(channel, limit_seconds=limit_seconds)
 
@@ -222,7 +227,7 @@ async def test_a_hit_that_is_withheld_comes_back_with_the_miss_and_tells_what_it
     assert lookup.withheld == Hit("answer-0", KEPT, Tier.SEMANTIC, "entry-0", 0.97, "How come?", "key")
 
 
-async def test_a_slow_cache_is_given_up_after_its_limit() -> None:
+async def test_a_cache_that_answers_nobody_is_given_up_after_its_limit() -> None:
     async with cache_of(Cache(response=None), limit_seconds=0.05) as cache:
         began = time.monotonic()
         with pytest.raises(DeadlineExceeded):
@@ -230,7 +235,26 @@ async def test_a_slow_cache_is_given_up_after_its_limit() -> None:
     assert time.monotonic() - began < 2
 
 
+async def test_a_cache_that_answers_others_is_waited_for() -> None:
+    servicer = Cache(cache_pb.LookupAnswerResponse(), held="Why?")
+    async with cache_of(servicer, limit_seconds=0.3) as cache:
+        began = time.monotonic()
+        waiting = asyncio.create_task(cache.lookup("Why?", RELEASE, ""))
+        while time.monotonic() - began < 0.7:
+            await cache.lookup("How?", RELEASE, "")
+        servicer.may_answer.set()
+        assert (await waiting).hit is None
+
+
+async def test_no_lookup_takes_more_than_a_share_of_the_callers_time() -> None:
+    async with cache_of(Cache(response=None), seconds=0.4) as cache:
+        with pytest.raises(DeadlineExceeded):
+            await cache.lookup("Why?", RELEASE, "")
+        assert current_call().remaining() > 0
+
+
 async def test_a_cache_that_is_away_is_unavailable() -> None:
+    enter(Call(Identity("acme", "tester"), "request-1", time.monotonic() + 40, "token"))
     channel = open_channel("127.0.0.1:1")
     with pytest.raises(Unavailable):
         await GrpcAnswerCache(channel, limit_seconds=5.0).lookup("Why?", RELEASE, "")

@@ -29,7 +29,7 @@ NEIGHBOURS: Final = 8
 IN_ALL: Final = 0.028
 """Seconds for an exact read, the encoder and a search together, so that a fault of any is a miss within 30 ms.
 
-Waiting for the encoder behind other questions does not count: see the port.
+Waiting for the encoder behind other questions, or for a busy processor, does not count: see the port.
 """
 EXACT_SECONDS: Final = 0.012
 SEARCH_SECONDS: Final = 0.008

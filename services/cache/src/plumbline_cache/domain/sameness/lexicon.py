@@ -158,4 +158,6 @@ MODALS: Final = {"can": "can", "could": "can", "will": "will", "would": "will", 
 WHOSE: Final = {"my": "my", "our": "my", "your": "your"}
 POINTING: Final = frozenset(("this", "these"))
 BETWEEN: Final = frozenset(("between", "or", "vs", "versus"))
+COURTESY: Final = words("please kindly thanks thank")
+"""Words that ask for nothing, and may stand behind the last that does."""
 SAME_FORMS: Final[dict[str, str]] = {"whom": "who", "which": "what"}

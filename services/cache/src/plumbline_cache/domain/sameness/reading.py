@@ -60,7 +60,7 @@ class Reading:
 @lru_cache(maxsize=8_192)  # whatever is asked is compared with eight neighbours, and popular entries are near to many
 def read(question: str) -> Reading:
     """Take *question* apart."""
-    written = question.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").strip()
+    written = " ".join(question.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
     capitals = _capitals(written)
     names = {stem for word in capitals for stem in _stems(_named(word))}
     marked = _CAPITAL.sub(lambda match: _named(match[0]) if match[0] in capitals else match[0], written)
@@ -72,7 +72,7 @@ def read(question: str) -> Reading:
         weighty = [word for word in weighty if word != "best"]
     numbers = [word for word in weighty if is_number(word)]
     return Reading(
-        forms=tuple(dict.fromkeys(_form(part) for part in re.split(r"[?.!]+(?:\s|$)", plain) if _TOKEN.search(part))),
+        forms=tuple(dict.fromkeys(_forms(plain))),
         words=tuple(weighty),
         sequence=tuple(word for word in _sequence(tokens) if word in _JOINING or word in weighty),
         numbers=tuple(sorted(numbers)),
@@ -134,8 +134,16 @@ def _purpose(tokens: Sequence[str]) -> str:
     return "do" if "do with" in " ".join(tokens) else ""
 
 
-def _form(sentence: str) -> str:
-    tokens: list[str] = _TOKEN.findall(sentence)
+def _forms(plain: str) -> Iterator[str]:
+    """Of each sentence, but for those that neither ask nor tell anything: "Thanks", "Please"."""
+    for sentence in re.split(r"[?.!]+(?:\s|$)", plain):
+        tokens = [token for token in _TOKEN.findall(sentence) if token not in lexicon.COURTESY]
+        form = _form(tokens)
+        if form or any(True for token in tokens for _ in _stems(token)):
+            yield form
+
+
+def _form(tokens: Sequence[str]) -> str:
     for at, token in enumerate(tokens):
         if token in _ASKING:
             following = tokens[at + 1] if at + 1 < len(tokens) else ""
