@@ -5,6 +5,7 @@ import uuid
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from plumbline_cache.domain.addition import LEAST, Addition, least_similarity
@@ -39,6 +40,13 @@ STEPS: Final = 10
 
 TOLD: Final = "told"
 """Of an addition: seconds since 1970, likewise."""
+
+SELECTIONS: Final = 256
+"""Whose ids are kept: an admission asks twice for a dozen, and entries of one document share most. No more, since some
+hold a question."""
+
+TENANTS: Final = 4_096
+"""Whose name spaces are kept."""
 
 
 def entry_payload(entry: Entry) -> Payload:
@@ -274,13 +282,14 @@ def addition_from(payload: Payload) -> Addition:
 
 def floor_id(tenant: str, document: str) -> str:
     """Where the floor of a tenant's document lies."""
-    return str(uuid.uuid5(uuid.uuid5(_FLOORS, tenant), document))
+    return str(uuid.uuid5(_space(_FLOORS, tenant), document))
 
 
+@lru_cache(maxsize=SELECTIONS)
 def withdrawal_id(tenant: str, selection: Selection) -> str:
     """Where the withdrawal of what a tenant selected lies."""
     name = json.dumps([selection.kind.value, selection.name])
-    return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
+    return str(uuid.uuid5(_space(_WITHDRAWALS, tenant), name))
 
 
 def is_point_id(text: str) -> bool:
@@ -294,9 +303,14 @@ def is_point_id(text: str) -> bool:
 def addition_id(addition: Addition) -> str:
     """Where an addition with a vector lies."""
     name = json.dumps([addition.document, addition.version, addition.passage])
-    return str(uuid.uuid5(uuid.uuid5(_ADDITIONS, addition.tenant), name))
+    return str(uuid.uuid5(_space(_ADDITIONS, addition.tenant), name))
 
 
 def blank_id(tenant: str) -> str:
     """Where a tenant's newest addition without a vector lies."""
     return str(uuid.uuid5(_ADDITIONS, tenant))
+
+
+@lru_cache(maxsize=TENANTS)
+def _space(names: uuid.UUID, tenant: str) -> uuid.UUID:
+    return uuid.uuid5(names, tenant)
