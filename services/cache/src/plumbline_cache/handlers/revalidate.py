@@ -69,8 +69,7 @@ class MarkEntries:
         self.store.keep_addition(addition, vector)
 
     def _near(self, addition: Addition, vector: Vector | None) -> Iterator[Entry]:
-        if vector is None:
-            near = (entry for entry in self.store.of_tenant(addition.tenant) if entry.mark is None)
-        else:
-            near = self.store.unmarked_near(addition.tenant, vector)
-        return filter(addition.concerns, near)
+        if vector is not None:
+            return filter(addition.concerns, self.store.unmarked_near(addition.tenant, vector))
+        of_tenant = self.store.of_tenant(addition.tenant)
+        return (entry for entry in of_tenant if entry.mark is None and addition.concerns(entry))
