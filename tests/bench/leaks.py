@@ -186,7 +186,7 @@ async def opened(encoder_dir: Path) -> AsyncIterator[Range]:
         bus, clock = MemoryBus(), SystemClock()
         bounds = Bounds(100_000, 20_000)
         questions, readers = Remembering(encoder), Patient("leaks-reader", 2)
-        parts = Parts(state.store, questions, encoder.id, bus, release, clock, bounds, readers=readers)
+        parts = Parts(state.store, questions, encoder.id, encoder.dimensions, bus, release, clock, bounds, readers=readers)
         server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
         add_CacheServiceServicer_to_server(parts.api(Ready(), MemoryHistory(bus)), server.grpc)
         await server.start()
