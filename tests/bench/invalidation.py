@@ -2,7 +2,8 @@
 
 Documents change 20 times a second while 50 questions a second are asked, both whether or not those before have
 ended; before that a quarter and a half of this load, for a machine that the whole of it fills: all services, Kafka,
-Postgres and whoever asks share it, so the processor time that they took is among the figures. Of every change whose
+Postgres and whoever asks share it, so the processor time that they took is among the figures, and what others on the
+machine took meanwhile. Of every change whose
 question has a cached answer the time is measured from the acknowledged submission until the cache does not give that
 answer any more, by asking the cache itself again and again. No answer that was seen to be gone may be served
 afterwards.
@@ -73,6 +74,8 @@ class Run:
     """Seconds that each accepted change took to be accepted."""
     cores: float = 0.0
     """Processor time of all processes of the platform and of the asking one, by time."""
+    others_cores: float = 0.0
+    """The same of all else that runs on the machine: where it is not near 0, the lag is that of a shared machine."""
     back: int = 0
     """Served after they were seen to be gone."""
     between: int = 0
@@ -151,14 +154,22 @@ async def _load(run: Run, load: float, seconds: float) -> None:
     await _each(run.ask, ASKED)
     run.asked = run.cached = run.unanswered = run.between = 0
     Console(stderr=True).print(f"{seconds:g} seconds of {load:g} of the load")
-    began, used = time.perf_counter(), _processor_seconds()
+    began, own, machine = time.perf_counter(), _own_seconds(), _machine_seconds()
     async with asyncio.TaskGroup() as group:
         group.create_task(_at_rate(run.change, load * CHANGES_A_SECOND, seconds))
         group.create_task(_at_rate(run.ask, load * QUESTIONS_A_SECOND, seconds))
-    run.cores = (_processor_seconds() - used) / (time.perf_counter() - began)
+    took = time.perf_counter() - began
+    run.cores = (_own_seconds() - own) / took
+    run.others_cores = max(0.0, (_machine_seconds() - machine) / took - run.cores)
 
 
-def _processor_seconds() -> float:
+def _machine_seconds() -> float:
+    """Processor time of everything."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice  # guests are in the rest already
+
+
+def _own_seconds() -> float:
     """Of this process and all that descend from it."""
     own = psutil.Process()
     times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
@@ -207,6 +218,7 @@ def _figures(run: Run, load: float) -> Iterator[Figure]:
     yield Figure(f"{of}slowest_ms", max(run.seconds) * 1e3)
     yield from figures.timings(f"{of}acceptance", run.submits)
     yield Figure(f"{of}cores_used", run.cores)
+    yield Figure(f"{of}cores_used_by_others", run.others_cores)
     yield Figure(f"{of}changes_measured", len(run.seconds))
     yield Figure(f"{of}changes_of_uncached", run.uncached)
     yield _none(f"{of}changes_refused", run.refused)
