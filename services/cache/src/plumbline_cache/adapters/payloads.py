@@ -4,6 +4,7 @@ import json
 import uuid
 from base64 import b64decode, b64encode
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from plumbline_cache.domain.addition import Addition
@@ -250,15 +251,22 @@ def addition_from(payload: Payload) -> Addition:
     )
 
 
+@lru_cache(maxsize=4_096)  # each hit asks for the floors of its documents
 def floor_id(tenant: str, document: str) -> str:
     """Where the floor of a tenant's document lies."""
-    return str(uuid.uuid5(uuid.uuid5(_FLOORS, tenant), document))
+    return str(uuid.uuid5(_within(_FLOORS, tenant), document))
 
 
+@lru_cache(maxsize=1_024)  # each hit asks for a dozen, most of them the same; a question's may be 8,000 characters long
 def withdrawal_id(tenant: str, selection: Selection) -> str:
     """Where the withdrawal of what a tenant selected lies."""
     name = json.dumps([selection.kind.value, selection.name])
-    return str(uuid.uuid5(uuid.uuid5(_WITHDRAWALS, tenant), name))
+    return str(uuid.uuid5(_within(_WITHDRAWALS, tenant), name))
+
+
+@lru_cache(maxsize=1_024)
+def _within(names: uuid.UUID, tenant: str) -> uuid.UUID:
+    return uuid.uuid5(names, tenant)
 
 
 def is_point_id(text: str) -> bool:
