@@ -1,9 +1,11 @@
 """How fast answers come from memory: hits and misses through the gateway among ever more entries, beside GPTCache.
 
-Entries come as they always come, as facts in Kafka, each resting on four passages of real documents. Of the questions
-that are asked in other words each is asked once, so that nobody has encoded it before. GPTCache runs in a process of
-its own without any server, has the same questions and is asked the same. Nothing is audited: the stored answers are
-made up, so the fresh ones would differ and switch the tier for near questions off.
+The first thousand entries come as they always come, as facts in Kafka, each resting on four passages of real
+documents, and what that takes is a figure. The others, of the same kind, are put into the cache's folder while it
+is down (`tests.bench.cache_fill`). Of the questions that are asked in other words each is asked once, so that nobody
+has encoded it before. GPTCache runs in a process of its own without any server, has the same questions and is asked
+the same. Nothing is audited: the stored answers are made up, so the fresh ones would differ and switch the tier for
+near questions off.
 """
 
 import argparse
@@ -11,8 +13,8 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,7 +31,9 @@ from plumbline_kit.bus import KafkaPublisher
 from plumbline_kit.clock import SystemClock
 from plumbline_kit.release import Release, load_release
 from plumbline_kit.testing import eventually
+from plumbline_models import Encoder
 from tests.bench import figures, stored
+from tests.bench.cache_fill import CacheFolder
 from tests.bench.echo import METHOD
 from tests.bench.figures import Figure
 from tests.bench.peers.run import OFFLINE, NotRun, build, build_model
@@ -48,9 +52,13 @@ PEER_COSINE: Final = 0.95
 """At which the peer answers: it looks at nothing else."""
 SLOW: Final = 4
 """What takes a generation or is the peer's is asked so many times less with many in flight."""
+ADMITTED: Final = 1_000
+"""Entries that come as facts."""
 AT_ONCE: Final = 500
-FILL_SECONDS: Final = 1_800.0
+FILL_SECONDS: Final = 300.0
+READY_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 1.0
+PARTS: Final = ("kafka", "retrieval", "generation", "cache", "gateway")
 SERVICES: Final = ("gateway", "cache", "retrieval")
 ECHO, EXACT, SEMANTIC, MISS, PEER = "two-hop echo", "exact hit", "semantic hit", "miss", "GPTCache: "
 EXACT_GOAL_MS, SEMANTIC_GOAL_MS = 4.0, 8.0
@@ -125,23 +133,23 @@ async def main(sizes: Sequence[int], *, with_peer: bool) -> None:
     console = Console(stderr=True)
     questions = stored.load(BenchSettings.from_env().data, max(sizes))
     async with AsyncExitStack() as stack:
-        parts = ["kafka", "retrieval", "generation", "cache", "gateway"]
         env = {"cache": _room_for(max(sizes)), "gateway": {"AUDITS_PER_MINUTE": "0"}}
-        bench = await stack.enter_async_context(running(parts, env))
+        bench = await stack.enter_async_context(running(PARTS, env))
         release = load_release(bench.layout.release_file)
         peer = await _peer(stack, release, console) if with_peer else None
-        fill = await stack.enter_async_context(_filling(bench, release))
+        filling = Filling(bench, release, await _passages(bench), _room_for(max(sizes)), console)
         probes = Probes(questions.stored[:ASKED], questions.unstored)
         measured: dict[int, dict[str, tuple[Measured, Measured]]] = {}
         before = 0
         for size in sizes:
             console.print(f"storing {size - before:,} answers")
             new = questions.stored[before:size]
-            await asyncio.gather(fill(before, new), _fill_peer(peer, new, encoded=max(0, sizes[0] - before)))
+            await asyncio.gather(filling.fill(before, new), _fill_peer(peer, new, encoded=max(0, sizes[0] - before)))
             before = size
             console.print(f"measuring among {size:,}")
             measured[size] = await _measure(bench, _targets(bench, peer, probes))
-    figures.report("bench-cache", [figure for size in sizes for figure in _figures(size, measured[size])])
+    told = [figure for size in sizes for figure in _figures(size, measured[size])]
+    figures.report("bench-cache", [*filling.figures, *told])
 
 
 class Probes:
@@ -158,29 +166,72 @@ class Probes:
         return self._other_words
 
 
-@asynccontextmanager
-async def _filling(bench: Bench, release: Release) -> AsyncIterator[Callable[[int, Sequence[str]], Awaitable[None]]]:
-    """What stores answers to questions, from the given number on, and returns when the cache has heard of all."""
-    facts = Evaluated(release, await _passages(bench), tenant="bench")
-    publisher = KafkaPublisher(bench.layout.address("kafka"), source="bench", clock=SystemClock())
+class Filling:
+    """Stores answers."""
 
-    async def publish(number: int, question: str) -> None:
-        fact = facts.fact(number, question)
-        await publisher.publish(EVALUATION_COMPLETED, fact.subject.answer_id, fact)
+    def __init__(
+        self,
+        bench: Bench,
+        release: Release,
+        passages: Sequence[common_pb.Passage],
+        room: Mapping[str, str],
+        console: Console,
+    ) -> None:
+        """*room* is the environment that the cache gets when it starts again."""
+        self.figures: list[Figure] = []
+        """What admissions took."""
+        self._bench = bench
+        self._room = room
+        self._facts = Evaluated(release, passages, tenant="bench")
+        encoder = Encoder.load(bench.layout.encoder)
+        self._folder = CacheFolder(bench.layout.data("cache"), encoder, release, self._facts, console.print)
 
-    async def fill(first: int, questions: Sequence[str]) -> None:
-        for start in range(0, len(questions), AT_ONCE):
-            batch = enumerate(questions[start : start + AT_ONCE], start=first + start)
-            await asyncio.gather(*itertools.starmap(publish, batch))
+    async def fill(self, first: int, questions: Sequence[str]) -> None:
+        """Answers to *questions*, of which the first is the *first*-th of all; return once they are found."""
+        admitted = questions[: max(0, ADMITTED - first)]
+        if admitted:
+            await self._admit(first, admitted)
+        if len(admitted) < len(questions):
+            supervisor = self._bench.supervisor
+            await supervisor.stop(["cache"])
+            await asyncio.to_thread(self._folder.fill, first + len(admitted), questions[len(admitted) :])
+            await supervisor.start(["cache"], env={"cache": self._room})
+        probes = itertools.cycle(questions)  # one that is never cached may be the first
+
+        async def found() -> bool:
+            answer = await self._bench.driver.ask(next(probes), pb.FRESHNESS_EVENTUAL)
+            return answer.origin == pb.ANSWER_ORIGIN_CACHED
+
+        await eventually(found, seconds=READY_SECONDS)
+
+    async def _admit(self, first: int, questions: Sequence[str]) -> None:
+        """By facts in Kafka."""
+        cache, began = psutil.Process(self._bench.supervisor.pid("cache")), time.perf_counter()
+        cpu_s = _cpu_s(cache)
+        await self._publish(first, questions)
 
         async def heard() -> bool:
             await asyncio.sleep(POLL_SECONDS)  # counting takes the cache's time
-            return await _heard_of(bench) >= first + len(questions)
+            return await _heard_of(self._bench) >= first + len(questions)
 
         await eventually(heard, seconds=FILL_SECONDS)
+        of = f"admission among {first + len(questions):,} entries"
+        self.figures += [
+            Figure(f"{of}_per_s", len(questions) / (time.perf_counter() - began)),
+            Figure(f"{of}: cpu_ms of cache", (_cpu_s(cache) - cpu_s) / len(questions) * 1e3),
+        ]
 
-    yield fill
-    await publisher.close()
+    async def _publish(self, first: int, questions: Sequence[str]) -> None:
+        publisher = KafkaPublisher(self._bench.layout.address("kafka"), source="bench", clock=SystemClock())
+
+        async def publish(number: int, question: str) -> None:
+            fact = self._facts.fact(number, question)
+            await publisher.publish(EVALUATION_COMPLETED, fact.subject.answer_id, fact)
+
+        for start in range(0, len(questions), AT_ONCE):
+            batch = enumerate(questions[start : start + AT_ONCE], start=first + start)
+            await asyncio.gather(*itertools.starmap(publish, batch))
+        await publisher.close()
 
 
 async def _heard_of(bench: Bench) -> int:

@@ -38,6 +38,7 @@ from plumbline_local.layout import Layout
 from plumbline_models.encoder import Encoder
 from plumbline_models.language import ENGLISH, languages
 from tests.bench import figures
+from tests.bench.altered import altered, negated, other_number
 from tests.bench.cache_curve import Line, draw
 from tests.bench.figures import Figure
 from tests.bench.question_pairs import Pair, Pairs
@@ -242,8 +243,13 @@ def _slices(half: Sequence[Pair], vectors: Vectors, encoder: Encoder, least: flo
         name = f"slice, {name} ({len(found)} pairs)"
         yield figures.share(f"{name}: hits labelled different", hits)
         yield _slice(name, [hit and not _is_read_as_same(pair) for pair, hit in zip(found, hits, strict=True)])
-    for name, unseen in (("reversed roles", False), ("reversed roles, other relations", True)):
-        made = swapped(unseen=unseen)
+    questions = [pair.second for pair in half]
+    for name, made in (
+        ("reversed roles", swapped(unseen=False)),
+        ("reversed roles, other relations", swapped(unseen=True)),
+        ("another number, made", altered(questions, other_number)),
+        ("negated, made", altered(questions, negated)),
+    ):
         known = dict(zip((texts := list({text for pair in made for text in pair})), encoder.encode(texts), strict=True))
         yield _slice(f"slice, {name} ({len(made)} pairs)", [_compared(*pair, known) >= least for pair in made])
 

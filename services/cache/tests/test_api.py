@@ -101,7 +101,9 @@ def audit(number: int, outcome: Outcome) -> Audit:
 @pytest.fixture
 async def served(release: Release) -> AsyncIterator[Served]:
     bus, store, readiness = MemoryBus(), MemoryStore(), Ready()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, SystemClock(), Bounds(1000, 500))
+    parts = Parts(
+        store, WordEncoder(), WordEncoder.id, WordEncoder.dimensions, bus, release, SystemClock(), Bounds(1000, 500)
+    )
     server = Server(test_settings("cache"), make_verifier(), scopes=SCOPES)
     add_CacheServiceServicer_to_server(parts.api(readiness, MemoryHistory(bus)), server.grpc)
     await server.start()

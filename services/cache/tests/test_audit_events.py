@@ -102,7 +102,16 @@ class Auditing:
 @pytest.fixture
 async def auditing(release: Release) -> AsyncIterator[Auditing]:
     bus = MemoryBus()
-    parts = Parts(MemoryStore(), WordEncoder(), WordEncoder.id, bus, release, SystemClock(), Bounds(100, 50))
+    parts = Parts(
+        MemoryStore(),
+        WordEncoder(),
+        WordEncoder.id,
+        WordEncoder.dimensions,
+        bus,
+        release,
+        SystemClock(),
+        Bounds(100, 50),
+    )
     yield Auditing(bus, parts)
     parts.close()
 

@@ -63,7 +63,9 @@ class Running:
 @pytest.fixture
 async def running(release: Release) -> AsyncIterator[Running]:
     bus, store = MemoryBus(), MemoryStore()
-    parts = Parts(store, WordEncoder(), WordEncoder.id, bus, release, FakeClock(NOON), Bounds(1000, 500))
+    parts = Parts(
+        store, WordEncoder(), WordEncoder.id, WordEncoder.dimensions, bus, release, FakeClock(NOON), Bounds(1000, 500)
+    )
     yield Running(bus, store, parts)
     parts.close()
 
@@ -191,7 +193,14 @@ async def test_a_new_generation_hears_everything_again_and_tells_under_the_same_
     await running.hear(changed(3, 8, ["h1"]))
     [first] = running.bus.records(ENTRY_INVALIDATED)
     parts = Parts(
-        MemoryStore(), WordEncoder(), WordEncoder.id, running.bus, release, FakeClock(NOON), Bounds(1000, 500)
+        MemoryStore(),
+        WordEncoder(),
+        WordEncoder.id,
+        WordEncoder.dimensions,
+        running.bus,
+        release,
+        FakeClock(NOON),
+        Bounds(1000, 500),
     )
     anew = Running(running.bus, parts.store, parts)
     await anew.catch_up("cache-another-generation")
@@ -253,12 +262,13 @@ async def test_what_cannot_be_compared_marks_all_unless_another_encoder_made_it(
     assert (entry.mark is not None) is marked
 
 
-async def test_vectors_that_do_not_fit_their_hashes_are_dead_lettered(
-    running: Running, evaluated: Make, changed: Make
+@pytest.mark.parametrize("length", [1, 383, 384, 767, 769, 2 * 768])
+async def test_vectors_that_do_not_fit_hashes_or_encoder_are_dead_lettered(
+    running: Running, evaluated: Make, changed: Make, length: int
 ) -> None:
     change = changed(3, 4, ["h1"])
     change.added_passage_hashes.extend(["new", "newer"])
-    change.added_vectors, change.added_encoder_id = b"x" * 383, WordEncoder.id
+    change.added_vectors, change.added_encoder_id = b"x" * length, WordEncoder.id
     await running.hear(evaluated(("prices", 3, "h1")), change)
     assert len(running.bus.raw_records(DOCUMENT_CHANGED.dead_letters("cache-test"))) == 1
 

@@ -41,7 +41,9 @@ class Replicas:
         """What a replica of this group holds once it has heard everything that it had not."""
         kept = store or MemoryStore()
         bounds = Bounds(1_000, PER_TENANT)
-        parts = Parts(kept, WordEncoder(), WordEncoder.id, self.bus, self._release, self.clock, bounds)
+        parts = Parts(
+            kept, WordEncoder(), WordEncoder.id, WordEncoder.dimensions, self.bus, self._release, self.clock, bounds
+        )
         consumer = self.bus.consumer(group, parts.subscriptions())
         running = asyncio.create_task(consumer.run())
         await consumer.caught_up()

@@ -144,8 +144,8 @@ class AdditionKeeper(Protocol):
         """Drop those told before, of one tenant or of all."""
         ...
 
-    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
-        """Every entry of the tenant with a cosine of at least *least*, whatever its scope, nearest first."""
+    def unmarked_near(self, tenant: str, vector: Vector) -> Iterator[Entry]:
+        """Every entry of the tenant without a mark for which a passage there is near enough (`least_similarity`)."""
         ...
 
     def mark(self, entry: Entry) -> None:

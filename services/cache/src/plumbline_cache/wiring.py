@@ -66,6 +66,7 @@ class Parts:
     store: Store
     encoder: QuestionEncoder
     encoder_id: str
+    dimensions: int
     publisher: Publisher
     release: Release
     clock: Clock
@@ -98,7 +99,8 @@ class Parts:
 
     def _events(self) -> CacheEvents:
         follow = FollowChange(self.store, self._announce(), self.writer, self.tallies, self.clock)
-        return CacheEvents(self._admit, follow, MarkEntries(self.store, self.writer), AdditionReader(self.encoder_id))
+        additions = AdditionReader(self.encoder_id, self.dimensions)
+        return CacheEvents(self._admit, follow, MarkEntries(self.store, self.writer), additions)
 
     def housekeeping(self) -> Housekeeping:
         """What is done from time to time."""
@@ -204,6 +206,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         opened.store,
         EncodedQuestions(questions),
         encoder.id,
+        encoder.dimensions,
         publisher,
         release,
         SteadyClock(clock),

@@ -16,7 +16,7 @@ from qdrant_client import QdrantClient
 from plumbline_cache.adapters.memory import MemoryStore
 from plumbline_cache.adapters.qdrant import LAID_FROM, PAGE, QdrantStore
 from plumbline_cache.adapters.server import ServerStore, connect
-from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.addition import Addition, least_similarity
 from plumbline_cache.domain.entry import Cost, Mark, Saving, Scope, Vector
 from plumbline_cache.domain.freshness import Cause, Floor, dropped, dropped_by, withdrawn
 from plumbline_cache.domain.withdrawal import Kind, Selection
@@ -61,6 +61,11 @@ def direction(*values: float) -> Vector:
 
 
 EAST = direction(1)
+
+
+def at(similarity: float) -> Vector:
+    """So near to `EAST`."""
+    return direction(similarity, (1 - similarity**2) ** 0.5)
 
 
 def test_an_entry_is_found_as_it_was_put(store: Store, entry: Make) -> None:
@@ -320,13 +325,29 @@ def test_a_mark_is_kept_with_the_entry_and_stays_when_it_is_carried(store: Store
     assert store.find(kept.id) == carried
 
 
-def test_entries_of_a_tenant_are_found_by_nearness_in_every_scope(store: Store, entry: Make) -> None:
+def test_entries_without_a_mark_are_found_by_nearness_in_every_scope(store: Store, entry: Make) -> None:
     number = PAGE + 3
     for i in range(number):
         store.put(entry("Why?", scope=Scope("acme", (str(i),), "default", "r1")), EAST)
     store.put(entry("far"), direction(0, 1))
     store.put(entry("near", scope=Scope("globex", (), "default", "r1")), EAST)
-    assert len({neighbour.entry.id for neighbour in store.nearest_of_tenant("acme", EAST, least=0.9)}) == number
+    assert len({found.id for found in store.unmarked_near("acme", EAST)}) == number
+
+
+@pytest.mark.parametrize("least", [None, -1.0, 0.3, 0.65, 0.7, 0.95, 1.0])
+def test_an_entry_without_a_mark_is_found_from_where_its_farthest_source_lies(
+    store: Store, entry: Make, least: float | None
+) -> None:
+    kept = replace(entry("Why?"), least_similarity=least)
+    store.put(kept, EAST)
+    wanted = least_similarity(kept)
+    assert list(store.unmarked_near("acme", at(min(1.0, wanted + 0.01)))) == [kept]
+    assert list(store.unmarked_near("acme", at(wanted - 0.01))) == []
+    assert list(store.unmarked_near("globex", EAST)) == []
+    store.mark(replace(kept, mark=Mark(kept.admit_time, "news", 3, "h9")))
+    assert list(store.unmarked_near("acme", EAST)) == []
+    store.put(kept, EAST)
+    assert list(store.unmarked_near("acme", EAST)) == [kept]
 
 
 def test_additions_are_found_by_tenant_time_and_nearness(store: Store, entry: Make) -> None:
@@ -352,5 +373,5 @@ def test_additions_are_found_by_tenant_time_and_nearness(store: Store, entry: Ma
     store.forget_additions(noon + timedelta(minutes=9), "acme")
     assert (store.count_additions("acme"), store.count_additions("globex")) == (0, 1)
     assert list(store.added_near("acme", EAST, noon, least=0.9)) == [addition("", 5)]
-    assert list(store.nearest_of_tenant("acme", EAST, least=0.9)) == []
+    assert list(store.unmarked_near("acme", EAST)) == []
     assert store.count("acme") == 0

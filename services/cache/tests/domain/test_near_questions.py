@@ -33,6 +33,7 @@ def test_near_questions_in_other_words_ask_the_same(a: str, b: str) -> None:
         ("negation", "Why does the lamp work?", "Why doesn't the lamp work?"),
         ("polarity", "How do I increase the light?", "How can I decrease the light?"),
         ("polarity", "What are the advantages of oak?", "What are the disadvantages of oak?"),
+        ("polarity", "Are all lamps made of oak?", "Are some lamps made of oak?"),
         ("names", "What does the Aurora cost?", "What does the Borealis cost?"),
         ("form", "When do you deliver lamps?", "Where do you deliver lamps?"),
         ("direction", "Can I return it before Easter?", "Can I return it after Easter?"),

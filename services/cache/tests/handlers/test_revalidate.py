@@ -40,6 +40,25 @@ async def test_a_near_passage_marks_and_a_far_one_does_not(writing: Make, candid
     assert cache.held()["lamp"].mark.passage == NEAR
 
 
+async def test_of_many_near_passages_one_marks(writing: Make, candidate: Make) -> None:
+    cache = writing()
+    await cache.admit(candidate(QUESTION, ("prices", 1, "h1"), answer_id="lamp"))
+    await cache.mark([await added(NEAR, minute=3), await added(f"{NEAR} euros", minute=4)])
+    first = cache.held()["lamp"].mark
+    await cache.mark([await added(f"{NEAR} now", minute=5)])
+    assert first is not None
+    assert cache.held()["lamp"].mark == first
+
+
+async def test_a_passage_marks_all_that_it_is_near_to_however_many(writing: Make, candidate: Make) -> None:
+    cache = writing()
+    number = revalidate.MARKED_AT_ONCE + 1
+    for each in range(number):
+        await cache.admit(candidate(f"{QUESTION} {each}", ("prices", 1, "h1"), answer_id=f"lamp {each}"))
+    await cache.mark([await added(NEAR)])
+    assert sum(entry.mark is not None for entry in cache.held().values()) == number
+
+
 @pytest.mark.parametrize(("least", "marked"), [(0.5, True), (0.95, False)])
 async def test_a_passage_marks_only_if_it_is_as_near_as_the_farthest_source(
     writing: Make, candidate: Make, least: float, marked: bool

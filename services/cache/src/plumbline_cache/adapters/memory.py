@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.addition import Addition, least_similarity
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -159,11 +159,12 @@ class MemoryStore:
             if addition.time < before and tenant in (None, addition.tenant):
                 del self._additions[key]
 
-    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+    def unmarked_near(self, tenant: str, vector: Vector) -> Iterator[Entry]:
         """See `AdditionKeeper`."""
-        mine = [(entry, kept) for entry, kept in self._entries.values() if entry.scope.tenant == tenant]
-        near = [Neighbour(entry, float(kept @ vector)) for entry, kept in mine if float(kept @ vector) >= least]
-        yield from sorted(near, key=lambda neighbour: -neighbour.similarity)
+        for entry, kept in list(self._entries.values()):
+            unmarked = entry.scope.tenant == tenant and entry.mark is None
+            if unmarked and float(kept @ vector) >= least_similarity(entry):
+                yield entry
 
     def mark(self, entry: Entry) -> None:
         """See `AdditionKeeper`."""

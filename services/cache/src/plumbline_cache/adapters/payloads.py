@@ -3,11 +3,12 @@
 import json
 import uuid
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.addition import LEAST, Addition, least_similarity
 from plumbline_cache.domain.entry import Cost, Entry, Mark, Saving, Scope, Source
 from plumbline_cache.domain.freshness import Cause, Change, Floor, Notice
 from plumbline_cache.domain.withdrawal import Kind, Selection, Withdrawal
@@ -27,15 +28,25 @@ ADDITION: Final = "addition"
 NO_CELL: Final = "none"
 """Of an entry that has not got its cell yet: finding those that have no value would mean to look at all."""
 
-FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents", "added_to")
+FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents", "added_to", "unmarked")
 """What the engine keeps an index of."""
 EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
 
 MADE: Final = "made"
 """When a withdrawal was asked for, in seconds since 1970."""
+STEPS: Final = 10
+"""Into which entries without a mark are put by how near a passage has to be to mark them."""
+
 TOLD: Final = "told"
 """Of an addition: seconds since 1970, likewise."""
+
+SELECTIONS: Final = 256
+"""Whose ids are kept: an admission asks twice for a dozen, and entries of one document share most. No more, since some
+hold a question."""
+
+TENANTS: Final = 4_096
+"""Whose name spaces are kept."""
 
 
 def entry_payload(entry: Entry) -> Payload:
@@ -85,8 +96,26 @@ def cell_name(scope_key: str, cell: int) -> str:
 
 def mark_payload(entry: Entry) -> Payload:
     """The part of an entry that a new passage rewrites."""
-    mark = entry.mark
-    return {"mark": mark and [mark.time.isoformat(), mark.document, mark.version, mark.passage]}
+    if (mark := entry.mark) is None:
+        return {"mark": None, "unmarked": _unmarked(entry.scope.tenant, _step(least_similarity(entry)))}
+    return {"mark": [mark.time.isoformat(), mark.document, mark.version, mark.passage], "unmarked": None}
+
+
+def unmarked_groups(tenant: str) -> Iterator[tuple[str, float]]:
+    """Values of `unmarked` of all the tenant's entries without a mark, and the least cosine that can mark one of each.
+
+    Without steps each of many like questions would be read for a passage that is near, but not near enough.
+    """
+    for step in range(_step(LEAST), STEPS):
+        yield _unmarked(tenant, step), step / STEPS
+
+
+def _unmarked(tenant: str, step: int) -> str:
+    return f"{tenant}/{step}"
+
+
+def _step(similarity: float) -> int:
+    return min(int(similarity * STEPS), STEPS - 1)
 
 
 def entry_from(point_id: str, payload: Payload) -> Entry:
@@ -251,22 +280,16 @@ def addition_from(payload: Payload) -> Addition:
     )
 
 
-@lru_cache(maxsize=4_096)  # each hit asks for the floors of its documents
 def floor_id(tenant: str, document: str) -> str:
     """Where the floor of a tenant's document lies."""
-    return str(uuid.uuid5(_within(_FLOORS, tenant), document))
+    return str(uuid.uuid5(_space(_FLOORS, tenant), document))
 
 
-@lru_cache(maxsize=1_024)  # each hit asks for a dozen, most of them the same; a question's may be 8,000 characters long
+@lru_cache(maxsize=SELECTIONS)
 def withdrawal_id(tenant: str, selection: Selection) -> str:
     """Where the withdrawal of what a tenant selected lies."""
     name = json.dumps([selection.kind.value, selection.name])
-    return str(uuid.uuid5(_within(_WITHDRAWALS, tenant), name))
-
-
-@lru_cache(maxsize=1_024)
-def _within(names: uuid.UUID, tenant: str) -> uuid.UUID:
-    return uuid.uuid5(names, tenant)
+    return str(uuid.uuid5(_space(_WITHDRAWALS, tenant), name))
 
 
 def is_point_id(text: str) -> bool:
@@ -280,9 +303,14 @@ def is_point_id(text: str) -> bool:
 def addition_id(addition: Addition) -> str:
     """Where an addition with a vector lies."""
     name = json.dumps([addition.document, addition.version, addition.passage])
-    return str(uuid.uuid5(uuid.uuid5(_ADDITIONS, addition.tenant), name))
+    return str(uuid.uuid5(_space(_ADDITIONS, addition.tenant), name))
 
 
 def blank_id(tenant: str) -> str:
     """Where a tenant's newest addition without a vector lies."""
     return str(uuid.uuid5(_ADDITIONS, tenant))
+
+
+@lru_cache(maxsize=TENANTS)
+def _space(names: uuid.UUID, tenant: str) -> uuid.UUID:
+    return uuid.uuid5(names, tenant)

@@ -26,7 +26,7 @@ from qdrant_edge import (
 from plumbline_cache.adapters import payloads
 from plumbline_cache.adapters.cells import LANDMARKS, Cells
 from plumbline_cache.adapters.shard import FLUSH_EVERY, VECTOR, Shard
-from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.addition import Addition, least_similarity
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -218,10 +218,13 @@ class QdrantStore:
         conditions: list[ConditionType] = [told] if tenant is None else [_equals("added_to", tenant), told]
         self._shard.update(UpdateOperation.delete_points_by_filter(Filter(must=conditions)))
 
-    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+    def unmarked_near(self, tenant: str, vector: Vector) -> Iterator[Entry]:
         """See `AdditionKeeper`."""
-        for point in self._near([_equals("holder", tenant)], vector, least):
-            yield Neighbour(payloads.entry_from(str(point.id), point.payload or {}), point.score)
+        for group, least in payloads.unmarked_groups(tenant):
+            for point in self._near([_equals("unmarked", group)], vector, least):
+                entry = payloads.entry_from(str(point.id), point.payload or {})
+                if point.score >= least_similarity(entry):
+                    yield entry
 
     def mark(self, entry: Entry) -> None:
         """See `AdditionKeeper`."""
@@ -248,7 +251,7 @@ class QdrantStore:
             points = self._shard.query(request)
             if len(points) < limit:
                 return points
-            limit *= 8
+            limit *= 64
 
     def _around(self, scope: Scope, vector: Vector) -> FieldCondition:
         """Where the nearest of the scope are: everywhere in it until all have their cell."""

@@ -21,7 +21,7 @@ from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException
 
 from plumbline_cache.adapters import payloads
-from plumbline_cache.domain.addition import Addition
+from plumbline_cache.domain.addition import Addition, least_similarity
 from plumbline_cache.domain.entry import Entry, Neighbour, Scope, Vector
 from plumbline_cache.domain.freshness import Floor, Floors, Notice
 from plumbline_cache.domain.withdrawal import Selection, Withdrawal
@@ -261,10 +261,13 @@ class ServerStore:
         told = models.FieldCondition(key=payloads.TOLD, range=models.Range(lt=before.timestamp()))
         self._delete(_all([told] if tenant is None else [_is("added_to", tenant), told]))
 
-    def nearest_of_tenant(self, tenant: str, vector: Vector, *, least: float) -> Iterator[Neighbour]:
+    def unmarked_near(self, tenant: str, vector: Vector) -> Iterator[Entry]:
         """See `AdditionKeeper`. The graph may miss some."""
-        for point in self._near([_is("holder", tenant)], vector, least):
-            yield Neighbour(payloads.entry_from(str(point.id), point.payload or {}), point.score)
+        for group, least in payloads.unmarked_groups(tenant):
+            for point in self._near([_is("unmarked", group)], vector, least):
+                entry = payloads.entry_from(str(point.id), point.payload or {})
+                if point.score >= least_similarity(entry):
+                    yield entry
 
     def mark(self, entry: Entry) -> None:
         """See `AdditionKeeper`."""
@@ -288,7 +291,7 @@ class ServerStore:
                 ).points
             if len(points) < limit:
                 return points
-            limit *= 8
+            limit *= 64
 
     def _keep_latest(self, point_id: str, payload: payloads.Payload, at: float) -> None:
         earlier = _all([models.FieldCondition(key=AT, range=models.Range(lte=at))])

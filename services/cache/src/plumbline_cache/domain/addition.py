@@ -55,17 +55,12 @@ class Addition:
         """Whether *entry*, as it was generated, rests on the version that has the passage: its search found that."""
         return any(source.document == self.document and source.version >= self.version for source in entry.sources)
 
-    def might_answer(self, entry: Entry, similarity: float) -> bool:
-        """The same, and near enough. *similarity* is the cosine of the passage and the question."""
-        return self.concerns(entry) and similarity >= least_similarity(entry)
-
 
 def least_similarity(entry: Entry) -> float:
-    """How near a passage must be to have been among those of *entry*."""
+    """The least cosine with the question at which a passage could have been among those of *entry*."""
     return UNKNOWN if entry.least_similarity is None else max(LEAST, entry.least_similarity)
 
 
-def newest_mark(entry: Entry, additions: Iterable[Addition]) -> Mark | None:
-    """The mark that *entry* has, or that of one of *additions* if that is newer."""
-    marks = [addition.mark for addition in additions]
-    return max(marks if entry.mark is None else [entry.mark, *marks], default=None)
+def mark_by(additions: Iterable[Addition]) -> Mark | None:
+    """That of the newest of *additions*."""
+    return max((addition.mark for addition in additions), default=None)

@@ -117,7 +117,7 @@ class Entry:
     least_similarity: float | None = None
     """The least cosine of a source with the question, in [-1, 1]; None where one is unknown."""
     mark: Mark | None = None
-    """Why it is not served until there is a fresh answer: the newest passage that might have changed it."""
+    """Why it is not served until there is a fresh answer: a passage that might have changed it. One will do."""
     hits: int = 0
     """How often it was served, as last written down."""
 

@@ -18,14 +18,15 @@ log = structlog.get_logger()
 class AdditionReader:
     """Reads passages that were encoded as this cache encodes questions; others it cannot compare."""
 
-    def __init__(self, encoder_id: str) -> None:
+    def __init__(self, encoder_id: str, dimensions: int) -> None:
         self._encoder_id = encoder_id
+        self._dimensions = dimensions
         self._said: set[str] = set()
 
     def added(self, received: Received[DocumentChanged], event: DocumentChanged) -> list[Added]:
         """One a passage; one without a vector for all where they are not told; none of another encoder.
 
-        Raises `Invalid` where vectors and hashes do not match.
+        Raises `Invalid` where the vectors are not as many as the hashes, or of another length than this encoder's.
         """
         hashes = event.added_passage_hashes
         if not hashes:
@@ -36,7 +37,13 @@ class AdditionReader:
             self._say(event.added_encoder_id)
             return []
         additions = (_addition(received, event, each) for each in hashes)
-        return list(zip(additions, _directions(event.added_vectors, len(hashes)), strict=True))
+        return list(zip(additions, self._directions(event.added_vectors, len(hashes)), strict=True))
+
+    def _directions(self, told: bytes, count: int) -> Iterator[Vector]:
+        if len(told) != count * self._dimensions:
+            raise Invalid(f"{len(told)} bytes are not {count} vectors of {self._dimensions} numbers")
+        rows = np.frombuffer(told, np.int8).reshape(count, -1).astype(np.float32)
+        yield from rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
     def _say(self, encoder_id: str) -> None:
         if encoder_id not in self._said:
@@ -53,10 +60,3 @@ def _addition(received: Received[DocumentChanged], event: DocumentChanged, passa
         groups=frozenset(event.groups),
         time=received.event_time,
     )
-
-
-def _directions(told: bytes, count: int) -> Iterator[Vector]:
-    if len(told) % count:
-        raise Invalid(f"{len(told)} bytes are not the vectors of {count} passages")
-    rows = np.frombuffer(told, np.int8).reshape(count, -1).astype(np.float32)
-    yield from rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)

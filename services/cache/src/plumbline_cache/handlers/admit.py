@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from plumbline_cache.domain.addition import least_similarity, newest_mark
+from plumbline_cache.domain.addition import least_similarity, mark_by
 from plumbline_cache.domain.admission import Candidate, Refusal
 from plumbline_cache.domain.entry import Entry, Mark, Vector
 from plumbline_cache.domain.freshness import Floors, cause_of_drop, dropped_by, is_fresh, is_orphaned, withdrawn
@@ -83,7 +83,7 @@ class AdmitAnswer:
         """By what came before the answer did, and after it was begun."""
         least = least_similarity(entry)
         added = self.store.added_near(entry.scope.tenant, vector, entry.begin_time - CLOCKS_APART, least=least)
-        return newest_mark(entry, [one for one in added if one.concerns(entry) and not one.was_seen_for(entry)])
+        return entry.mark or mark_by([one for one in added if one.concerns(entry) and not one.was_seen_for(entry)])
 
     def _look_again(self, entry: Entry, vector: Vector) -> Admitted | Refusal:
         # Whoever raises a floor looks for entries afterwards, and who keeps an entry looks at the floors afterwards:

@@ -44,13 +44,15 @@ class AnnounceDrops:
         return list(islice(self.notices.notices(tenant, document), TOLD_AT_ONCE))
 
     async def _tell(self, notices: Sequence[Notice]) -> None:
-        told = await asyncio.gather(*map(self._tell_one, notices), return_exceptions=True)
-        if failures := [failure for failure in told if failure is not None]:
+        outcomes = await asyncio.gather(*map(self.announcer.entry_invalidated, notices), return_exceptions=True)
+        told = [notice for notice, failure in zip(notices, outcomes, strict=True) if failure is None]
+        await self.writer.run(partial(self._remove, told))
+        if failures := [failure for failure in outcomes if failure is not None]:
             raise failures[0]
 
-    async def _tell_one(self, notice: Notice) -> None:
-        await self.announcer.entry_invalidated(notice)
-        await self.writer.run(partial(self.notices.remove_notice, notice.id))
+    def _remove(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            self.notices.remove_notice(notice.id)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ OPPOSITES: Final = tuple(
     lock/unlock lend/borrow teach/learn send/receive give/take come/go arrive/depart rise/fall
     up/under over/under above/below day/night morning/evening summer/winter black/white alive/dead
     heavier/lighter heavy/light larger/smaller bigger/smaller taller/shorter warm/cold wet/dry
-    full/empty introvert/extrovert masters/bachelors debit/credit
+    full/empty introvert/extrovert masters/bachelors debit/credit all/some all/any every/some every/any
+    all/few every/few many/few both/either
     """
         )
     )
