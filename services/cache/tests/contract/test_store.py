@@ -278,6 +278,10 @@ def test_entries_are_counted_by_tenant(store: Store, entry: Make) -> None:
     store.keep_floor(Floor("initech", "prices", 1))
     store.add_notice(dropped(entry("Why?"), Cause.RELEASE, entry("Why?").admit_time))
     assert dict(store.count_by_tenant()) == {"acme": 3, "globex": 1}
+    store.put(entry("question 0", answer_id="another"), EAST)
+    store.drop(entry("question 1"))
+    store.drop(entry("Why?", scope=Scope("globex", (), "default", "r1")))
+    assert dict(store.count_by_tenant()) == {"acme": 2}
 
 
 def test_those_whose_time_is_over_are_found_whoever_they_belong_to(store: Store, entry: Make) -> None:

@@ -108,7 +108,8 @@ _PERSONAL: Final = (
 
 
 def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(rf"(?:(?<!\w)(?:{pattern})(?!\w))" for pattern in patterns))
+    # One look back for all of them: within a word it fails at once, and most places are within words.
+    return re.compile(rf"(?<!\w)(?:{'|'.join(rf'(?:{pattern})' for pattern in patterns)})(?!\w)")
 
 
 _CLASSES: Final = (

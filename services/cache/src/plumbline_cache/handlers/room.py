@@ -24,7 +24,7 @@ BATCH: Final = 64
 """Entries that one turn of the writer looks at: some milliseconds."""
 
 MOST_BETWEEN: Final = 256
-"""Admissions between two looks at how many entries there are, which cost up to a tenth of a second."""
+"""Admissions between two looks at how many entries there are, which may cost a tenth of a second on a server."""
 
 WORST: Final = 4
 """Of a sample one in so many goes."""
