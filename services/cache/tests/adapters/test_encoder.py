@@ -15,6 +15,7 @@ from plumbline_models import Motion
 
 VECTOR = np.ones(4, np.float32) / 2
 PATIENCE = 0.025
+LOOKS = 3
 
 
 @dataclass
@@ -57,6 +58,13 @@ async def asked(questions: EncodedQuestions, encoder: Encoder, number: int = 1) 
     return tasks
 
 
+async def looks(encoder: Encoder, waiting: asyncio.Task[Any], number: int) -> None:
+    """Let time go by, look by look."""
+    for _ in range(number):
+        encoder.now += 1.01 * PATIENCE / LOOKS
+        await asyncio.wait({waiting}, timeout=PATIENCE)
+
+
 async def test_waiting_behind_others_is_no_fault(questions: EncodedQuestions, encoder: Encoder) -> None:
     waiting = await asked(questions, encoder, 20)
     for number, task in enumerate(waiting):
@@ -69,7 +77,7 @@ async def test_who_waits_for_a_stuck_encoder_is_told_and_who_comes_then_at_once(
     questions: EncodedQuestions, encoder: Encoder
 ) -> None:
     [waiting] = await asked(questions, encoder)
-    encoder.now += 0.025
+    await looks(encoder, waiting, LOOKS)
     with pytest.raises(Unavailable):
         await waiting
     with pytest.raises(Unavailable):
@@ -79,7 +87,7 @@ async def test_who_waits_for_a_stuck_encoder_is_told_and_who_comes_then_at_once(
 
 async def test_an_encoder_that_moves_again_is_asked_again(questions: EncodedQuestions, encoder: Encoder) -> None:
     [waiting] = await asked(questions, encoder)
-    encoder.now += 1.0
+    await looks(encoder, waiting, 2 * LOOKS)
     with pytest.raises(Unavailable):
         await waiting
     encoder.finish(0)
@@ -94,10 +102,10 @@ async def test_what_was_remembered_says_nothing_of_an_encoder_that_is_stuck(
     questions: EncodedQuestions, encoder: Encoder
 ) -> None:
     [waiting] = await asked(questions, encoder)
-    encoder.now += 0.02
+    await looks(encoder, waiting, LOOKS - 1)
     encoder.remembers = True
     assert (await questions.encode("Who?", patience=PATIENCE)).tolist() == VECTOR.tolist()
-    encoder.now += 0.005
+    await looks(encoder, waiting, 1)
     with pytest.raises(Unavailable):
         await waiting
 
@@ -114,7 +122,7 @@ async def test_who_has_more_patience_waits_on_when_others_have_left(
 ) -> None:
     patient = asyncio.create_task(questions.encode("A long story?", patience=10))
     [waiting] = await asked(questions, encoder)
-    encoder.now += 0.06
+    await looks(encoder, waiting, 2 * LOOKS)
     with pytest.raises(Unavailable):
         await waiting
     encoder.finish(0)
@@ -145,9 +153,17 @@ async def test_one_that_works_on_one_question_for_too_long_is_slow_however_busy_
 
 async def test_one_that_stops_amid_its_work_is_stuck(questions: EncodedQuestions, encoder: Encoder) -> None:
     [waiting] = await asked(questions, encoder)
-    encoder.now += PATIENCE / 2
-    encoder.worked += PATIENCE / 10
-    await asyncio.wait({waiting}, timeout=PATIENCE)
-    encoder.now += PATIENCE / 2
+    encoder.worked = PATIENCE / 10
+    await looks(encoder, waiting, LOOKS)
     with pytest.raises(Unavailable):
         await waiting
+
+
+async def test_one_look_at_a_time_when_nobody_had_a_turn_tells_nothing(
+    questions: EncodedQuestions, encoder: Encoder
+) -> None:
+    [waiting] = await asked(questions, encoder)
+    encoder.now += 10 * PATIENCE
+    await asyncio.wait({waiting}, timeout=PATIENCE)
+    encoder.finish(0)
+    assert (await waiting).tolist() == VECTOR.tolist()

@@ -44,7 +44,7 @@ class Settings:
             retrieval_address=env.text("RETRIEVAL_ADDRESS", address("retrieval")),
             cache_address=env.text("CACHE_ADDRESS", address("cache")),
             generation_address=env.text("GENERATION_ADDRESS", address("generation")),
-            cache_seconds=env.number("CACHE_SECONDS", 0.15),
+            cache_seconds=env.number("CACHE_SECONDS", 0.5),
             reserve_seconds=env.number("RESERVE_SECONDS", 0.25),
             concurrent_asks=env.integer("CONCURRENT_ASKS", 64, least=1),
             waiting_asks=env.integer("WAITING_ASKS", 1_000, least=0),

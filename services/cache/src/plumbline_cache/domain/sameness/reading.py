@@ -8,7 +8,8 @@ from typing import Final
 
 from plumbline_cache.domain.sameness import lexicon
 from plumbline_cache.domain.sameness.frames import shortest
-from plumbline_models.text import content_words, is_number
+from plumbline_cache.domain.sameness.stems import stems_of
+from plumbline_models.text import is_number
 
 _NEGATED: Final = re.compile(r"\b(?:(ca)n't|(can)not|(wo)n't|(\w+?)n't)\b")
 _SHORTENED: Final = re.compile(r"\b(what|who|where|when|how|why|that|it|there|here)'s\b")
@@ -116,7 +117,7 @@ def _stems(token: str) -> Iterator[str]:
         yield token
         return
     token = lexicon.SAME_WORDS.get(token) or lexicon.SAME_NAMES.get(token) or token
-    yield from content_words(token) or [token]
+    yield from stems_of(token)
 
 
 def _sequence(tokens: Sequence[str]) -> Iterator[str]:

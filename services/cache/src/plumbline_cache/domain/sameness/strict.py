@@ -1,11 +1,11 @@
 """Whether two questions agree in every word of weight: what is asked of questions with one normal form."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from plumbline_models.text import content_words
+from plumbline_cache.domain.sameness.stems import stems_of
 
 _COURTESY: Final = re.compile(
     r"^(?:(?:hi|hello|hey|please|(?:can|could|would|will) you(?: please)? (?:tell|explain to) me"
@@ -48,7 +48,7 @@ def _weighty(question: str) -> Sequence[str]:
 
 
 def _read(question: str) -> Sequence[str]:
-    return [stem for word in _words(question) if word not in _FILLERS for stem in _stems(word)]
+    return [stem for word in _words(question) if word not in _FILLERS for stem in stems_of(word)]
 
 
 # A question is compared with eight neighbours, and popular entries are near to many.
@@ -65,7 +65,3 @@ def _words(question: str) -> list[str]:
 def _spell_out(negated: re.Match[str]) -> str:
     cant, cannot, wont, other = negated.groups()
     return f"{'can' if cant or cannot else 'will' if wont else other} not"
-
-
-def _stems(word: str) -> Iterator[str]:
-    yield from content_words(word) or [word]
