@@ -169,6 +169,14 @@ class Turns(Protocol):
         ...
 
 
+class WriterTurns(Turns, Protocol):
+    """Runs one work after the other, so that none sees half of another."""
+
+    async def run_first(self, work: Callable[[], T]) -> T:
+        """The same as `run`, before all that waits its turn: for what keeps a wrong answer from being served."""
+        ...
+
+
 class QuestionEncoder(Protocol):
     """Turns a question into a vector."""
 

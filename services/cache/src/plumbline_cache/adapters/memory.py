@@ -188,12 +188,16 @@ class WordEncoder:
 
 
 class InlineTurns:
-    """`Turns` on the event loop: after others had theirs, and to the end."""
+    """`WriterTurns` on the event loop: after others had theirs, and to the end."""
 
     async def run(self, work: Callable[[], T], *, seconds: float | None = None) -> T:
         """See `Turns`."""
         await asyncio.sleep(0)
         return work()
+
+    async def run_first(self, work: Callable[[], T]) -> T:
+        """See `WriterTurns`."""
+        return await self.run(work)
 
 
 class MemoryWithdrawals:

@@ -39,8 +39,12 @@ log = structlog.get_logger()
 
 VECTOR: Final = "question"
 
-FLUSH_EVERY: Final = 1_000
-"""Updates between two flushes. The log is only cut at a flush: without any it grows by each update for ever."""
+FLUSH_EVERY: Final = 10_000
+"""Updates between two flushes. The log is only cut at a flush: without any it grows by each update for ever.
+
+A flush waits for some 200 writes to the disk and holds the interpreter meanwhile: 0.05 to 0.1 s on a quiet disk,
+and up to 0.9 s where others write. After a kill 10,000 updates are replayed in 0.6 s.
+"""
 
 NEVER: Final = 1_000_000_000
 """Kilobytes of vectors from which the engine builds a graph. It holds the interpreter while it does, for a minute."""

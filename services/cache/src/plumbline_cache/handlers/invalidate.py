@@ -14,7 +14,7 @@ import structlog
 from plumbline_cache.domain.entry import Entry
 from plumbline_cache.domain.freshness import Change, Floor, Notice, dropped_by, is_fresh
 from plumbline_cache.handlers.tallies import Tallies
-from plumbline_cache.ports import Announcer, NoticeBox, Store, Turns
+from plumbline_cache.ports import Announcer, NoticeBox, Store, Turns, WriterTurns
 from plumbline_kit.clock import Clock
 
 log = structlog.get_logger()
@@ -87,13 +87,13 @@ class FollowChange:
 
     store: Store
     announce: AnnounceDrops
-    writer: Turns
+    writer: WriterTurns
     tallies: Tallies
     clock: Clock
 
     async def __call__(self, change: Change) -> None:
         """Return once every entry is settled and every drop announced. Raises `Unavailable`."""
-        await self.writer.run(partial(self._settle, change))
+        await self.writer.run_first(partial(self._settle, change))
         await self.announce(change.tenant, change.document)
 
     def _settle(self, change: Change) -> None:

@@ -79,9 +79,9 @@ NEAR_PAGE: Final = 200
 """The same for documents of nearly the same text: a look at them is a union of many keys."""
 STEP: Final = 32
 """Passages that are staged before others get their turn."""
-FLUSH_EVERY: Final = 1_000
-"""Updates between two flushes, each of which takes 20 to 40 ms. After a kill the others are replayed from the log:
-10,000 updates hold up a start for 0.8 s."""
+FLUSH_EVERY: Final = 10_000
+"""Updates between two flushes, each of which holds up all else: 20 to 40 ms where the disk is quiet, and up to 0.4 s
+where others write to it. After a kill updates are replayed from the log: 10,000 hold up a start for 0.8 s."""
 NEVER: Final = 10**9
 """Kilobytes. Building a graph, and opening it, holds the interpreter's lock from first to last: see decision 7."""
 MOST_VERSIONS: Final = 100_000
