@@ -3,10 +3,9 @@
 Documents change 20 times a second while 50 questions a second are asked, both whether or not those before have
 ended; before that a quarter and a half of this load, for a machine that the whole of it fills: all services, Kafka,
 Postgres and whoever asks share it, so the processor time that they took is among the figures, and what others on the
-machine took meanwhile. Of every change whose
-question has a cached answer the time is measured from the acknowledged submission until the cache does not give that
-answer any more, by asking the cache itself again and again. No answer that was seen to be gone may be served
-afterwards.
+machine took meanwhile. Of every change whose question has a cached answer the time is measured from the acknowledged
+submission until the cache does not give that answer any more, by asking the cache itself again and again. No answer
+that was seen to be gone may be served afterwards.
 """
 
 import argparse
