@@ -208,7 +208,7 @@ class Filling:
         await self._settled()
 
     async def _settled(self) -> None:
-        """A start reads all entries once, for those that another release left behind: 7 s of work among 100,000."""
+        """A start does more than answer: it hears events and looks what another release left behind."""
         cache = psutil.Process(self._bench.supervisor.pid("cache"))
 
         async def idle() -> bool:

@@ -31,4 +31,5 @@ def _shared(layout: Layout) -> dict[str, str]:
         "EVALUATION_ADDRESS": layout.address("evaluation"),
         "LLM_BASE_URL": f"http://{layout.address('llm')}/v1",
         "LLM_JSON_SCHEMA": "on",
+        "OPENBLAS_NUM_THREADS": "1",  # for products as small as ours its threads spin longer than they work
     }

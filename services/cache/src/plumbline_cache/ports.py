@@ -56,6 +56,10 @@ class EntryKeeper(EntryReader, Protocol):
         """Every entry of the tenant, or those that rest on *document*. Entries may be changed meanwhile."""
         ...
 
+    def of_other_releases(self, application: str, release: str) -> Iterator[Entry]:
+        """Every entry that is not of that release, whoever's it is; where there is none it is known without looking."""
+        ...
+
     def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
         """At most *limit* entries whose time to live is over, whoever's they are; none only if there are none."""
         ...

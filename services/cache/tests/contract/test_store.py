@@ -284,6 +284,18 @@ def test_entries_are_counted_by_tenant(store: Store, entry: Make) -> None:
     assert dict(store.count_by_tenant()) == {"acme": 2}
 
 
+def test_entries_of_other_releases_are_found_whoever_they_belong_to(store: Store, entry: Make) -> None:
+    releases = [("acme", "default", "r1"), ("acme", "default", "r2"), ("globex", "shop", "r1"), ("acme", "shop", "r2")]
+    kept = [entry("Why?", scope=Scope(tenant, (), application, release)) for tenant, application, release in releases]
+    for one in kept:
+        store.put(one, EAST)
+    store.keep_floor(Floor("acme", "prices", 1))
+    assert {found.id for found in store.of_other_releases("default", "r1")} == {one.id for one in kept[1:]}
+    for one in kept[1:]:
+        store.drop(one)
+    assert list(store.of_other_releases("default", "r1")) == []
+
+
 def test_those_whose_time_is_over_are_found_whoever_they_belong_to(store: Store, entry: Make) -> None:
     old, foreign = entry("old"), entry("old", scope=Scope("globex", (), "default", "r1"))
     young = entry("young", minute=1)

@@ -82,6 +82,12 @@ class MemoryStore:
             if entry.scope.tenant == tenant and (document is None or document in entry.documents):
                 yield entry
 
+    def of_other_releases(self, application: str, release: str) -> Iterator[Entry]:
+        """See `EntryKeeper`."""
+        for entry, _ in list(self._entries.values()):
+            if (entry.scope.application, entry.scope.release) != (application, release):
+                yield entry
+
     def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
         """See `EntryKeeper`."""
         over = (entry for entry, _ in list(self._entries.values()) if entry.expire_time <= now)

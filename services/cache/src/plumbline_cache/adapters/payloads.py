@@ -28,7 +28,7 @@ ADDITION: Final = "addition"
 NO_CELL: Final = "none"
 """Of an entry that has not got its cell yet: finding those that have no value would mean to look at all."""
 
-FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents", "added_to", "unmarked")
+FILTERED_FIELDS: Final = ("kind", "tenant", "holder", "scope", "cell", "documents", "added_to", "unmarked", "made_by")
 """What the engine keeps an index of."""
 EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
@@ -60,6 +60,7 @@ def entry_payload(entry: Entry) -> Payload:
         "groups": list(entry.scope.groups),
         "application": entry.scope.application,
         "release": entry.scope.release,
+        "made_by": release_name(entry.scope.application, entry.scope.release),
         "language": entry.scope.language,
         "conversation": entry.scope.conversation,
         "question": entry.question,
@@ -77,6 +78,11 @@ def entry_payload(entry: Entry) -> Payload:
         **sources_payload(entry),
         **mark_payload(entry),
     }
+
+
+def release_name(application: str, release: str) -> str:
+    """The value of `made_by`: no other release of any application has it."""
+    return json.dumps([application, release])
 
 
 def sources_payload(entry: Entry) -> Payload:

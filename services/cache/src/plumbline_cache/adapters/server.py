@@ -32,7 +32,7 @@ log = structlog.get_logger()
 VECTOR: Final = "question"
 PORT: Final = 6334
 PAGE: Final = 128
-MOST_TENANTS: Final = 1_000_000
+MOST_VALUES: Final = 1_000_000
 READ_SECONDS: Final = 1
 """The client's least. A lookup waits 20 ms; its thread is free again after this long."""
 WRITE_SECONDS: Final = 30
@@ -46,7 +46,7 @@ _MARK_ID: Final = "5d6a0f8e-8b1c-5c0b-9d53-0c7e0b7f3a11"
 
 _KEYWORD: Final = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD)
 _FIELDS: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(("kind", "tenant", "holder", "added_to", "documents", "answer_id", ETAG), _KEYWORD),
+    **dict.fromkeys(("kind", "tenant", "holder", "added_to", "documents", "answer_id", "made_by", ETAG), _KEYWORD),
     # A graph for each scope, and none across scopes, which nobody asks for.
     "scope": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     payloads.EXPIRES: models.PayloadSchemaType.FLOAT,
@@ -129,11 +129,7 @@ class ServerStore:
 
     def count_by_tenant(self) -> Mapping[str, int]:
         """See `EntryReader`."""
-        with _failures():
-            counts = self._client.facet(
-                self._collection, "holder", limit=MOST_TENANTS, exact=True, timeout=WRITE_SECONDS
-            )
-        return {str(hit.value): hit.count for hit in counts.hits}
+        return self._count_by("holder")
 
     def put(self, entry: Entry, vector: Vector) -> None:
         """See `EntryKeeper`."""
@@ -161,6 +157,12 @@ class ServerStore:
         """See `EntryKeeper`."""
         for record in self._scroll(_of_kind(payloads.ENTRY, tenant, document)):
             yield payloads.entry_from(str(record.id), record.payload or {})
+
+    def of_other_releases(self, application: str, release: str) -> Iterator[Entry]:
+        """See `EntryKeeper`."""
+        for name in self._count_by("made_by").keys() - {payloads.release_name(application, release)}:
+            for record in self._scroll(_all([_is("made_by", name)])):
+                yield payloads.entry_from(str(record.id), record.payload or {})
 
     def expired(self, now: datetime, limit: int) -> Sequence[Entry]:
         """See `EntryKeeper`."""
@@ -292,6 +294,11 @@ class ServerStore:
             if len(points) < limit:
                 return points
             limit *= 64
+
+    def _count_by(self, field: str) -> dict[str, int]:
+        with _failures():
+            counts = self._client.facet(self._collection, field, limit=MOST_VALUES, exact=True, timeout=WRITE_SECONDS)
+        return {str(hit.value): hit.count for hit in counts.hits}
 
     def _keep_latest(self, point_id: str, payload: payloads.Payload, at: float) -> None:
         earlier = _all([models.FieldCondition(key=AT, range=models.Range(lte=at))])

@@ -21,7 +21,7 @@ from plumbline_kit.errors import Unavailable
 
 log = structlog.get_logger()
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Raise it when payloads change their shape."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")

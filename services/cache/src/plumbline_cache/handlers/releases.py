@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 import structlog
 
@@ -31,27 +32,25 @@ class DropOtherReleases:
     release: str
     _done: bool = field(default=False, init=False)
     _untold: set[str] = field(default_factory=set, init=False)
-    """Tenants; whose entries are all gone is counted no more."""
+    """Tenants that entries were dropped of."""
 
     async def __call__(self) -> None:
         """Return once they are gone and announced. Raises `Unavailable`: the next call goes on."""
         if self._done:
             return
-        for tenant in await self.operators.run(self.store.count_by_tenant):
-            left = await self.operators.run(partial(self._left_behind, tenant))
-            self._untold.add(tenant)
-            for first in range(0, len(left), BATCH):
-                await self.writer.run(partial(self._drop, left[first : first + BATCH]))
-            if left:
-                log.info("release_left_behind", tenant_id=tenant, dropped=len(left))
+        count = 0
+        while left := await self.operators.run(self._left_behind):
+            self._untold |= {entry.scope.tenant for entry in left}
+            await self.writer.run(partial(self._drop, left))
+            count += len(left)
+        if count:
+            log.info("releases_left_behind", dropped=count)
         for tenant in sorted(self._untold):
             await self.announce(tenant, "")
         self._done = True
 
-    def _left_behind(self, tenant: str) -> Sequence[Entry]:
-        active = (self.application, self.release)
-        entries = self.store.of_tenant(tenant)
-        return [entry for entry in entries if (entry.scope.application, entry.scope.release) != active]
+    def _left_behind(self) -> Sequence[Entry]:
+        return list(islice(self.store.of_other_releases(self.application, self.release), BATCH))
 
     def _drop(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
