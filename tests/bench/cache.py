@@ -46,6 +46,8 @@ SIZES: Final = (1_000, 10_000, 100_000)
 ASKED: Final = 900
 """Stored questions that are asked about, from the first on: they are there at every size."""
 ALONE: Final = 200
+IN_A_ROW: Final = 20
+"""To one target, before the next has its turn: what another has put out of the processor's caches comes back first."""
 TOGETHER: Final = 640
 IN_FLIGHT: Final = 32
 PEER_COSINE: Final = 0.95
@@ -327,12 +329,12 @@ def _targets(bench: Bench, peer: Worker | None, probes: Probes) -> dict[str, Tar
 
 
 async def _measure(bench: Bench, targets: dict[str, Target | PeerTarget]) -> dict[str, tuple[Measured, Measured]]:
-    """One in flight, the targets in turn so that each sees the same machine; then many."""
+    """One in flight, some questions to each target in turn, so that each sees the same machine; then many."""
     processes = {name: psutil.Process(bench.supervisor.pid(name)) for name in SERVICES}
     alone: dict[str, Measured] = {name: Measured([]) for name in targets}
-    for _ in range(ALONE):
+    for _ in range(ALONE // IN_A_ROW):
         for name, target in targets.items():
-            alone[name].taken.append(await target.alone())
+            alone[name].taken += [await target.alone() for _ in range(IN_A_ROW)]
     together: dict[str, Measured] = {}
     for name, target in targets.items():
         before = {service: _cpu_s(process) for service, process in processes.items()}
