@@ -176,7 +176,7 @@ async def process(kafka: str, database: str, encoder_dir: Path) -> AsyncIterator
 
 
 async def test_killed_in_the_middle_it_evaluates_every_answer_once_and_ends_well_when_told(
-    kafka: str, publisher: KafkaPublisher, process: Process
+    kafka: str, publisher: KafkaPublisher, pool: Pool, process: Process
 ) -> None:
     answer_ids = [str(uuid.uuid4()) for _ in range(40)]
     await process.start()
@@ -187,6 +187,7 @@ async def test_killed_in_the_middle_it_evaluates_every_answer_once_and_ends_well
     await process.start()
     for answer_id in answer_ids:
         assert await eventually(partial(process.verdict, answer_id), seconds=30) == pb.VERDICT_PASSED
+    await eventually(lambda: outbox_is_empty(pool), seconds=30)  # what is left in it waits for the next start
     assert await process.end(signal.SIGTERM) == 0
     facts = await announced(kafka, publisher, set(answer_ids))
     assert sorted(fact.subject.answer_id for fact in facts) == sorted(answer_ids)

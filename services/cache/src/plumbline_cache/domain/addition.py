@@ -1,7 +1,7 @@
 """New passages, and which cached answers might have been given them.
 
-An answer saw what its search found. A passage that came later and lies as near to the question as the farthest that
-the answer was given could have been among them. Whether it would change the answer nobody knows before one looks.
+An answer saw what its search found. A passage that came later and lies about as near to the question as the farthest
+that the answer was given could have been among them. Whether it would change the answer nobody knows before one looks.
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,8 @@ from plumbline_cache.domain.withdrawal import CLOCKS_APART
 
 LEAST: Final = 0.3
 """Cosine of question and passage below which a passage counts as near to no question."""
+BY_WORDS: Final = 0.1
+"""How much farther than all others a passage may lie that is still among them: a search looks at words too."""
 UNKNOWN: Final = 0.4
 """The same for an entry of whose sources one was found by its words alone: how near they are is not known."""
 
@@ -58,7 +60,7 @@ class Addition:
 
 def least_similarity(entry: Entry) -> float:
     """The least cosine with the question at which a passage could have been among those of *entry*."""
-    return UNKNOWN if entry.least_similarity is None else max(LEAST, entry.least_similarity)
+    return UNKNOWN if entry.least_similarity is None else max(LEAST, entry.least_similarity - BY_WORDS)
 
 
 def mark_by(additions: Iterable[Addition]) -> Mark | None:
