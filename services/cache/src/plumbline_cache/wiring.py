@@ -196,12 +196,7 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
     release = load_release(common.release_file)
     opened = open_store(settings, release.application_id, encoder.id, encoder.dimensions)
     publisher = KafkaPublisher(common.kafka_bootstrap_servers, source="cache", clock=clock)
-    encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
-    questions = RememberingEncoder(
-        ThreadedEncoder(encoder),
-        most_bytes=settings.encoder_memo_bytes,
-        told=lambda known: encoded.add(1, {names.REMEMBERED: known}),
-    )
+    questions = _remembering(encoder, settings)
     parts = Parts(
         opened.store,
         EncodedQuestions(questions),
@@ -243,6 +238,15 @@ def build_service(settings: Settings, telemetry: Telemetry) -> Service:
         publisher=publisher,
         closing=[close],
         telemetry=telemetry,
+    )
+
+
+def _remembering(encoder: Encoder, settings: Settings) -> RememberingEncoder:
+    encoded = meter().create_counter(names.ENCODED_QUESTIONS, description="questions whose vector was asked for")
+    return RememberingEncoder(
+        ThreadedEncoder(encoder),
+        most_bytes=settings.encoder_memo_bytes,
+        told=lambda known: encoded.add(1, {names.REMEMBERED: known}),
     )
 
 

@@ -60,7 +60,7 @@ async def test_a_passage_marks_all_that_it_is_near_to_however_many(writing: Make
 
 
 @pytest.mark.parametrize(("least", "marked"), [(0.5, True), (0.95, False)])
-async def test_a_passage_marks_only_if_it_is_as_near_as_the_farthest_source(
+async def test_a_passage_marks_only_if_it_is_about_as_near_as_the_farthest_source(
     writing: Make, candidate: Make, least: float, marked: bool
 ) -> None:
     cache = writing()

@@ -34,12 +34,16 @@ EXPIRES: Final = "expires"
 """Of an entry: seconds since 1970, by which those whose time is over are found."""
 
 MADE: Final = "made"
-"""When a withdrawal was asked for, in seconds since 1970."""
+"""Of a withdrawal: when it was asked for, in seconds since 1970."""
+
 STEPS: Final = 10
 """Into which entries without a mark are put by how near a passage has to be to mark them."""
 
 TOLD: Final = "told"
 """Of an addition: seconds since 1970, likewise."""
+
+TIMES: Final = (EXPIRES, MADE, TOLD)
+"""What the engine keeps an index of, too: what is over is looked for every minute."""
 
 SELECTIONS: Final = 256
 """Whose ids are kept: an admission asks twice for a dozen, and entries of one document share most. No more, since some

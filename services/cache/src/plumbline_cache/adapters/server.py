@@ -49,9 +49,7 @@ _FIELDS: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("kind", "tenant", "holder", "added_to", "documents", "answer_id", "made_by", ETAG), _KEYWORD),
     # A graph for each scope, and none across scopes, which nobody asks for.
     "scope": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-    payloads.EXPIRES: models.PayloadSchemaType.FLOAT,
-    payloads.MADE: models.PayloadSchemaType.FLOAT,
-    payloads.TOLD: models.PayloadSchemaType.FLOAT,
+    **dict.fromkeys(payloads.TIMES, models.PayloadSchemaType.FLOAT),
     AT: models.PayloadSchemaType.FLOAT,  # in strict mode a server refuses filters on fields without an index
 }
 _GRAPH: Final = models.HnswConfigDiff(m=0, payload_m=16)

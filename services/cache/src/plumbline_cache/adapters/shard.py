@@ -75,7 +75,7 @@ class Shard:
         engine = EdgeShard.create(str(folder), config)
         for field in payloads.FILTERED_FIELDS:
             engine.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Keyword))
-        for field in (payloads.EXPIRES, payloads.TOLD):
+        for field in payloads.TIMES:
             engine.update(UpdateOperation.create_field_index(field, PayloadSchemaType.Float))
         return cls(engine, flush_every=flush_every)
 
